@@ -2,8 +2,9 @@
 
 from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.hookspecs import hookimpl
+from r1trl.pool import Failure
 from r1trl.responses import scored_text
-from r1trl.types import Progress, Stage, StageResult
+from r1trl.types import Progress, RewardName, Stage, StageResult
 from r1trl.verifier import UNSURE, verifier
 
 __version__ = "0.1.0"
@@ -11,8 +12,10 @@ __version__ = "0.1.0"
 __all__ = [
     "UNSURE",
     "ConfigError",
+    "Failure",
     "Progress",
     "R1trlError",
+    "RewardName",
     "Stage",
     "StageError",
     "StageResult",

@@ -6,21 +6,13 @@ from typing import Any
 
 from r1trl.config import REQUIRED, LaunchConfig, SourceConfig, StageConfig
 from r1trl.errors import suggest, unknown
+from r1trl.offer_checks import active, check_offer, check_offers, check_rewards, needing_groups
 from r1trl.plugins import Plugins
-from r1trl.rewards import COMMON_OPTIONS
-from r1trl.schema import CONFIG_OF, check_args, check_options
+from r1trl.schema import CONFIG_OF, check_args
 from r1trl.stage import STAGE_KINDS
 
 ROLLS_OUT = ("grpo", "rloo", "sample", "evaluate")
 TRAINS_ON_ROLLOUTS = ("grpo", "rloo")
-COMMON_TYPES: dict[str, Any] = {
-    "reward": str,
-    "weight": int | float,
-    "requires": list,
-    "where": Mapping,
-    "from_step": int,
-    "until_step": int,
-}
 
 
 @dataclass(frozen=True)
@@ -46,10 +38,13 @@ class StageCheck:
         if kind not in STAGE_KINDS:
             return [f"{self.where}.kind: {unknown('kind', kind, STAGE_KINDS)}"]
         found = [f"{self.where}.{line}" for line in (*self._lacks(), *self._ignores())]
-        found += self._choices() + self._sources() + self._rewards()
-        found += self._offers("filter", stage.filters, f"{self.where}.filters")
-        found += self._offers("sampler", stage.samplers, f"{self.where}.samplers")
-        found += self._offers("transition", stage.transitions, f"{self.where}.transitions")
+        found += self._choices() + self._sources()
+        found += check_rewards(self.where, stage, self.plugins)
+        found += check_offers(self.plugins, "filter", stage.filters, f"{self.where}.filters")
+        found += check_offers(self.plugins, "sampler", stage.samplers, f"{self.where}.samplers")
+        found += check_offers(
+            self.plugins, "transition", stage.transitions, f"{self.where}.transitions"
+        )
         if kind in CONFIG_OF:
             found += check_args(CONFIG_OF[kind], stage.args, f"{self.where}.args")
         if stage.batch is not None:
@@ -73,7 +68,7 @@ class StageCheck:
                 found.append("benchmarks: there are none, here or in the run's benchmarks")
             if "correct" not in stage.measures:
                 found.append("measures.correct: must name the reward of a right answer")
-        if stage.kind in ROLLS_OUT and stage.kind != "sample" and not self._active_rewards:
+        if stage.kind in ROLLS_OUT and stage.kind != "sample" and not active(stage.rewards):
             found.append(f"rewards: a stage of kind {stage.kind} needs at least one")
         return found
 
@@ -112,61 +107,12 @@ class StageCheck:
                 what = f"a source called '{name}' in sources"
                 found.append(f"{where}: needs either path or dataset, or {what}")
             elif source.dataset:
-                found += self._offers("dataset", {source.dataset: source.options}, where)
-            found += self._offers("filter", source.filters, f"{where}.filters")
+                key, place = f"{where}.options", f"{where}.dataset"
+                found += check_offer(
+                    self.plugins, "dataset", source.dataset, source.options, key, place
+                )
+            found += check_offers(self.plugins, "filter", source.filters, f"{where}.filters")
         return found
-
-    def _offers(self, kind: str, chosen: Mapping[str, Any], where: str) -> list[str]:
-        """Check what is chosen of a kind against what the plugins offer."""
-        offers, found = self.plugins.offers[kind], []
-        for name, options in chosen.items():
-            if options is None:
-                continue
-            key = f"{where}.options" if kind == "dataset" else f"{where}.{name}"
-            if name not in offers:
-                place = f"{where}.dataset" if kind == "dataset" else where
-                found.append(f"{place}: {unknown(kind, name, offers)}")
-            elif not isinstance(options, Mapping):
-                found.append(f"{key}: must be a mapping of options, such as {{}}")
-            else:
-                found += check_options(offers[name], options, key)
-        return found
-
-    @property
-    def _active_rewards(self) -> dict[str, Mapping[str, Any]]:
-        return {n: o for n, o in self.stage.rewards.items() if isinstance(o, Mapping)}
-
-    def _rewards(self) -> list[str]:
-        found, where = [], f"{self.where}.rewards"
-        for name, options in self.stage.rewards.items():
-            offer = options.get("reward", name) if isinstance(options, Mapping) else name
-            found += self._offers("reward", {offer: _own(options)}, where)
-        for name, options in self._active_rewards.items():
-            found += _common_options(options, f"{where}.{name}")
-            others = [other for other in self._active_rewards if other != name]
-            for required in options.get("requires") or []:
-                if required not in others:
-                    told = unknown("other reward", required, others)
-                    found.append(f"{where}.{name}.requires: {told}")
-            found += self._hidden(name, options.get("reward", name))
-        if self.stage.kind == "evaluate":
-            for metric, reward in self.stage.measures.items():
-                if reward not in self._active_rewards:
-                    told = unknown("reward of this stage", reward, self._active_rewards)
-                    found.append(f"{self.where}.measures.{metric}: {told}")
-        return found
-
-    def _hidden(self, name: str, offer: str) -> list[str]:
-        """Refuse a column with the name of a reward's option: it would override the option."""
-        rewards = self.plugins.offers["reward"]
-        options = rewards[offer].options if offer in rewards else {}
-        return [
-            f"{self.where}.rewards.{name}: the data has a column '{column}' ({self.where}.data."
-            f"{source}.columns), which would hide the reward's option of that name"
-            for source, entry in self.stage.data.items()
-            for column in entry.columns
-            if column in options
-        ]
 
     def _batch(self, batch: int) -> list[str]:
         """Check that an update divides into micro-batches."""
@@ -201,6 +147,13 @@ class StageCheck:
         if rollout.outputs % group:
             told = f"is not a multiple of args.num_generations={group}"
             found.append(f"rollout.outputs: {rollout.outputs} {told}")
+        if rollout.outputs % (processes * group):
+            found += [
+                f"rewards.{name}: compares the completions of a prompt, but rollout.outputs="
+                f"{rollout.outputs} over {processes} processes does not divide into whole groups "
+                f"of args.num_generations={group}"
+                for name in needing_groups(self.stage.rewards, self.plugins)
+            ]
         if save % rollout.minibatches:
             found.append(
                 f"args.save_steps: {save} is not a multiple of rollout.minibatches="
@@ -210,13 +163,6 @@ class StageCheck:
         if sampled and _whole(args, "max_steps", -1) <= 0:
             found.append("args.max_steps: must be given where a sampler chooses the prompts")
         return found
-
-
-def _own(options: Any) -> Any:
-    """Return a reward's own options, without the keys that every reward takes."""
-    if not isinstance(options, Mapping):
-        return options
-    return {k: v for k, v in options.items() if k not in COMMON_OPTIONS}
 
 
 def _whole(args: Mapping[str, Any], name: str, default: int) -> int:
@@ -230,13 +176,3 @@ def _one_of(value: Any, choices: tuple[str, ...], where: str) -> list[str]:
         return []
     hint = suggest(str(value), choices)
     return [f"{where}: '{value}' is not possible{hint}; choose one of: {', '.join(choices)}"]
-
-
-def _common_options(options: Mapping[str, Any], where: str) -> list[str]:
-    """Check the types of the keys that every reward takes."""
-    return [
-        f"{where}.{name}: value '{options[name]}' of type '{type(options[name]).__name__}' "
-        f"does not fit"
-        for name, type_ in COMMON_TYPES.items()
-        if options.get(name) is not None and not isinstance(options[name], type_)
-    ]

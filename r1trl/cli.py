@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+
+from r1trl.commands import COMMANDS
+from r1trl.errors import ConfigError, R1trlError
 
 EXIT_STATUS = """exit status:
   0  done
@@ -17,6 +19,12 @@ RUN_EXAMPLES = """examples:
   r1trl run recipe=r1 stages.zero.args.learning_rate=1e-6 wandb.enabled=true
   r1trl run -m recipe=zero scale=tiny seed=1,2,3
   r1trl run --config-dir my_conf recipe=mine
+"""
+
+RESCORE_EXAMPLES = """examples:
+  r1trl rescore runs/demo/stages/scoreboard rewards.accuracy.answer=last_number
+  r1trl rescore runs/demo/stages/zero_samples 'rewards={accuracy: {answer: answer_tag}}'
+  r1trl rescore runs/demo/stages/zero_samples plugins.load=[examples/brevity.py] rewards.brevity={}
 """
 
 
@@ -51,6 +59,12 @@ def parser() -> argparse.ArgumentParser:
             action="store_true",
             help="sweep: a run for every combination of key=a,b",
         )
+        if name == "plan":
+            command.add_argument(
+                "--preflight",
+                action="store_true",
+                help="also score gold answers and garbage as each stage would; look at its data",
+            )
     text = "list what is offered, by which plugin, with which options"
     command = commands.add_parser("plugins", help=text, description=text)
     command.add_argument(
@@ -58,6 +72,28 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--load", action="append", default=[], metavar="PLUGIN", help="a module or file to load too"
+    )
+    text = "run the contract tests on a plugin of your own"
+    command = commands.add_parser("check", help=text, description=text)
+    command.add_argument(
+        "plugin", metavar="PLUGIN", help="a file, a module, or the name of an installed plugin"
+    )
+    command.add_argument(
+        "options", nargs="*", metavar="name.option=value", help="options to check its offers with"
+    )
+    command.add_argument(
+        "--rows", type=Path, metavar="FILE", help="JSON lines with prompt, completion and columns"
+    )
+    text = "score a stage's rollouts again with other rewards, without a model"
+    command = commands.add_parser(
+        "rescore", help=text, description=text, epilog=RESCORE_EXAMPLES, formatter_class=raw
+    )
+    command.add_argument("folder", type=Path, help="a stage's folder, with a rollouts.parquet")
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="rewards=…, rewards.<name>.<option>=…, scoring.…, plugins.load=[…]",
     )
     text = "write the report of a run"
     command = commands.add_parser("report", help=text, description=text)
@@ -67,8 +103,6 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run a command; print what is wrong plainly where it is the user's to mend."""
-    from r1trl.errors import ConfigError, R1trlError
-
     arguments = _parse(sys.argv[1:])
     try:
         return COMMANDS[arguments.command](arguments)
@@ -96,80 +130,6 @@ def _parse(words: list[str]) -> argparse.Namespace:
         arguments.overrides += rest
     return arguments
 
-
-def _run(arguments: argparse.Namespace) -> int:
-    from r1trl.run import run
-
-    status = 0
-    for plan, composed in _plans(arguments):
-        status = max(status, run(plan, composed))
-    return status
-
-
-def _plan(arguments: argparse.Namespace) -> int:
-    from r1trl.plan import describe
-
-    for plan, _ in _plans(arguments):
-        print(describe(plan))
-    return 0
-
-
-def _plans(arguments: argparse.Namespace) -> list[Any]:
-    from r1trl.compose import compose, sweep
-    from r1trl.errors import ConfigError
-    from r1trl.plan import make_plan
-
-    overrides = sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
-    plans = []
-    for each in overrides:
-        try:
-            config, composed = compose(each, arguments.config_dir)
-        except ConfigError as error:
-            raise ConfigError(error.problems + _further(error.partial)) from error
-        plans.append((make_plan(config), composed))
-    return plans
-
-
-def _further(config: Any) -> list[str]:
-    """Return what else is wrong with a config that has problems already."""
-    from r1trl.errors import ConfigError
-    from r1trl.plan import make_plan
-
-    try:
-        if config is not None:
-            make_plan(config)
-    except ConfigError as error:
-        return error.problems
-    return []
-
-
-def _plugins(arguments: argparse.Namespace) -> int:
-    from r1trl.plugins import load
-
-    plugins = load(arguments.load)
-    for kind, offers in plugins.offers.items():
-        if arguments.kind not in (None, kind):
-            continue
-        print(f"{kind}s")
-        for name, offer in sorted(offers.items()):
-            print(f"  {name}  ({offer.plugin})  {offer.summary}")
-            for option, default in offer.options.items():
-                print(f"      {default}" if option else "")
-    return 0
-
-
-def _report(arguments: argparse.Namespace) -> int:
-    from r1trl.errors import ConfigError
-    from r1trl.report import write_report
-
-    if not (arguments.run / "stages").is_dir():
-        raise ConfigError([f"{arguments.run} is not the folder of a run: it has no stages/"])
-    print(write_report(arguments.run))
-    print(f"\n{arguments.run / 'report.md'}")
-    return 0
-
-
-COMMANDS = {"run": _run, "plan": _plan, "plugins": _plugins, "report": _report}
 
 if __name__ == "__main__":
     sys.exit(main())

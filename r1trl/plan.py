@@ -12,6 +12,7 @@ from r1trl.errors import ConfigError
 from r1trl.plugins import Plugins, load
 from r1trl.references import check_references, resolve
 from r1trl.stage import MAKES_DATASET, Work, differences, digest, read_result, read_work
+from r1trl.tables import aligned
 
 CHECKED_WHEN_FINISHED = ("kind", "seed", "settings")
 
@@ -103,10 +104,8 @@ def describe(plan: Plan) -> str:
         where = _where(planned.launch)
         name, kind = planned.work.stage, stage.kind
         rows.append([name, kind, _start(stage), data, _size(stage), where, state])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
-    return "\n".join([title, "", *lines])
+    return f"{title}\n\n{aligned(rows)}"
 
 
 def _where(launch: Mapping[str, Any]) -> str:

@@ -1,26 +1,28 @@
-"""Scoring processes: persistent, killed at the deadline, replaced when they die.
+"""The pool of scoring processes: persistent, killed at the deadline, replaced when they die.
 
 Model output is hostile: an answer can make a verifier compute for hours, and one that holds the
 GIL cannot be interrupted from inside. So every sample is scored in another process, and one that
-has not answered in time is killed. One thread here drives each process.
+has not answered in time is killed; so is one whose parent has gone. A sample that takes long is
+set aside: its process goes on, and another takes its place, so that several hanging answers take
+no longer than one.
 """
 
 import atexit
 import functools
 import os
-import pickle
-import select
-import struct
-import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-START_SECONDS = 120.0
-HEADER = struct.Struct("!Q")
+from r1trl.nursery import Nursery, Process
+
+ASIDE = 16  # processes beyond the pool's size that may go on with samples that take long
+PATIENCE = 0.25  # seconds after which a sample is set aside
 
 
 @dataclass(frozen=True)
@@ -40,108 +42,125 @@ class Job:
     options: dict[str, Any]
 
 
-class Process:
-    """One scoring process and the pipes to it."""
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a job, and the seconds that it took."""
 
-    def __init__(self) -> None:
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "r1trl.scoring"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        )
-        self.prepared: set[Any] = set()
-
-    def ask(self, message: Any, seconds: float) -> Any:
-        """Send a message and wait for the answer; raise TimeoutError or EOFError."""
-        data = pickle.dumps(message)
-        assert self.child.stdin
-        assert self.child.stdout
-        try:
-            self.child.stdin.write(HEADER.pack(len(data)) + data)
-            self.child.stdin.flush()
-        except BrokenPipeError as error:
-            raise EOFError from error
-        ready, _, _ = select.select([self.child.stdout], [], [], seconds)
-        if not ready:
-            raise TimeoutError
-        return read(self.child.stdout)
-
-    def end(self) -> None:
-        """Kill the process and reap it."""
-        self.child.kill()
-        self.child.communicate()
+    value: float | Failure | None
+    seconds: float
 
 
 class Pool:
-    """`size` scoring processes, started when first needed; `deadline` is in seconds per sample."""
+    """`size` scoring processes, started when first needed; `deadline` is in seconds per sample.
+
+    May be asked from several threads at once; a sample waits until a process is free.
+    """
 
     def __init__(self, size: int, deadline: float) -> None:
         self.size, self.deadline = size, deadline
-        self._local = threading.local()
+        self._threads = ThreadPoolExecutor(size + ASIDE, "r1trl-scoring")
+        self._places, self._aside = threading.Semaphore(size), threading.Semaphore(ASIDE)
+        self._nursery = Nursery()
         self._processes: set[Process] = set()
-        self._threads: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        self._idle: list[Process] = []  # the one used last is used next: it is warm
+        self._closed = False
 
-    def score(self, jobs: Sequence[Job]) -> list[float | Failure | None]:
-        """Score jobs; the answers come in their order."""
-        with self._lock:
-            self._threads = self._threads or ThreadPoolExecutor(self.size, "r1trl-scoring")
+    def warm(self, verifiers: Sequence[Any]) -> None:
+        """Start every process and prepare it for these verifiers, in the background."""
+        for _ in range(self.size):
+            self._threads.submit(self._warm, verifiers)
+
+    def score(self, jobs: Sequence[Job]) -> list[Verdict]:
+        """Score jobs; the verdicts come in their order."""
         return list(self._threads.map(self._score, jobs))
 
-    def _score(self, job: Job) -> float | Failure | None:
-        for attempt in (1, 2):
-            process = self._process()
+    def _warm(self, verifiers: Sequence[Any]) -> None:
+        with suppress(TimeoutError, EOFError):  # the first sample will say what is wrong
+            self._idle.append(self._start(verifiers))
+
+    def _score(self, job: Job) -> Verdict:
+        for _ in range(2):  # a process may have been killed for what is no fault of the sample
+            verdict = self._attempt(job)
+            if verdict:
+                return verdict
+        return Verdict(Failure("error", "the scoring process died twice on this sample"), 0.0)
+
+    def _attempt(self, job: Job) -> Verdict | None:
+        """Score a job in a process of its own for so long; return None where it dies."""
+        self._places.acquire()
+        place, process = self._places, None
+        try:
+            process = self._take([job.verifier])
+            process.prepare(job.verifier)
+            start = time.monotonic()
+            process.tell(("score", job, self.deadline))
+            patience = min(PATIENCE, self.deadline / 4)
             try:
-                if job.verifier not in process.prepared:
-                    process.ask(("prepare", job.verifier), START_SECONDS)
-                    process.prepared.add(job.verifier)
-                kind, value = process.ask(("score", job), self.deadline)
-                return value if kind == "value" else Failure("error", value)
+                kind, answer = process.answer(patience)
             except TimeoutError:
-                self._drop(process)
-                return Failure("timeout", f"no verdict within {self.deadline:g} s")
-            except EOFError:
-                self._drop(process)
-                if attempt == 2:
-                    return Failure("error", "the scoring process died twice on this sample")
-        raise AssertionError
+                place = self._set_aside()
+                kind, answer = process.answer(self.deadline - patience)
+            seconds = time.monotonic() - start
+            self._idle.append(process)
+            return Verdict(answer if kind == "value" else Failure("error", answer), seconds)
+        except TimeoutError:
+            self._drop(process)
+            return Verdict(
+                Failure("timeout", f"no verdict within {self.deadline:g} s"), self.deadline
+            )
+        except EOFError:
+            self._drop(process)
+            return None
+        finally:
+            place.release()
 
-    def _process(self) -> Process:
-        process: Process | None = getattr(self._local, "process", None)
-        if process is None:
-            process = self._local.process = Process()
-            self._processes.add(process)
+    def _set_aside(self) -> threading.Semaphore:
+        """Give a place to another process, if there is room; return what is held now."""
+        if not self._aside.acquire(blocking=False):
+            return self._places
+        self._places.release()
+        return self._aside
+
+    def _take(self, verifiers: Sequence[Any]) -> Process:
+        """Return a process that nobody uses, or a new one."""
+        while True:
+            try:
+                process = self._idle.pop()
+            except IndexError:
+                return self._start(verifiers)
+            if not process.has_gone:
+                return process
+            self._drop(process)
+
+    def _drop(self, process: Process | None) -> None:
+        if process:
+            process.end()
+            self._processes.discard(process)
+
+    def _start(self, verifiers: Sequence[Any]) -> Process:
+        if self._closed:
+            raise RuntimeError("the pool of scoring processes is closed")
+        process = self._nursery.fork(verifiers)
+        self._processes.add(process)
         return process
-
-    def _drop(self, process: Process) -> None:
-        process.end()
-        self._processes.discard(process)
-        self._local.process = None
 
     def close(self) -> None:
         """End all processes."""
+        self._closed = True
+        for process in list(self._processes):
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
         for process in list(self._processes):
             process.end()
         self._processes.clear()
-        if self._threads:
-            self._threads.shutdown(cancel_futures=True)
-            self._threads = None
-        self._local = threading.local()
-
-
-def read(pipe: Any) -> Any:
-    """Read one pickled message; raise EOFError where the other side has gone."""
-    header = pipe.read(HEADER.size)
-    if len(header) < HEADER.size:
-        raise EOFError
-    return pickle.loads(pipe.read(HEADER.unpack(header)[0]))  # noqa: S301 - from our own process
+        self._nursery.close()
 
 
 def cores() -> int:
     """Return how many cores this process's share of the machine has, at least one."""
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, len(os.sched_getaffinity(0)) // ranks)
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, usable // ranks)
 
 
 @functools.cache

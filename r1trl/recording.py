@@ -96,6 +96,7 @@ class Completions(TrainerCallback):
                 "completion": batch["completion"][i],
                 "reward": scores.totals[i],
                 **{f"rewards/{name}": values[i] for name, values in scores.values.items()},
+                **{f"outcome/{name}": found[i] for name, found in scores.outcomes.items()},
             }
             for i in sorted(picked)
         ]

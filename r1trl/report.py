@@ -8,6 +8,7 @@ import yaml
 
 from r1trl.page import page
 from r1trl.stage import read_result, write_atomically
+from r1trl.tables import markdown
 from r1trl.types import StageResult
 
 COLUMNS = {
@@ -64,17 +65,6 @@ def _cell(row: Mapping[str, float], column: str) -> str:
     if column in SHARES:
         return f"{100 * value:.1f}"
     return f"{value:.1f}" if column == "tokens" else f"{value:.3f}"
-
-
-def markdown(rows: list[list[str]]) -> str:
-    """Return a table, the first row its head, as Markdown whose source is aligned too."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    return "\n".join(lines)
 
 
 def stages_table(results: list[StageResult]) -> list[list[str]]:

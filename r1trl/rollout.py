@@ -5,17 +5,18 @@ TRL 1.x minor has kept (`_get_train_sampler`, `_calculate_rewards`); tests/test_
 fails first when TRL moves them.
 """
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import Sampler as TorchSampler
 
-from r1trl.rewards import Scorer, Scores, outcome_counts
+from r1trl.reward import NOT_COLUMNS
+from r1trl.rewards import Scorer
+from r1trl.scores import Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-NOT_COLUMNS = ("prompt", "completion", "completion_ids")
 
 
 class Slot:
@@ -25,12 +26,12 @@ class Slot:
         self.__name__, self.rollouts = name, rollouts
 
     def __call__(self, *, log_metric: Any = None, **_: Any) -> list[float | None]:
-        """Return the values; log what share of the samples got none, and why."""
-        scores = self.rollouts.scores  # type: ignore[union-attr]
+        """Return the values; log what share of the samples got none, and the seconds it took."""
+        assert self.rollouts
+        scores = self.rollouts.scores
         if log_metric:
-            for metric, share in outcome_counts(scores).items():
-                if metric.startswith(f"outcome/{self.__name__}/"):
-                    log_metric(metric, share)
+            for metric, value in scores.metrics(self.__name__, self.rollouts.period).items():
+                log_metric(metric, value)
         return scores.values[self.__name__]
 
 
@@ -60,10 +61,13 @@ class Rollouts:
     scores: Scores
     choose: Any = None
     batch: dict[str, Any] | None = None
+    period: float | None = None  # seconds between the last two rollouts
+    scored_at: float | None = None
 
     def prepare(self, scorer: Scorer, choose: Any, minibatches: int) -> None:
         """Give the trainer its scorer and, where a sampler chooses prompts, its `choose`."""
         self.scorer, self.choose, self.minibatches = scorer, choose, minibatches
+        scorer.warm()
         for slot in self.reward_funcs:  # type: ignore[attr-defined]
             slot.rollouts = self
 
@@ -89,4 +93,7 @@ class Rollouts:
         step = self.state.global_step  # type: ignore[attr-defined]
         self.scores = self.scorer.score(columns, step)
         self.batch = {**columns, "step": step}
+        now = time.monotonic()
+        self.period = now - self.scored_at if self.scored_at else None
+        self.scored_at = now
         return super()._calculate_rewards(inputs, prompts, completions, ids)  # type: ignore[misc]

@@ -27,9 +27,10 @@ def sample(work: Work, folder: Path, plugins: Plugins) -> dict[str, float]:
     """Roll out a model on the stage's data; write rollouts.parquet, return its measures."""
     settings = work.settings
     scorer = make_scorer(settings["rewards"], settings["scoring"], plugins)
+    scorer.warm()
     rows = rows_of(work, settings["data"], folder, plugins)
     rollouts = _part(work, folder, "model", settings, rows, scorer)
-    scorer.close()
+    scorer.close(folder if is_main() else None)
     if rollouts is None:
         return {}
     _write(rollouts, folder)
@@ -42,6 +43,7 @@ def evaluate(work: Work, folder: Path, plugins: Plugins) -> dict[str, float]:
 
     settings, measures = work.settings, work.settings["measures"]
     scorer = make_scorer(settings["rewards"], settings["scoring"], plugins)
+    scorer.warm()
     vote = _vote(measures["correct"], settings["rewards"], plugins)
     parts: list[Any] = []
     metrics: dict[str, float] = {}
@@ -58,7 +60,7 @@ def evaluate(work: Work, folder: Path, plugins: Plugins) -> dict[str, float]:
             for column, value in (("model", model), ("benchmark", benchmark)):
                 rollouts = rollouts.add_column(column, [value] * len(rollouts))
             parts.append(rollouts)
-    scorer.close()
+    scorer.close(folder if is_main() else None)
     if parts:
         _write(concatenate_datasets(parts), folder)
     return metrics

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.policy import make_rl, make_sft
+from r1trl.processes import is_main
 from r1trl.recording import Checkpoints, Completions, Metrics, Signals, whole_checkpoint
 from r1trl.reward_model import make_reward_model
 from r1trl.rollout import Rollouts
@@ -40,9 +41,11 @@ def train(training: Training) -> Ending:
         trainer.add_callback(callback)
     _write_args(trainer, training.folder)
     checkpoint = whole_checkpoint(training.folder / "checkpoints")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if isinstance(trainer, Rollouts):
-        trainer.scorer.close()
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        if isinstance(trainer, Rollouts):
+            trainer.scorer.close(training.folder if is_main() else None)
     if not signals.received:
         trainer.save_model(str(training.folder / "model"))
     last: dict[str, float] = {}
@@ -53,7 +56,7 @@ def train(training: Training) -> Ending:
 
 def _write_args(trainer: Any, folder: Path) -> None:
     """Write trainer_args.json: every argument the trainer really runs with."""
-    if trainer.is_world_process_zero():
+    if is_main():
         state = trainer.accelerator.state
         zero = state.deepspeed_plugin.zero_stage if state.deepspeed_plugin else None
         ran = {"processes": state.num_processes, "zero_stage": zero, **trainer.args.to_dict()}

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NewType, Protocol
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 KINDS = ("reward", "filter", "sampler", "transition", "dataset")
 OUTCOMES = ("value", "abstain", "timeout", "error")
+
+
+RewardName = NewType("RewardName", str)  # an option that names another reward of the stage
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Reward(Protocol):
     """Score completions; one value each, None where the reward does not apply.
 
     `prompts` and `completions` are texts, `completion_ids` token ids; every column of the rows
-    follows by name, each a list as long as `prompts`. May be a coroutine function.
+    follows by name, each a list as long as `prompts`. One with a parameter called `rewards` is
+    asked after the others and gets their values in it, by name. May be a coroutine function.
     """
 
     def __call__(

@@ -13,6 +13,8 @@ def convert(value: Any, type_: Any) -> Any:
     origin, arguments = typing.get_origin(type_), typing.get_args(type_)
     if type_ is Any or (value is None and (type_ is None or type(None) in arguments)):
         return value
+    if isinstance(type_, typing.NewType):
+        return convert(value, type_.__supertype__)
     if origin is typing.Literal:
         if value not in arguments:
             choices = ", ".join(map(str, arguments))

@@ -9,12 +9,13 @@ scoring process that is killed at the deadline, so it may be slow, crash or hang
 """
 
 import inspect
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1trl.pool import Failure, Job, Pool, shared_pool
+from r1trl.pool import Failure, Job, Pool, Verdict, shared_pool
 
 Value = float | None
 UNSURE: Any = object()
@@ -38,9 +39,11 @@ class Verifier:
         quick: Callable[..., Any] | None,
         prepare: Callable[[], Any] | None,
         extract: Callable[..., str | None] | None,
+        ready: Callable[..., str | None] | None,
+        full: float | None,
     ) -> None:
-        self.function, self.quick = function, quick
-        self.prepare, self.extract = prepare, extract
+        self.function, self.quick, self.full = function, quick, full
+        self.prepare, self.extract, self.ready = prepare, extract, ready
         self.__name__, self.__doc__ = function.__name__, function.__doc__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self.__signature__ = inspect.signature(function)
@@ -54,6 +57,9 @@ class Verifier:
             for name, parameter in self.__signature__.parameters.items()
             if name in self.columns and parameter.default is not inspect.Parameter.empty
         }
+
+    def __reduce__(self) -> str:
+        return str(self.__qualname__)  # by name, as functions are pickled
 
     def __call__(
         self,
@@ -83,7 +89,13 @@ class Verifier:
     def outcomes(
         self, rows: Mapping[str, Sequence[Any]], options: Mapping[str, Any], pool: Pool
     ) -> list[Value | Failure]:
-        """Score rows given as columns; identical samples are scored once.
+        """Score rows given as columns; see `verdicts`."""
+        return [verdict.value for verdict in self.verdicts(rows, options, pool)]
+
+    def verdicts(
+        self, rows: Mapping[str, Sequence[Any]], options: Mapping[str, Any], pool: Pool
+    ) -> list[Verdict]:
+        """Score rows given as columns, and say how long each took; identical ones are scored once.
 
         Raises KeyError where a column that the function has no default for is missing.
         """
@@ -102,12 +114,17 @@ class Verifier:
 
     def _score(
         self, samples: list[tuple[Any, ...]], options: Mapping[str, Any], pool: Pool
-    ) -> list[Value | Failure]:
-        known = [self.quick(*s, **options) if self.quick else UNSURE for s in samples]
-        slow = [sample for sample, value in zip(samples, known, strict=True) if value is UNSURE]
+    ) -> list[Verdict]:
+        known = [self._at_once(sample, options) for sample in samples]
+        slow = [s for s, verdict in zip(samples, known, strict=True) if verdict.value is UNSURE]
         jobs = [Job(self.reference, sample, dict(options)) for sample in slow]
         scored = iter(pool.score(jobs)) if jobs else iter(())
-        return [next(scored) if value is UNSURE else value for value in known]
+        return [next(scored) if verdict.value is UNSURE else verdict for verdict in known]
+
+    def _at_once(self, sample: tuple[Any, ...], options: Mapping[str, Any]) -> Verdict:
+        start = time.perf_counter()
+        value = self.quick(*sample, **options) if self.quick else UNSURE
+        return Verdict(value, time.perf_counter() - start)
 
     @property
     def reference(self) -> Reference:
@@ -122,6 +139,8 @@ def verifier(
     quick: Callable[..., Any] | None = None,
     prepare: Callable[[], Any] | None = None,
     extract: Callable[..., str | None] | None = None,
+    ready: Callable[..., str | None] | None = None,
+    full: float | None = 1.0,
 ) -> Any:
     """Make a reward of a function that scores one sample.
 
@@ -129,8 +148,10 @@ def verifier(
     plain cases; it returns `r1trl.verifier.UNSURE` for all others. `prepare`, where given, runs
     once in each scoring process before its first sample and outside the deadline: the place for
     slow imports. `extract(completion, **options)`, where given, returns the answer that is scored,
-    as text, for majority votes.
+    as text, for majority votes. `ready(**options)`, where given, is asked when the plan is made and
+    says what the verifier lacks on this machine, or None. `full` is the value of a right answer,
+    which `r1trl plan --preflight` expects of the gold one; None where there is no such value.
     """
     if function is None:
-        return lambda decorated: Verifier(decorated, quick, prepare, extract)
-    return Verifier(function, quick, prepare, extract)
+        return lambda decorated: Verifier(decorated, quick, prepare, extract, ready, full)
+    return Verifier(function, quick, prepare, extract, ready, full)

@@ -112,13 +112,36 @@ WHOLE = (
 )
 
 
-def test_the_whole_paper_is_one_run(tmp_path: Path) -> None:
-    done = r1trl(tmp_path, "recipe=full", "name=f", *WHOLE)
+KILLED_IN = {  # a stage of each kind but grpo, and the file that says it is in its middle
+    "zero_samples": "data/rows.parquet",
+    "dev1": "metrics.jsonl",
+    "helpful_rm": "metrics.jsonl",
+    "scoreboard": "parts/*.parquet",
+}
+
+
+def test_the_whole_paper_is_one_run_that_survives_a_kill_in_any_kind_of_stage(
+    tmp_path: Path,
+) -> None:
+    overrides = ("recipe=full", "name=f", *WHOLE)
     stages = tmp_path / "runs" / "f" / "stages"
+    for name, sign in KILLED_IN.items():
+        driver = subprocess.Popen(command(*overrides), cwd=tmp_path, stdout=subprocess.DEVNULL)
+        wait_for(lambda sign=stages / name / sign: list(sign.parent.glob(sign.name)), 240)
+        for pid in [driver.pid, *workers_of(tmp_path)]:
+            os.kill(pid, signal.SIGKILL)
+        driver.wait()
+        wait_for(lambda: not workers_of(tmp_path), 10)
+        assert not (stages / name / "result.json").exists(), "it was killed in its middle"
+    done = r1trl(tmp_path, *overrides)
+    for name in KILLED_IN:
+        assert (stages / name / "log.1.txt").exists()
     for model in ("base", "zero", "dev1", "dev2", "dev3", "r1", "student", "student_rl"):
         assert f"| {model} " in done.stdout
     kept = json.loads((stages / "dev1" / "data" / "filters.json").read_text())["cold_start"]
     assert [step["filter"] for step in kept][:3] == ["correct", "readable", "one_language"]
+    trained = [row["step"] for row in rows(stages / "dev1" / "metrics.jsonl") if "loss" in row]
+    assert trained == list(range(1, len(trained) + 1))
     r1 = {row["step"]: row for row in rows(stages / "r1" / "metrics.jsonl")}
     general = {"rewards/helpfulness/mean", "rewards/safety/mean"}
     assert not general & set(r1[1])

@@ -13,17 +13,20 @@ CORE = Path(r1trl.__file__).parent
 PLUGINS = CORE.parent / "plugins"
 # From low to high. Modules of one line do not import each other.
 LAYERS = (
-    "errors types responses generate measures charts",
+    "errors types responses generate measures charts tables nursery",
     "values hookspecs pool page processes stage",
-    "verifier scoring report launch",
-    "__init__",
+    "verifier scoring scores report launch",
+    "reward tally __init__",
     "plugins config tracking",
     "schema compose rewards references data recording",
-    "checks rollout training sample",
-    "plan policy reward_model",
-    "trainer run",
-    "worker",
-    "warm cli",
+    "offer_checks rollout training sample subject",
+    "checks contract",
+    "plan policy reward_model shapes check rescore",
+    "trainer run readings",
+    "trials",
+    "worker preflight",
+    "warm commands",
+    "cli",
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
 MODULES = sorted(file.stem for file in CORE.glob("*.py"))

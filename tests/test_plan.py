@@ -32,7 +32,10 @@ def r1trl_rewards():
 """
 ZERO = ("recipe=zero", "scale=tiny")
 R1 = ("recipe=r1", "scale=tiny")
-REWARDS = "accuracy, language_consistency, reasoning_gym, reward_model, tag_count, think_format"
+REWARDS = ", ".join(
+    "accuracy code cosine_length group_length language_consistency llm_judge reasoning_gym "
+    "reasoning_steps repetition reward_model soft_overlong tag_count think_format".split()
+)
 WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "an unknown reward": (
         (*ZERO, "stages.zero.rewards.acuracy={weight: 1.0}"),
@@ -44,6 +47,36 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "an unknown reward behind a name of one's own": (
         (*ZERO, "stages.zero.rewards.mine={reward: tag_cuont}"),
         ["stages.zero.rewards: no reward is called 'tag_cuont' (did you mean 'tag_count'?)"],
+    ),
+    "an option that names a reward which the stage does not have": (
+        (*ZERO, "stages.zero.rewards.short={reward: group_length, correct: acuracy}"),
+        [
+            "stages.zero.rewards.short.correct: no other reward is called 'acuracy' (did you mean "
+            "'accuracy'?)"
+        ],
+    ),
+    "a default that names a reward which the stage does not have": (
+        (*ZERO, "stages.zero.rewards={group_length: {}, accuracy: null}"),
+        ["stages.zero.rewards.group_length.correct: no other reward is called 'accuracy'"],
+    ),
+    "a reward of groups that processes would get parts of": (
+        (
+            *ZERO,
+            "stages.zero.rewards.group_length={}",
+            "launch=cpu2",
+            "stages.zero.args.per_device_train_batch_size=4",
+            "stages.zero.rollout.outputs=24",
+            "stages.zero.rollout.minibatches=1",
+            "stages.zero.args.save_steps=20",
+        ),
+        [
+            "stages.zero.rewards.group_length: compares the completions of a prompt, but rollout."
+            "outputs=24 over 2 processes does not divide into whole groups of args.num_generations"
+        ],
+    ),
+    "a reward that this machine cannot give": (
+        (*ZERO, "stages.zero.rewards.tests={reward: code, sandbox: piston}"),
+        ["stages.zero.rewards.tests: "],
     ),
     "an unknown filter": (
         (*ZERO, "stages.zero.filters.limt={count: 3}"),

@@ -42,3 +42,11 @@ def test_its_pictures_and_links_exist() -> None:
 
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_every_built_in_reward_is_in_it() -> None:
+    from r1trl.plugins import load
+
+    table = README[README.index("| reward | its value |") :].partition("\n\n")[0]
+    missing = [name for name in load().offers["reward"] if f"`{name}`" not in table]
+    assert not missing

@@ -1,11 +1,13 @@
 """A sample ends as a value, an abstention, a timeout or an error, and none is a silent zero."""
 
+import json
 import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ import pytest
 from r1trl.errors import StageError
 from r1trl.plugins import load
 from r1trl.pool import Failure, Pool
-from r1trl.rewards import Scorer, Scores, make_scorer, outcome_counts
+from r1trl.rewards import Scorer, make_scorer
+from r1trl.scores import Scores
 
 PLUGIN = """\
 import asyncio, os, time
@@ -69,10 +72,21 @@ def verdict(completion: str, solution: str = "none", *, bonus: float = 0.0):
         return float(os.getpid())
     return None if solution == "unknown" else float(completion == solution) + bonus
 
+def bonus(prompts, completions, completion_ids, rewards, *, of: r1trl.RewardName, **columns):
+    return [None if value is None else 2 * value for value in rewards[of]]
+
+def failing(prompts, completions, completion_ids, **columns):
+    return [1.0 if c == "a" else r1trl.Failure("error", "no answer") for c in completions]
+
+def sleepy(prompts, completions, completion_ids, **columns):
+    time.sleep(0.3)
+    return [3.0] * len(completions)
+
 @r1trl.hookimpl
 def r1trl_rewards():
     return {"length": length, "right": right, "shy": shy, "short": short, "nothing": nothing,
-            "odd": odd, "crash": crash, "slow": slow, "counting": Counting, "verdict": verdict}
+            "odd": odd, "crash": crash, "slow": slow, "counting": Counting, "verdict": verdict,
+            "bonus": bonus, "failing": failing, "sleepy": sleepy}
 """
 SCORING = {"on_failure": "mask", "failure_limit": 1.0, "deadline": 1.0, "processes": 2}
 Made = Callable[..., Scorer]
@@ -243,7 +257,8 @@ def test_a_hanging_answer_ends_at_its_deadline_and_its_neighbours_are_scored_rig
     assert "2 of 5 samples without a verdict" in told
     assert "reward 'verdict': timeout on row 1 (no verdict within 1 s): 'hang'" in told
     shares = {"outcome/verdict/timeout": 0.2, "outcome/verdict/error": 0.2}
-    assert outcome_counts(found) == shares
+    metrics = found.metrics("verdict")
+    assert {k: v for k, v in metrics.items() if k.startswith("outcome")} == shares
 
 
 def test_the_policy_zero_counts_failures_as_0(scorer: Made) -> None:
@@ -302,12 +317,56 @@ def test_killing_the_scoring_processes_loses_nothing(scorer: Made) -> None:
     assert again not in (None, first)
 
 
-def test_a_pool_can_be_used_again_after_it_was_closed(plugin_file: Any) -> None:
-    verdict = load([plugin_file(PLUGIN)]).find("reward", "verdict").what
-    pool = Pool(1, 5.0)
-    for _ in range(2):
-        assert verdict.outcomes({"completion": ["none"]}, {}, pool) == [1.0]
-        pool.close()
+def test_a_reward_with_a_parameter_rewards_is_asked_after_the_others_and_sees_them(
+    scorer: Made,
+) -> None:
+    made = scorer({"bonus": {"of": "verdict"}, "verdict": {"where": {"source": "math"}}})
+    sources = ["math", "math", "chat"]
+    found = score(made, ["a", "crash", "a"], solution=["a", "x", "b"], source=sources)
+    assert list(found.values) == ["bonus", "verdict"], "in the order of the settings"
+    assert found.values["bonus"] == [2.0, None, None]
+    assert found.outcomes["bonus"] == ["value", "abstain", "abstain"]
+
+
+def test_a_reward_may_return_a_failure_in_place_of_a_value(scorer: Made) -> None:
+    found = score(scorer({"failing": {}, "length": {}}), ["a", "b"])
+    assert found.outcomes["failing"] == ["value", "error"]
+    assert found.totals == [2.0, None]
+
+
+def test_rewards_of_a_batch_are_asked_side_by_side(scorer: Made) -> None:
+    made = scorer({"verdict": {}, "slow": {}, "sleepy": {}}, deadline=5.0, processes=1)
+    score(made, ["a"], solution=["a"])  # starts the process
+    began = time.monotonic()
+    found = score(made, ["nap"], solution=["nap"])
+    assert time.monotonic() - began < 0.9, "0.5 s in the pool, 0.3 s here, 0.3 s awaited"
+    assert found.totals == [1.0 + 2.0 + 3.0]
+
+
+def test_metrics_tell_the_seconds_of_a_reward_and_its_samples(scorer: Made) -> None:
+    made = scorer({"verdict": {}, "length": {}}, deadline=5.0)
+    found = score(made, ["nap", "a", "b"], solution=["nap", "a", "b"])
+    metrics = found.metrics("verdict", period=10.0)
+    seconds = metrics["seconds/verdict"]
+    assert 0.5 <= metrics["seconds/verdict/max"] <= seconds
+    assert metrics["seconds/verdict/p50"] < 0.4 < metrics["seconds/verdict/p95"]
+    assert metrics["seconds/verdict/share"] == pytest.approx(seconds / 10)
+    assert set(found.metrics("length")) == {"seconds/length"}, "samples are not known one by one"
+
+
+def test_the_stages_tally_has_outcomes_the_slowest_and_the_failed(
+    scorer: Made, tmp_path: Path
+) -> None:
+    made = scorer({"verdict": {}}, deadline=5.0)
+    score(made, ["nap", "a"] + ["b"] * 20, solution=["nap", "a", *map(str, range(20))])
+    score(made, ["crash", "x"], solution=["a", "unknown"])
+    made.close(tmp_path)
+    told = json.loads((tmp_path / "scoring.json").read_text())["verdict"]
+    assert told["outcomes"] == {"value": 22, "error": 1, "abstain": 1}
+    assert told["slowest"][0]["completion"] == "nap" and len(told["slowest"]) == 10
+    assert told["slowest"][0]["seconds"] >= 0.5
+    message = "ValueError: bad answer"
+    assert told["failed"] == [{"outcome": "error", "message": message, "completion": "crash"}]
 
 
 def test_a_failure_says_its_kind_and_why(plugin_file: Any) -> None:

@@ -1,4 +1,4 @@
-"""Rewards for the form of a completion: thinking in tags, then the answer.
+"""Rewards for the form of a completion: thinking in tags, then the answer, step by step.
 
 DeepSeek-R1 rewards thinking that stands between `<think>` and `</think>` (arXiv 2501.12948,
 section 2.2); its template also asks for `<answer>`. Tags are counted and found, never matched by a
@@ -10,9 +10,14 @@ from typing import Any
 
 import r1trl
 from r1trl_format.rewards import tag_count, think_format
+from r1trl_format.steps import reasoning_steps
 
 
 @r1trl.hookimpl
 def r1trl_rewards() -> Mapping[str, Any]:
-    """Offer `think_format` and `tag_count`."""
-    return {"think_format": think_format, "tag_count": tag_count}
+    """Offer `think_format`, `tag_count` and `reasoning_steps`."""
+    return {
+        "think_format": think_format,
+        "tag_count": tag_count,
+        "reasoning_steps": reasoning_steps,
+    }

@@ -3,7 +3,7 @@ r"""The rewards `think_format` and `tag_count`, and the layouts that they know."
 import re
 from typing import Any, Literal
 
-Profile = Literal["think", "think_answer", "boxed"]
+Profile = Literal["think", "think_answer", "think_answer_lines", "boxed"]
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 BOX = re.compile(r"\\boxed\{\s*[^\s}]")
@@ -11,7 +11,8 @@ BOX = re.compile(r"\\boxed\{\s*[^\s}]")
 
 def with_prefill(prompt: str, completion: str) -> str:
     """Return the completion with the `<think>` that its prompt already ends with, if it does."""
-    return "<think>" + completion if prompt.rstrip().endswith("<think>") else completion
+    _, tag, space = prompt.rpartition("<think>")
+    return tag + space + completion if tag and not space.strip() else completion
 
 
 def split(text: str) -> tuple[str, str] | None:
@@ -31,6 +32,12 @@ def is_answer(rest: str) -> bool:
     return len(inside) == len(rest) - len("<answer></answer>") and bool(inside.strip())
 
 
+def is_in_lines(text: str) -> bool:
+    """Tell whether a text with each tag once, in order, has the four tags on lines of their own."""
+    borders = text.startswith("<think>\n") and text.endswith("\n</answer>")
+    return borders and "\n</think>\n<answer>\n" in text
+
+
 def is_well_formed(text: str, profile: Profile, empty: bool) -> bool:
     """Tell whether a text has the layout of a profile; `empty` allows empty thinking."""
     parts = split(text)
@@ -41,6 +48,8 @@ def is_well_formed(text: str, profile: Profile, empty: bool) -> bool:
             return bool(parts[1])
         case "think_answer":
             return is_answer(parts[1]) and not any(tag in parts[0] for tag in TAGS)
+        case "think_answer_lines":
+            return is_in_lines(text) and is_well_formed(text, "think_answer", empty)
         case "boxed":
             return BOX.search(parts[1]) is not None
     raise ValueError(f"no layout {profile!r}")
@@ -61,7 +70,9 @@ def think_format(
     `<think>…</think>` and then text; `think_answer` is `<think>…</think>` and
     `<answer>…</answer>`, nothing else; `boxed` is `<think>…</think>` and then text with a \boxed{}.
     Each tag stands once, in order; a `<think>` that ends the prompt counts as the completion's;
-    white space around the parts is free. `empty` allows thinking with nothing in it.
+    white space around the parts is free. `think_answer_lines` is `think_answer` with each tag alone
+    on its line and no white space around the whole: the layout of Open-R1's format reward, which
+    however lets text follow it. `empty` allows thinking with nothing in it.
     """
     texts = map(with_prefill, prompts, completions)
     return [float(is_well_formed(text, profile, empty)) for text in texts]
@@ -77,3 +88,7 @@ def tag_count(
     """
     texts = map(with_prefill, prompts, completions)
     return [0.25 * sum(text.count(tag) == 1 for tag in TAGS) for text in texts]
+
+
+for _reward in (think_format, tag_count):
+    _reward.full = 1.0  # what `r1trl plan --preflight` expects of a gold answer

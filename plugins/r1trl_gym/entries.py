@@ -5,8 +5,16 @@ becomes {"__tuple__": [...]} and a mapping with other keys than texts {"__items_
 """
 
 import json
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
+
+MISSING = "the package reasoning-gym is not installed: pip install 'r1trl[gym]'"
+
+
+def ready(**options: Any) -> str | None:
+    """Say that reasoning-gym is missing, and the command that installs it."""
+    return MISSING if find_spec("reasoning_gym") is None else None
 
 
 def library() -> ModuleType:
@@ -14,9 +22,7 @@ def library() -> ModuleType:
     try:
         import reasoning_gym
     except ImportError as error:
-        raise ImportError(
-            "the package reasoning-gym is not installed: pip install 'r1trl[gym]'"
-        ) from error
+        raise ImportError(MISSING) from error
     return reasoning_gym
 
 

@@ -3,7 +3,7 @@
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from r1trl_gym.entries import dumps, library
+from r1trl_gym.entries import dumps, library, ready
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -15,20 +15,32 @@ def reasoning_gym(
     """Make `count` problems of a task, with the task's own settings from `config`.
 
     Columns: prompt (the question), solution (an answer; empty where the task has many and names
-    none), task, and entry (JSON), which the reward `reasoning_gym` reads. Raises ValueError on an
+    none), task, and entry (JSON), which the reward `reasoning_gym` reads. The task `composite` is a
+    mixture: `config={datasets: [{name: …, weight: …, config: {…}}, …]}`. Raises ValueError on an
     unknown task and TypeError on a setting that the task does not have.
     """
     from datasets import Dataset
 
     check(task)
-    made = list(library().create_dataset(task, size=count, seed=seed, **(config or {})))
+    settings = mixture(config or {}) if task == "composite" else config or {}
+    made = list(library().create_dataset(task, size=count, seed=seed, **settings))
     columns = {
         "prompt": [entry["question"] for entry in made],
         "solution": ["" if entry["answer"] is None else str(entry["answer"]) for entry in made],
-        "task": [task] * len(made),
+        "task": [entry["metadata"]["source_dataset"] for entry in made],
         "entry": [dumps(entry) for entry in made],
     }
     return Dataset.from_dict(columns)
+
+
+reasoning_gym.ready = ready
+
+
+def mixture(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of `composite`, its parts in Reasoning Gym's own type."""
+    from reasoning_gym.composite import DatasetSpec
+
+    return {**config, "datasets": [DatasetSpec(**part) for part in config.get("datasets", [])]}
 
 
 def check(task: str) -> None:

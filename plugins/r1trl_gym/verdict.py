@@ -6,22 +6,25 @@ from typing import Any, Literal
 
 import r1trl
 from r1trl_gym.answer import find
-from r1trl_gym.entries import library, loads
+from r1trl_gym.entries import library, loads, ready
 
 
-@r1trl.verifier
+@r1trl.verifier(prepare=library, ready=ready)
 def reasoning_gym(
     completion: str,
-    entry: str,
+    entry: str | None,
     *,
     answer: Literal["answer_tag", "boxed", "last_line", "whole"] = "answer_tag",
-) -> float:
+) -> float | None:
     r"""Score the answer after the thinking with the task's own scorer, from 0 to 1.
 
     `entry` is the column that the dataset `reasoning_gym` makes. `answer` says where the answer
     stands: in the last `<answer>`, in the last `\\boxed{}`, on the last line, or it is all the
-    text. No answer scores 0. Some tasks give a wrong answer a little for its form.
+    text. No answer scores 0. Some tasks give a wrong answer a little for its form. A row without
+    an entry is None.
     """
+    if entry is None:
+        return None
     problem = loads(entry)
     found = find(completion, answer)
     if found is None:

@@ -13,7 +13,9 @@ BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 BARE_BOX = re.compile(r"\\boxed\s+([^\s{}$]+)")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.)])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+|/\d+)?|\d+(?:\.\d+)?")
-OPTION = re.compile(r"(?:\\(?:text|mathrm|mathbf|textbf)\{)?\s*[(\[]?\s*([A-J])\s*[)\]]?\s*\}?\.?")
+OPTION = re.compile(
+    r"(?:\\(?:text|mathrm|mathbf|textbf)\{)?\s*[(\[]?\s*([A-Ja-j])\s*[)\]]?\s*\}?\.?"
+)
 STATED = re.compile(r"[Aa]nswer(?: is\b)?[\s:*(\[]{1,10}([A-J])(?![\w'’])")
 LONGEST_OPTION = 40
 
@@ -54,10 +56,10 @@ def last_number(text: str) -> str | None:
 
 
 def option_letter(text: str) -> str | None:
-    r"""Return the letter A to J that is all of the text, be it written B, (B), B. or \\text{B}."""
+    r"""Return the letter A to J that is all of the text, written B, b, (B), B. or \text{B}."""
     text = text.strip()
     match = OPTION.fullmatch(text) if len(text) <= LONGEST_OPTION else None
-    return match.group(1) if match else None
+    return match.group(1).upper() if match else None
 
 
 def choice(text: str) -> str | None:

@@ -7,15 +7,20 @@ hundred-thousandth is left to it; everything decided here is what it would decid
 import re
 from fractions import Fraction
 
-INTEGER = re.compile(r"-?\d{1,15}|-?\d{1,3}(?:,\d{3}){1,4}")
-DECIMAL = re.compile(r"-?\d{1,8}\.\d{1,6}")
-RATIO = re.compile(r"(-?\d{1,9})/(\d{1,9})|(-?)\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}")
+INTEGER = re.compile(r"-?\d{1,15}|-?\d{1,3}(?:,\d{3}){1,4}", re.ASCII)
+DECIMAL = re.compile(r"-?\d{1,8}\.\d{1,6}", re.ASCII)
+RATIO = re.compile(r"(-?\d{1,9})/(\d{1,9})|(-?)\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}", re.ASCII)
 CLOSE = Fraction(1, 100_000)
 
 
 def number(text: str) -> Fraction | None:
-    """Read an integer, a decimal of up to six places or a simple fraction; None for all else."""
+    """Read an integer, a decimal of up to six places or a simple fraction; None for all else.
+
+    One pair of dollars around it is no part of it.
+    """
     text = text.strip()
+    if len(text) > 2 and text[0] == text[-1] == "$":
+        text = text[1:-1].strip()
     if INTEGER.fullmatch(text) or DECIMAL.fullmatch(text):
         return Fraction(text.replace(",", ""))
     match = RATIO.fullmatch(text)

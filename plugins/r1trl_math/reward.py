@@ -32,7 +32,8 @@ def quick(completion: str, solution: Solution, *, answer: Policy = "boxed") -> A
     if answer == "latex_any":
         return UNSURE
     found = extract(completion, answer)
-    verdicts = [compare(gold, gold if found is None else found) for gold in golds(solution)]
+    short = [last_boxed(gold) or gold for gold in golds(solution)]
+    verdicts = [compare(gold, gold if found is None else found) for gold in short]
     if found is None and any(verdicts):
         return 0.0
     if 1.0 in verdicts:

@@ -1,9 +1,12 @@
-"""The rewards `think_format` and `tag_count`: what is well formed, and what only looks so."""
+"""The rewards of form: what is well formed or a step, and what only looks so."""
+
+import time
 
 import pytest
-from r1trl_format.rewards import tag_count, think_format
+from r1trl_format import reasoning_steps, tag_count, think_format
 
 BLOCK = "<think>a</think><answer>b</answer>"
+LINES = "<think>\na\n</think>\n<answer>\nb\n</answer>"
 
 CASES = [
     ("Q", BLOCK, "think_answer", 1.0),
@@ -42,6 +45,23 @@ CASES = [
     ("Q", r"<think>a</think>So \boxed{2}.", "boxed", 1.0),
     ("Q", r"<think>\boxed{2}</think>So 2.", "boxed", 0.0),
     ("Q", r"<think>a</think>\boxed{ }", "boxed", 0.0),
+    ("Q", LINES, "think_answer_lines", 1.0),
+    ("Q", LINES.replace("\na", "\na\n\nc").replace("b", "b\n"), "think_answer_lines", 1.0),
+    ("Q<think>", LINES.removeprefix("<think>"), "think_answer_lines", 1.0),
+    ("Q<think>\n", LINES.removeprefix("<think>\n"), "think_answer_lines", 1.0),
+    ("Q<think>\n", LINES, "think_answer_lines", 0.0),
+    (" ", LINES, "think_answer_lines", 1.0),
+    ("Q", BLOCK, "think_answer_lines", 0.0),
+    ("Q", f"{LINES}\nand more", "think_answer_lines", 0.0),
+    ("Q", f"{LINES}\n{LINES}", "think_answer_lines", 0.0),
+    ("Q", f"{LINES}\n", "think_answer_lines", 0.0),
+    ("Q", f"\n{LINES}", "think_answer_lines", 0.0),
+    ("Q", LINES.replace("</think>\n", "</think>\n\n"), "think_answer_lines", 0.0),
+    ("Q", LINES.replace("\n</think>", "</think>"), "think_answer_lines", 0.0),
+    ("Q", LINES.replace("<answer>\n", "<answer>"), "think_answer_lines", 0.0),
+    ("Q", LINES.replace("\n</answer>", "</answer>"), "think_answer_lines", 0.0),
+    ("Q", LINES.replace("\na", "\n\n</think>\n<answer>\n"), "think_answer_lines", 0.0),
+    ("Q", LINES.replace("\na", "\n "), "think_answer_lines", 0.0),
 ]
 
 
@@ -56,9 +76,23 @@ def test_empty_thinking_is_well_formed_only_where_it_is_allowed():
     assert think_format(*rows, empty=True, solution=["b"]) == [1.0]
 
 
-def test_a_text_of_tags_only_is_scored_fast():
-    texts = [tag * 50_000 for tag in ("<think>", "<answer>", "</answer>", "\\boxed{", "<")]
-    assert think_format(["Q"] * 5, texts, [[]] * 5) == [0.0] * 5
+HOSTILE = [
+    *("<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "<", BLOCK, LINES + "\n"),
+    *("Step 1", "\n1. ", "\n- ", ". First", "1", " ", "\n", ".\t", "# ", "**"),
+]
+
+
+@pytest.mark.parametrize("mark", HOSTILE)
+def test_a_megabyte_of_one_mark_is_scored_fast(mark):
+    rows = (["Q"] * 3, [mark * (1_000_000 // len(mark)), f"{mark} " * 100_000, ""], [[]] * 3)
+    for profile in ("think", "think_answer", "think_answer_lines", "boxed"):
+        start = time.process_time()
+        assert think_format(*rows, profile=profile) == [0.0] * 3
+        assert time.process_time() - start < 1.0
+    for reward in (tag_count, reasoning_steps):
+        start = time.process_time()
+        reward(*rows)
+        assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize(
@@ -74,3 +108,36 @@ def test_a_text_of_tags_only_is_scored_fast():
 )
 def test_each_tag_that_stands_once_earns_a_quarter(prompt, completion, expected):
     assert tag_count([prompt], [completion], [[]], solution=["b"]) == [expected]
+
+
+STEPS = [
+    ("", 0),
+    ("We add two and two.", 0),
+    ("Step 1: a\nStep 2: b", 2),
+    ("Step 1: a\nStep 2: b\nStep 3: c\nStep 4: d", 4),
+    ("  **Step 1:** a\n### Step 2: b", 2),
+    ("<think>Step 1: a</think><answer>Step 2: b</answer>", 2),
+    ("as in Step 1: a", 0),
+    ("Step one: a", 0),
+    ("1. a\n2. b", 2),
+    ("a\n1) b\n  2) c", 2),
+    ("1.5 is more than\n2.5", 0),
+    ("it is 1. a", 0),
+    ("- a\n* b", 2),
+    ("a\n+ b\n\t• c", 2),
+    ("---\n***\n**bold** a\n-3 and\n-x", 0),
+    ("- \n-\n1. \n2.", 0),
+    ("First, a. Second, b", 2),
+    ("First, a.\nNext, b!  Finally, c", 3),
+    ("at First, Next, Finally, a", 0),
+    ("first, a. First a", 0),
+    ("<think>First, a? Next, b", 2),
+    ("1. First, a\n- Next, b", 2),
+    ("Step 1: a\n2. b\n- c\nFinally, d", 4),
+]
+
+
+@pytest.mark.parametrize(("text", "marks"), STEPS)
+def test_marks_of_steps_count_where_a_line_or_sentence_starts(text, marks):
+    found = reasoning_steps(["Q"], [text], [[]], solution=["b"])
+    assert found == pytest.approx([min(1.0, marks / 3)])

@@ -1,13 +1,19 @@
 """The reward `accuracy`: which answers it finds, and what it holds equal."""
 
 import itertools
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from latex2sympy2_extended import latex2sympy2
+from latex2sympy2_extended.antlr_parser import PSParser
 from r1trl_math.answers import last_boxed
 from r1trl_math.reward import accuracy, quick
+from r1trl_math.values import differ
+from r1trl_math.verdict import library, parse_answer
 
 from r1trl.pool import Failure, Pool
 from r1trl.verifier import UNSURE
@@ -110,6 +116,30 @@ CASES = [
     ("Answer: Because", "B", "choice", 0.0),
     (r"\boxed{B}", "42", "choice", None),
     (r"\boxed{B}", ["A", "B"], "choice", 1.0),
+    (r"\boxed{(B)}", "B", "choice", 1.0),
+    (r"\boxed{[B]}", "B", "choice", 1.0),
+    (r"\boxed{\textbf{(B)}}", "B", "choice", 1.0),
+    (r"\boxed{\mathrm{B}}", r"\text{B}", "choice", 1.0),
+    (r"\boxed{B)}", "B", "choice", 1.0),
+    (r"\boxed{C}", "B", "choice", 0.0),
+    (r"\boxed{J}", "J", "choice", 1.0),
+    (r"\boxed{K}", "K", "choice", None),
+    (r"\boxed{b}", "B", "choice", 1.0),
+    (r"\boxed{B}", "(b)", "choice", 1.0),
+    (r"\boxed{\text{B: 42}}", "B", "choice", 0.0),
+    ("<answer>(B)</answer>", "B", "choice", 1.0),
+    ("<answer>B: because</answer>", "B", "choice", 0.0),
+    ("Answer: (B)", "B", "choice", 1.0),
+    ("**Answer: B**", "B", "choice", 1.0),
+    ("answer is B, since", "B", "choice", 1.0),
+    ("Answer: b", "B", "choice", 0.0),
+    ("The answer is a number.", "A", "choice", 0.0),
+    ("Answer: A. No, answer: B", "B", "choice", 1.0),
+    ("B", "B", "choice", 0.0),
+    (r"<answer>A</answer> \boxed{B}", "B", "choice", 1.0),
+    ("no answer", "B", "choice", 0.0),
+    ("Answer: B", ["A", None, "B"], "choice", 1.0),
+    ("Answer: B", ["", "42"], "choice", None),
 ]
 
 
@@ -163,6 +193,12 @@ PLAIN = [
     "12345678.126",
     "1,0000",
     "1/0",
+    "$7$",
+    "$ -0.5 $",
+    r"$\frac{1}{2}$",
+    "$1,000$",
+    "$7",
+    "$$7$$",
 ]
 
 
@@ -175,6 +211,101 @@ def test_the_quick_verdict_is_that_of_math_verify():
             decided += 1
             assert early == accuracy.function(rf"\boxed{{{answer}}}", gold), (gold, answer)
     assert decided > 0.8 * len(pairs)
+
+
+@pytest.mark.parametrize(("answer", "gold"), [("٣", "3"), ("３", "3"), ("3", "３")])
+def test_digits_of_other_scripts_are_left_to_math_verify(answer, gold):
+    assert quick(rf"\boxed{{{answer}}}", gold) is UNSURE
+
+
+def test_a_number_in_a_worked_solution_is_settled_at_once():
+    assert quick(r"\boxed{0.75}", SOLUTION) == 1.0
+    assert quick(r"\boxed{1}", SOLUTION) == 0.0
+    assert quick("no answer", SOLUTION) == 0.0
+
+
+VALUES = [
+    (r"\sqrt{2}", r"\sqrt{3}", True),
+    (r"\sqrt{8}", r"2\sqrt{2}", False),
+    (r"\frac{\pi}{2}", "1.570796", False),
+    (r"\frac{\pi}{2}", r"\frac{\pi}{3}", True),
+    ("(x+1)^2", "x^2+2x+1", False),
+    ("(x+1)^2", "x^2+2x+2", True),
+    ("x+1", "y+1", True),
+    (r"\sqrt{x^2}", "x", False),
+    (r"\ln(x^2)", r"2\ln x", False),
+    ("10^{10}", "10^{10}+1", False),
+    ("2^{-60}", "2^{-61}", False),
+    ("2+3i", "2-3i", True),
+    (r"\frac{1}{2}\%", r"\frac{1}{2}", False),
+    (r"\infty", "7", False),
+    (r"\frac{1}{0}", "7", False),
+    ("e", "E", False),
+    ("abc", "x", False),
+    (r"\text{Evelyn}", "x", False),
+    ("[0,1)", "[0,2)", False),
+    (r"\{1,2\}", r"\{1,3\}", False),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\3\end{pmatrix}", False),
+    ("y=2x", "y=3x", True),
+    ("y=2x", "y=x+x", False),
+    ("y=2x", "z=3x", False),
+    ("y=2y", "y=3y", False),
+    ("x=42", "43", False),
+    ("f(x)", "f(y)", False),
+]
+
+
+@pytest.mark.parametrize(("left", "right", "expected"), VALUES)
+def test_only_expressions_with_different_values_are_refuted(left, right, expected):
+    first, second = parse_answer(left)[0], parse_answer(right)[0]
+    assert differ(first, second) is expected
+    assert not (expected and library().verify(first, second, timeout_seconds=None))
+
+
+GRAMMAR = [
+    r"\frac{\sqrt{2}}{2}",
+    "x^2+2x+1",
+    "[0,1)",
+    r"(-\infty,3]\cup[5,\infty)",
+    r"\{1,2\}",
+    "(2,1)",
+    "1,2;3",
+    "y=2x+3",
+    "1<x<2",
+    r"x\in\{1,2\}",
+    r"\log_2 5",
+    r"\sum_{k=1}^{3} k",
+    r"\begin{pmatrix}1&2\\3&4\end{pmatrix}",
+    r"\frac{",
+    "((",
+    "5 @ 3",
+    "2 ~ 3",
+]
+
+
+@pytest.mark.parametrize("latex", GRAMMAR)
+def test_two_stages_of_the_grammar_read_what_one_reads(latex, monkeypatch):
+    library()
+    two_stages = reading(latex)
+    assert latex2sympy2.PSParser is not PSParser
+    monkeypatch.setattr(latex2sympy2, "PSParser", PSParser)
+    assert two_stages == reading(latex)
+
+
+def reading(latex):
+    try:
+        return latex2sympy2.latex2sympy(latex, is_real=True, normalization_config=None)
+    except Exception as error:  # noqa: BLE001 - the reader raises no narrower one
+        return type(error)
+
+
+@pytest.mark.slow
+def test_verdicts_equal_those_of_math_verify_but_for_the_listed_ones():
+    script = Path(__file__).parents[2] / "benchmarks" / "verdicts.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pairs = int(re.search(r"verdicts: (\d+) pairs", done.stdout).group(1))
+    assert pairs >= 1000
 
 
 @pytest.mark.parametrize("answer", [r"x^2", r"50\%", "1,2", "1,00", "0.3333333", r"\pi", "x=5"])

@@ -1,0 +1,145 @@
+r"""How fast is the reward `accuracy`? Completions per second beside TRL's and math-verify's own.
+
+Every repeat draws new samples, so no cache of whole samples is measured, and asks all systems
+about the same ones, in turn. Prints a table and writes results/rewards.json; see README.md.
+"""
+
+import argparse
+import datetime
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import verdicts
+from cases import WORKLOADS, Sample, samples
+from r1trl_math import accuracy
+
+from r1trl.pool import Pool, cores
+
+RESULTS = Path(__file__).parent / "results" / "rewards.json"
+PACKAGES = ("r1trl", "trl", "math-verify", "latex2sympy2_extended", "sympy")
+SIZES = {"plain numbers": 1000, "mixed LaTeX": 400, "long completions": 64}
+GROUPS = {"mixed LaTeX, groups of 16": 400}
+REPEATS = 5
+Score = Callable[[Sequence[Sample]], list[float | None]]
+
+
+def math_verify(sample: Sample) -> float:
+    """Ask math-verify as its README does."""
+    from math_verify import parse, verify
+
+    return float(verify(parse(sample.gold), parse(sample.completion)))
+
+
+def trl(drawn: Sequence[Sample]) -> list[float | None]:
+    """Ask TRL's reward as its trainer does for conversations."""
+    from trl.rewards import accuracy_reward
+
+    completions = [[{"role": "assistant", "content": sample.completion}] for sample in drawn]
+    found: list[float | None] = accuracy_reward(completions, [sample.gold for sample in drawn])
+    return found
+
+
+def systems(processes: int, direct: Any, pool: Pool) -> dict[str, Score]:
+    """Return what is compared, by name: functions of samples."""
+
+    def ours(drawn: Sequence[Sample]) -> list[Any]:
+        rows = {"completion": [s.completion for s in drawn], "solution": [s.gold for s in drawn]}
+        return accuracy.outcomes(rows, {"answer": "boxed"}, pool)
+
+    return {
+        "r1trl": ours,
+        "TRL": trl,
+        "math-verify, 1 process": lambda drawn: [math_verify(sample) for sample in drawn],
+        f"math-verify, {processes} processes": lambda drawn: direct.map(
+            math_verify, drawn, chunksize=max(1, len(drawn) // (8 * processes))
+        ),
+    }
+
+
+def measure(name: str, count: int, repeats: int, asked: dict[str, Score]) -> list[dict[str, Any]]:
+    """Return for each system its completions per second and how many it judges as labelled."""
+    rates: dict[str, list[float]] = {system: [] for system in asked}
+    labelled = dict.fromkeys(asked, 0)
+    for repeat in range(repeats + 1):  # the first one warms everything up
+        drawn = samples(name, count, seed=repeat)
+        order = list(asked) if repeat % 2 else list(asked)[::-1]
+        for system in order:
+            start = time.perf_counter()
+            found = asked[system](drawn)
+            seconds = time.perf_counter() - start
+            if repeat:
+                rates[system].append(len(drawn) / seconds)
+                labelled[system] += sum(
+                    one == float(sample.right) for one, sample in zip(found, drawn, strict=True)
+                )
+    return [
+        {
+            "workload": name,
+            "system": system,
+            "per_second": statistics.median(rates[system]),
+            "rates": rates[system],
+            "as_labelled": labelled[system] / (repeats * len(drawn)),
+        }
+        for system in asked
+    ]
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print the table; the last column is r1trl's rate over the system's."""
+    ours = {row["workload"]: row["per_second"] for row in rows if row["system"] == "r1trl"}
+    print("| workload | system | completions/s | spread | as labelled | r1trl is faster by |")
+    print("|---|---|---:|---:|---:|---:|")
+    for row in rows:
+        faster = ours[row["workload"]] / row["per_second"]
+        print(
+            f"| {row['workload']} | {row['system']} | {row['per_second']:,.1f} "
+            f"| {min(row['rates']):,.1f} to {max(row['rates']):,.1f} "
+            f"| {row['as_labelled']:.1%} | {faster:,.1f} x |"
+        )
+
+
+def machine() -> dict[str, Any]:
+    """Say what this ran on, with what, when, and how busy the machine was before."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cores": cores(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def main() -> None:
+    """Measure every workload, compare the verdicts and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few samples, one repeat")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the JSON goes")
+    settings = parser.parse_args()
+    about, processes = machine(), cores()
+    pool = Pool(processes, deadline=30.0)
+    with multiprocessing.get_context("spawn").Pool(processes) as direct:
+        asked = systems(processes, direct, pool)
+        rows = []
+        for name, count in (SIZES | GROUPS).items():
+            fewer = max(16, count // 16) if settings.quick else count
+            rows += measure(name, fewer, 1 if settings.quick else REPEATS, asked)
+    pool.close()
+    show(rows)
+    counts = verdicts.report(1 if settings.quick else verdicts.INSTANCES)
+    found = {"machine": about, "quick": settings.quick, "rows": rows, "verdicts": counts}
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    settings.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    assert set(WORKLOADS) == set(SIZES | GROUPS)
+    main()

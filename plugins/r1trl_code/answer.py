@@ -1,0 +1,28 @@
+"""Where the program in a completion is: the last fenced block of Python after the thinking."""
+
+import re
+import textwrap
+
+FENCE = re.compile(r"\s*(`{3,})\s*([^`\s]*)[^`]*")
+PYTHON = ("", "python", "python3", "py")
+
+
+def find_program(completion: str) -> str | None:
+    """Return the last closed block fenced as Python, or as nothing, after the last `</think>`.
+
+    Returns None where there is none; what stands outside of fences is not a program.
+    """
+    found: str | None = None
+    opening: re.Match[str] | None = None
+    lines: list[str] = []
+    for line in completion.rpartition("</think>")[2].split("\n"):
+        fence = FENCE.fullmatch(line)
+        if opening is None:
+            opening, lines = fence, []
+        elif fence and fence[1].startswith(opening[1]) and not line.strip().strip("`"):
+            if opening[2].lower() in PYTHON:
+                found = textwrap.dedent("\n".join(lines))
+            opening = None
+        else:
+            lines.append(line)
+    return found

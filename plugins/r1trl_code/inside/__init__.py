@@ -1,0 +1,1 @@
+"""What runs inside a sandbox: only the standard library, and nothing that knows the answers."""

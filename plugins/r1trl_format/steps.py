@@ -1,0 +1,31 @@
+"""The reward `reasoning_steps`, and which marks at the start of a line or sentence are steps."""
+
+import re
+from typing import Any
+
+STEP = re.compile(
+    r"(?:^|<think>|<answer>)[ \t]*(?:"
+    r"(?:#{1,6}[ \t]+)?(?:\*\*|__)?Step \d{1,4}:"
+    r"|\d{1,4}[.)][ \t]+(?=\S)"
+    r"|[-*+•][ \t]+(?=\S)"
+    r"|(?:First|Second|Next|Finally),"
+    r")"
+    r"|[.!?][ \t]+(?:First|Second|Next|Finally),",
+    re.MULTILINE,
+)
+ENOUGH = 3
+
+
+def reasoning_steps(
+    prompts: list[str], completions: list[str], completion_ids: list[list[int]], **columns: Any
+) -> list[float]:
+    """Return a third for each mark of a step, at most 1.
+
+    R = min(1, marks / 3). A mark is "Step 1:", a numbered item ("1. …", "1) …") or a bullet item
+    ("- …", "* …", "+ …", "• …") at the start of a line, or "First,", "Second,", "Next," or
+    "Finally," at the start of a line or sentence; all kinds count together. Open-R1's reward of
+    this name sees a number only at the start of the whole text, takes rules (---), bold text and
+    negative numbers for bullets and 1.5 for an item, and finds its words anywhere. Here an item has
+    a space and some text after its mark, and `<think>` and `<answer>` start a line too.
+    """
+    return [min(1.0, sum(1 for _ in STEP.finditer(text)) / ENOUGH) for text in completions]

@@ -1,0 +1,31 @@
+"""TRL's own rewards by name, each as TRL computes it, to compare with and to move from.
+
+Names are TRL's, prefixed with `trl_`; options are TRL's parameters under their names. TRL takes
+seconds to import and is imported when a reward is first asked.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import r1trl
+from r1trl_trl.rewards import (
+    trl_accuracy,
+    trl_cosine_scaled,
+    trl_reasoning_accuracy,
+    trl_repetition_penalty,
+    trl_soft_overlong_punishment,
+    trl_think_format,
+)
+
+
+@r1trl.hookimpl
+def r1trl_rewards() -> Mapping[str, Any]:
+    """Offer every reward of `trl.rewards`."""
+    return {
+        "trl_accuracy": trl_accuracy,
+        "trl_reasoning_accuracy": trl_reasoning_accuracy,
+        "trl_think_format": trl_think_format,
+        "trl_cosine_scaled": trl_cosine_scaled,
+        "trl_repetition_penalty": trl_repetition_penalty,
+        "trl_soft_overlong_punishment": trl_soft_overlong_punishment,
+    }
