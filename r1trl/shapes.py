@@ -35,14 +35,20 @@ ALL = [Shape(thinks, around) for thinks in (True, False) for around in AROUND]
 
 
 def asked_for(prompts: Sequence[str]) -> list[Shape]:
-    """Return the shapes that obey all of the prompts; none where they ask for no form."""
+    """Return the shapes that obey all of the prompts; none where they ask for no form.
+
+    A model may think without having been asked to.
+    """
 
     def mentioned(text: str) -> bool:
         return all(text in prompt for prompt in prompts)
 
-    thinks, tags, box = mentioned("<think>"), mentioned("<answer>"), mentioned("\\boxed")
+    thoughts = (True,) if mentioned("<think>") else (False, True)
+    tags, box = mentioned("<answer>"), mentioned("\\boxed")
     if tags or box:
-        return [Shape(thinks, BOTH if tags and box else TAGGED if tags else BOXED)]
-    if mentioned("```"):
-        return [Shape(thinks, FENCED)]
-    return [Shape(True, around) for around in AROUND] if thinks else []
+        around: Sequence[tuple[str, str]] = [BOTH if tags and box else TAGGED if tags else BOXED]
+    elif mentioned("```"):
+        around = [FENCED]
+    else:
+        around = AROUND if thoughts == (True,) else []
+    return [Shape(thinks, each) for each in around for thinks in thoughts]

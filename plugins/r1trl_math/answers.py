@@ -7,7 +7,7 @@ the tag is missing. Where a completion answers several times, its last answer co
 import re
 from typing import Literal
 
-Policy = Literal["boxed", "answer_tag", "last_number", "latex_any", "choice"]
+Policy = Literal["boxed", "answer_tag", "tag_or_box", "last_number", "latex_any", "choice"]
 
 BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 BARE_BOX = re.compile(r"\\boxed\s+([^\s{}$]+)")
@@ -79,6 +79,9 @@ def extract(completion: str, policy: Policy) -> str | None:
             return last_boxed(final)
         case "answer_tag":
             return last_tagged(final)
+        case "tag_or_box":
+            tagged = last_tagged(final)
+            return last_boxed(final) if tagged is None else tagged
         case "last_number":
             return last_number(final)
         case "choice":

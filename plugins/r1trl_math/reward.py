@@ -53,8 +53,9 @@ def accuracy(completion: str, solution: Solution, *, answer: Policy = "boxed") -
     R = 1[answer = gold] (DeepSeek-R1, arXiv 2501.12948, section 2.2). `solution` is a gold or a
     list of them: plain, LaTeX, or a worked solution with a \boxed{}. `answer` says where the
     completion's answer is, after its last `</think>`: `boxed` (the last \boxed{}), `answer_tag`
-    (the last `<answer>`), `last_number`, `latex_any` (math-verify's own extraction) or `choice`
-    (an option letter A to J). No answer scores 0.
+    (the last `<answer>`), `tag_or_box` (the last `<answer>`, else the last \boxed{}),
+    `last_number`, `latex_any` (math-verify's own extraction) or `choice` (an option letter A to
+    J). No answer scores 0.
     """
     found = extract(completion, answer)
     if answer == "choice":

@@ -21,6 +21,12 @@ from r1trl.verifier import UNSURE
 SOLUTION = r"First $x=1$, so $\boxed{1}$ fails. Hence the area is $\boxed{\dfrac{3}{4}}$ exactly."
 
 CASES = [
+    (r"<answer>42</answer>", "42", "tag_or_box", 1.0),
+    (r"so \boxed{42}", "42", "tag_or_box", 1.0),
+    (r"\boxed{41} <answer>42</answer>", "42", "tag_or_box", 1.0),
+    (r"<answer>41</answer> \boxed{42}", "42", "tag_or_box", 0.0),
+    (r"<answer>\boxed{42}</answer>", "42", "tag_or_box", 1.0),
+    ("42", "42", "tag_or_box", 0.0),
     (r"\boxed{42}", "42", "boxed", 1.0),
     (r"<think>a</think> The answer is \boxed{42}.", "42", "boxed", 1.0),
     (r"<think>\boxed{42}</think> The answer is 42.", "42", "boxed", 0.0),
