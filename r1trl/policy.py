@@ -8,6 +8,7 @@ from r1trl.errors import StageError
 from r1trl.plugins import Plugins
 from r1trl.rewards import make_scorer
 from r1trl.rollout import Rollouts, Slot
+from r1trl.sampling import Sampling
 from r1trl.training import Training, batch_args, rollout_args, trl_config
 
 
@@ -51,18 +52,20 @@ def make_rl(training: Training) -> Any:
         processing_class=training.tokenizer,
         reward_funcs=[Slot(name) for name in scorer.names],
     )
-    trainer.prepare(scorer, chooser(settings, plugins), settings["rollout"]["minibatches"])
+    trainer.prepare(scorer, samplers_of(settings, plugins, rows, training.work.own_seed))
     return trainer
 
 
-def chooser(settings: Mapping[str, Any], plugins: Plugins) -> Any:
-    """Return the `choose` of the first sampler that has one, or None."""
-    samplers = [
-        plugins.find("sampler", name).bind(options)
+def samplers_of(
+    settings: Mapping[str, Any], plugins: Plugins, rows: Any, seed: int
+) -> Sampling | None:
+    """Make the samplers of a stage; None where it has none, and TRL shuffles the rows."""
+    samplers = {
+        name: plugins.find("sampler", name).bind(options)
         for name, options in settings["samplers"].items()
         if options is not None
-    ]
-    return next((s.choose for s in samplers if hasattr(s, "choose")), None)
+    }
+    return Sampling(samplers, rows, seed) if samplers else None
 
 
 def refuse_hidden_options(

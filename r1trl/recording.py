@@ -18,6 +18,7 @@ from r1trl.types import Progress
 
 MARKER = "complete.json"
 REFERENCE = "reference.safetensors"
+SAMPLERS = "samplers.json"
 
 
 class Metrics(TrainerCallback):
@@ -118,13 +119,21 @@ class Checkpoints(TrainerCallback):
             weights = accelerator.get_state_dict(self.trainer.ref_model)
             if accelerator.is_main_process:
                 save_weights(weights, folder / REFERENCE)
+        sampling = getattr(self.trainer, "sampling", None)
+        if sampling and accelerator.is_main_process:
+            text = json.dumps(sampling.state_dict())
+            (folder / SAMPLERS).write_text(text + "\n", encoding="utf-8")
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             (folder / MARKER).write_text(json.dumps({"step": state.global_step}) + "\n")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Put the reference model of the resumed checkpoint back."""
-        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / REFERENCE
+        """Put the reference model and the samplers of the resumed checkpoint back."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        path, sampling = folder / REFERENCE, getattr(self.trainer, "sampling", None)
+        if state.global_step and sampling:
+            text = (folder / SAMPLERS).read_text(encoding="utf-8")
+            sampling.load_state_dict(json.loads(text))
         if state.global_step and synced_reference(self.trainer):
             from safetensors.torch import load_file
 

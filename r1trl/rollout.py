@@ -1,22 +1,17 @@
 """Rollouts in training: which prompts are drawn next, and what their completions are worth.
 
-A mixin for TRL's GRPOTrainer and RLOOTrainer made of thin wrappers around methods that every
-TRL 1.x minor has kept (`_get_train_sampler`, `_calculate_rewards`); tests/test_trl_contract.py
-fails first when TRL moves them.
+A mixin for TRL's GRPOTrainer and RLOOTrainer made of thin wrappers around two methods that every
+TRL 1.x minor has kept: `_generate_and_score_completions` and `_calculate_rewards`.
+tests/test_trl_contract.py fails first when TRL moves them.
 """
 
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-from torch.utils.data import Sampler as TorchSampler
+from typing import Any
 
 from r1trl.reward import NOT_COLUMNS
 from r1trl.rewards import Scorer
+from r1trl.sampling import Sampling, roll_out
 from r1trl.scores import Scores
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 
 class Slot:
@@ -35,57 +30,28 @@ class Slot:
         return scores.values[self.__name__]
 
 
-class ChosenPrompts(TorchSampler[int]):
-    """Row indices in TRL's order: each prompt `group` times, each rollout `repeats` times."""
-
-    def __init__(self, choose: Any, rows: "Dataset", shape: dict[str, int], seed: int) -> None:
-        self.choose, self.rows, self.shape, self.seed = choose, rows, shape, seed
-
-    def __iter__(self) -> Iterator[int]:
-        for rollout in range(self.shape["rollouts"]):
-            step = rollout * self.shape["steps"]
-            indices = self.choose(self.rows, self.shape["prompts"], step, self.seed)
-            for _ in range(self.shape["repeats"]):
-                for index in indices:
-                    yield from [index] * self.shape["group"]
-
-    def __len__(self) -> int:
-        shape = self.shape
-        return shape["rollouts"] * shape["repeats"] * shape["prompts"] * shape["group"]
-
-
 class Rollouts:
     """The mixin; `prepare` is called once, right after the trainer has been constructed."""
 
     scorer: Scorer
     scores: Scores
-    choose: Any = None
+    sampling: Sampling | None = None
     batch: dict[str, Any] | None = None
     period: float | None = None  # seconds between the last two rollouts
     scored_at: float | None = None
 
-    def prepare(self, scorer: Scorer, choose: Any, minibatches: int) -> None:
-        """Give the trainer its scorer and, where a sampler chooses prompts, its `choose`."""
-        self.scorer, self.choose, self.minibatches = scorer, choose, minibatches
+    def prepare(self, scorer: Scorer, sampling: Sampling | None) -> None:
+        """Give the trainer its scorer and, where there are any, its samplers."""
+        self.scorer, self.sampling = scorer, sampling
         scorer.warm()
         for slot in self.reward_funcs:  # type: ignore[attr-defined]
             slot.rollouts = self
 
-    def _get_train_sampler(self, dataset: Any = None) -> Any:
-        if self.choose is None:
-            return super()._get_train_sampler(dataset)  # type: ignore[misc]
-        args, group = self.args, self.num_generations  # type: ignore[attr-defined]
-        iterations = self.num_iterations  # type: ignore[attr-defined]
-        steps = self.minibatches * iterations
-        shape = {
-            "rollouts": -(-args.max_steps // steps),
-            "steps": steps,
-            "prompts": args.generation_batch_size // group,
-            "repeats": iterations * args.steps_per_generation,
-            "group": group,
-        }
-        rows = dataset if dataset is not None else self.train_dataset  # type: ignore[attr-defined]
-        return ChosenPrompts(self.choose, rows, shape, args.seed)
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        generate = super()._generate_and_score_completions  # type: ignore[misc]
+        if self.sampling is None or not self.model.training:  # type: ignore[attr-defined]
+            return generate(inputs)
+        return roll_out(self, len(inputs), generate)
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, ids: Any) -> Any:
         columns = {k: [row[k] for row in inputs] for k in inputs[0] if k not in NOT_COLUMNS}

@@ -81,16 +81,42 @@ class Reward(Protocol):
         ...
 
 
-class Sampler(Protocol):
-    """Decide which prompts are rolled out; an object made once per stage.
+@dataclass(frozen=True)
+class Group:
+    """The completions of one prompt, as samplers see them once they are scored.
 
-    `choose` is asked once per rollout, on every rank with the same arguments, and must answer the
-    same on all of them: `count` indices into `rows`, for the rollout that begins at optimizer step
-    `step`.
+    `index` is the prompt's row; `rewards` are the weighted sums, `values` each reward's by name,
+    `tokens` the lengths, one per completion. What has no value is None.
+    """
+
+    index: int
+    rewards: Sequence[float | None]
+    values: Mapping[str, Sequence[float | None]]
+    tokens: Sequence[int]
+
+
+class Sampler(Protocol):
+    """Decide which prompts are rolled out and which groups are trained on.
+
+    An object made once per stage and process. It has one or more of the verbs below; on every
+    process they are called with the same arguments and must answer the same. `choose` must change
+    nothing: what a sampler learns it learns from `observe`, and what it has learned is in its
+    `state_dict()` (plain data), which is saved with the checkpoint and given to `load_state_dict`.
     """
 
     def choose(self, rows: Dataset, count: int, step: int, seed: int) -> list[int]:
-        """Return the indices of the prompts that come next."""
+        """Return `count` indices into `rows`, for the rollout that begins at optimizer `step`."""
+        ...
+
+    def observe(self, groups: Sequence[Group]) -> None:
+        """Hear what the groups of a rollout scored, those of all processes."""
+        ...
+
+    def admit(self, group: Group) -> bool:
+        """Tell whether a group may be trained on; one that may not is replaced.
+
+        The attribute `rounds` bounds how often fresh prompts are rolled out for it.
+        """
         ...
 
 

@@ -231,6 +231,47 @@ def test_two_processes_fine_tune_with_zero3(tmp_path: Path) -> None:
     assert (stage / "model" / "model.safetensors").stat().st_size > 3_000_000
 
 
+SAMPLERS = "stages.zero_first.samplers={adaptive: {}, dynamic: {rounds: 2}}"
+
+
+@pytest.mark.parametrize("launch", ["local", "cpu2"])
+def test_samplers_that_learn_and_refuse_go_on_as_if_never_interrupted(
+    launch: str, tmp_path: Path
+) -> None:
+    more = ("recipe=zero", *ONE_STAGE, SAMPLERS, f"launch={launch}")
+    r1trl(tmp_path, "name=whole", "scale.zero.first_steps=6", *more)
+    stages = {n: tmp_path / "runs" / n / "stages" / "zero_first" for n in ("whole", "cut")}
+    driver = subprocess.Popen(
+        command("name=cut", "scale.zero.first_steps=6", *more),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_for(lambda: list(stages["cut"].glob("checkpoints/checkpoint-*/complete.json")))
+    for pid in [driver.pid, *workers_of(tmp_path)]:
+        os.kill(pid, signal.SIGKILL)
+    driver.wait()
+    wait_for(lambda: not workers_of(tmp_path), 10)
+    r1trl(tmp_path, "name=cut", "scale.zero.first_steps=6", *more)
+    found = {n: [r for r in rows(f / "metrics.jsonl") if "reward" in r] for n, f in stages.items()}
+    for whole, cut in zip(found["whole"], found["cut"], strict=True):
+        for name in ("step", "reward", "completions/mean_length", "sampling/groups/refused"):
+            assert whole[name] == pytest.approx(cut[name]), name
+    refused = [row["sampling/groups/refused"] for row in found["whole"]]
+    assert 0 < max(refused) <= 1
+    assert max(row["sampling/groups/rounds"] for row in found["whole"]) == 3
+    prompts = {n: [r["prompt"] for r in rows(f / "completions.jsonl")] for n, f in stages.items()}
+    assert prompts["whole"] == prompts["cut"]
+
+
+@pytest.mark.parametrize("recipe", ["dapo", "dr_grpo"])
+def test_the_later_algorithms_train(recipe: str, tmp_path: Path) -> None:
+    done = r1trl(tmp_path, f"recipe={recipe}", "name=later", f"scale.{recipe}.steps=4")
+    assert f"| {recipe} " in done.stdout
+    logged = rows(tmp_path / "runs" / "later" / "stages" / recipe / "metrics.jsonl")
+    assert [row["step"] for row in logged if "loss" in row] == [1, 2, 3, 4]
+    assert ("sampling/groups/refused" in logged[0]) == (recipe == "dapo")
+
+
 def test_rloo_trains_too(tmp_path: Path) -> None:
     r1trl(
         tmp_path,

@@ -15,7 +15,7 @@ PLUGINS = CORE.parent / "plugins"
 LAYERS = (
     "errors types responses generate measures charts tables nursery",
     "values hookspecs pool page processes stage",
-    "verifier scoring scores report launch",
+    "verifier scoring scores report launch sampling",
     "reward tally __init__",
     "plugins config tracking",
     "schema compose rewards references data recording",

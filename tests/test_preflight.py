@@ -167,7 +167,7 @@ def test_the_command_prints_notes_and_ends_with_2_where_something_is_wrong(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["zero", "r1", "distill", "full"])
+@pytest.mark.parametrize("recipe", ["zero", "r1", "distill", "full", "dapo", "dr_grpo"])
 @pytest.mark.parametrize("scale", ["tiny", "paper"])
 def test_shipped_recipes_pass(recipe: str, scale: str, composed: Any, tmp_path: Path) -> None:
     overrides = [f"recipe={recipe}", f"scale={scale}", f"runs_dir={tmp_path}"]

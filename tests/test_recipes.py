@@ -14,7 +14,7 @@ from r1trl.compose import compose, conf_folder
 from r1trl.config import RunConfig
 from r1trl.plan import Plan, make_plan
 
-RECIPES = ("zero", "r1", "distill", "full")
+RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))
@@ -165,6 +165,17 @@ def test_a_part_of_the_full_recipe_is_the_same_on_its_own(recipe: str) -> None:
     alone = {"scoreboard", "r1_samples"}  # these name the models that there are
     for name in set(part) - alone:
         assert part[name] == full[name]
+
+
+def test_dapo_and_dr_grpo_are_what_their_papers_say() -> None:
+    dapo = run_of("dapo", "paper")[0].stages["dapo"]
+    known = {"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.0}
+    assert {**dapo.args, **known, "learning_rate": 1e-6} == dapo.args
+    assert dapo.rewards["soft_overlong"] == {"weight": 1.0, "max_tokens": 20480, "cache": 4096}
+    assert list(dapo.samplers) == ["dynamic"]
+    dr_grpo = run_of("dr_grpo", "paper")[0].stages["dr_grpo"]
+    known = {"loss_type": "dr_grpo", "scale_rewards": "none", "beta": 0.0}
+    assert {**dr_grpo.args, **known, "max_completion_length": 3000} == dr_grpo.args
 
 
 def test_updates_are_of_512_outputs_from_32_prompts() -> None:

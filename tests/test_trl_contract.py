@@ -11,8 +11,8 @@ trl = pytest.importorskip("trl")
 @pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
 def test_the_wrapped_methods_have_their_signatures(trainer: str) -> None:
     class_ = getattr(trl, trainer)
-    sampler = list(inspect.signature(class_._get_train_sampler).parameters)
-    assert sampler == ["self", "dataset"]
+    generate = list(inspect.signature(class_._generate_and_score_completions).parameters)
+    assert generate == ["self", "inputs"]
     rewards = list(inspect.signature(class_._calculate_rewards).parameters)
     assert rewards == ["self", "inputs", "prompts", "completions", "completion_ids_list"]
 
@@ -25,18 +25,13 @@ def test_the_attributes_that_a_prompt_order_needs_are_set(trainer: str) -> None:
     assert "ref_model" in source
 
 
-def test_prompts_come_in_the_order_that_chosen_prompts_reproduce() -> None:
-    from trl.trainer.utils import RepeatSampler
-
-    from r1trl.rollout import ChosenPrompts
-
-    shape = {"rollouts": 2, "steps": 1, "prompts": 2, "repeats": 3, "group": 2}
-    ours = ChosenPrompts(
-        lambda rows, count, step, seed: [2 * step, 2 * step + 1], range(4), shape, 0
-    )
-    theirs = RepeatSampler(range(4), 2, batch_size=2, repeat_count=3, shuffle=False)
-    assert list(ours) == list(theirs)
-    assert len(ours) == len(theirs)
+@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
+def test_a_rollout_is_a_mapping_of_tensors_that_groups_can_be_taken_from(trainer: str) -> None:
+    source = inspect.getsource(getattr(trl, trainer)._generate_and_score_completions)
+    for key in ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages"):
+        assert f'"{key}":' in source
+    assert "len(prompts)" in source, "the number of inputs is that of the completions"
+    assert 'self._metrics[mode]["reward"].append(' in source
 
 
 def test_a_plain_prompt_is_tokenised_with_the_tokenizers_own_special_tokens() -> None:

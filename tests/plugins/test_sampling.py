@@ -4,10 +4,10 @@ import time
 from collections import Counter
 
 import pytest
-import r1trl_sampling
 from datasets import Dataset
+from r1trl_sampling.phases import Phases
+from r1trl_sampling.uniform import Uniform
 
-Phases, Uniform = r1trl_sampling.r1trl_samplers().values()
 ROWS = Dataset.from_dict({"source": ["math", "general", "code", "general", "math"] * 20})
 
 

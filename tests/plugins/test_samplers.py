@@ -1,0 +1,140 @@
+"""Samplers that learn from groups, that order prompts, and that refuse groups."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from datasets import Dataset
+from r1trl_sampling.adaptive import Adaptive
+from r1trl_sampling.curriculum import Curriculum
+from r1trl_sampling.gates import Dynamic, RewardRange
+
+from r1trl import Group
+
+ROWS = Dataset.from_dict({"difficulty": [5.0, 1.0, 4.0, 2.0, 3.0], "prompt": list("abcde")})
+NONE = Dataset.from_dict({"difficulty": [], "prompt": []})
+
+
+def group(index: int, *values: float | None) -> Group:
+    """Return a group whose only reward is accuracy."""
+    return Group(index, list(values), {"accuracy": list(values)}, [3] * len(values))
+
+
+def drawn(sampler: Any, count: int = 1, steps: int = 400) -> Counter[int]:
+    """Count how often each row is chosen."""
+    return Counter(i for step in range(steps) for i in sampler.choose(ROWS, count, step, 1))
+
+
+def test_adaptive_draws_what_is_uncertain_more_often() -> None:
+    sampler = Adaptive(retire=2.0)
+    sampler.observe([group(0, 1, 1, 1, 1), group(1, 0, 0, 0, 0), group(2, 1, 0, 1, 0)])
+    found = drawn(sampler)
+    assert found[2] > 3 * found[0] and found[2] > 3 * found[1]
+    assert found[0] and found[1], "what is solved or hopeless comes too"
+    assert found[3] == pytest.approx(found[2], rel=0.4), "what was never seen counts as uncertain"
+
+
+def test_adaptive_retires_what_is_solved_on_two_visits() -> None:
+    sampler = Adaptive()
+    sampler.observe([group(0, 1, 1)])
+    assert drawn(sampler)[0]
+    sampler.observe([group(0, 1, 1), group(1, 1, None)])
+    assert not drawn(sampler)[0] and drawn(sampler)[1]
+    sampler.observe([group(i, 1, 1) for i in range(5)] * 2)
+    assert set(drawn(sampler)) == set(range(5)), "all are retired: all come again"
+
+
+def test_adaptive_chooses_no_row_twice_while_there_are_others() -> None:
+    sampler = Adaptive()
+    assert sorted(sampler.choose(ROWS, 5, 0, 1)) == [0, 1, 2, 3, 4]
+    assert len(sampler.choose(ROWS, 12, 0, 1)) == 12
+
+
+def test_adaptive_forgets_slowly() -> None:
+    sampler = Adaptive(memory=0.5)
+    sampler.observe([group(0, 0, 0)])
+    sampler.observe([group(0, 1, 1)])
+    assert sampler.state_dict() == {"seen": [[0, 2, 0.5]]}
+
+
+def test_adaptive_chooses_the_same_with_the_state_it_had() -> None:
+    sampler, again = Adaptive(), Adaptive()
+    sampler.observe([group(0, 1, 0), group(3, 0, 0)])
+    before = sampler.state_dict()
+    sampler.choose(ROWS, 3, 7, 1)
+    assert sampler.state_dict() == before, "to choose changes nothing"
+    again.load_state_dict(json.loads(json.dumps(before)))
+    assert [again.choose(ROWS, 3, s, 1) for s in range(9)] == [
+        sampler.choose(ROWS, 3, s, 1) for s in range(9)
+    ]
+
+
+def test_adaptive_goes_by_the_reward_that_it_is_told() -> None:
+    sampler = Adaptive(reward="form")
+    with pytest.raises(ValueError, match="no reward of the stage is called 'form'"):
+        sampler.observe([group(0, 1.0)])
+    total = Adaptive(reward=None)
+    total.observe([group(0, 2.0, 0.5)])
+    assert total.state_dict() == {"seen": [[0, 1, 0.5]]}
+
+
+def test_curriculum_begins_with_the_easy_and_ends_with_all() -> None:
+    sampler = Curriculum(steps=100, begin=0.4)
+    assert {i for s in range(20) for i in sampler.choose(ROWS, 2, 0, s)} == {1, 3}
+    assert {i for s in range(40) for i in sampler.choose(ROWS, 2, 50, s)} == {1, 3, 4, 2}
+    assert {i for s in range(60) for i in sampler.choose(ROWS, 2, 100, s)} == set(range(5))
+
+
+def test_curriculum_needs_numbers_in_its_column() -> None:
+    with pytest.raises(ValueError, match="the rows have no column 'level'; there are: difficulty"):
+        Curriculum(steps=5, by="level").choose(ROWS, 1, 0, 1)
+    with pytest.raises(ValueError, match="'prompt' must hold a number for every row"):
+        Curriculum(steps=5, by="prompt").choose(ROWS, 1, 0, 1)
+
+
+@pytest.mark.parametrize("sampler", [Adaptive(), Curriculum(steps=3)])
+def test_no_rows_are_an_error_and_one_row_is_enough(sampler: Any) -> None:
+    with pytest.raises(ValueError, match="there are no rows to draw prompts from"):
+        sampler.choose(NONE, 2, 0, 1)
+    assert sampler.choose(ROWS.select([1]), 3, 0, 1) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "admitted"),
+    [
+        ((1.0, 0.0), True),
+        ((1.0, 1.0), False),
+        ((0.0, 0.0, 0.0), False),
+        ((0.5, 0.5 + 1e-9), False),
+        ((None, 1.0, 0.0), True),
+        ((None, 1.0), False),
+        ((None, None), False),
+    ],
+)
+def test_dynamic_refuses_groups_without_signal(
+    rewards: tuple[float | None, ...], admitted: bool
+) -> None:
+    assert Dynamic().admit(group(0, *rewards)) is admitted
+
+
+def test_reward_range_goes_by_the_mean() -> None:
+    gate = RewardRange(least=0.25, most=0.75, reward="accuracy")
+    found = [gate.admit(group(0, *v)) for v in ((0, 0), (0, 1), (1, 1), (None, 0.5), (None, None))]
+    assert found == [False, True, False, True, False]
+    with pytest.raises(ValueError, match="needs a bound"):
+        RewardRange()
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Dynamic(rounds=-1), "rounds"),
+        (lambda: Adaptive(memory=1.0), "memory"),
+        (lambda: Adaptive(floor=0.0), "floor"),
+        (lambda: Curriculum(steps=0), "steps"),
+    ],
+)
+def test_impossible_options_are_refused(make: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        make()
