@@ -9,7 +9,7 @@ import yaml
 from r1trl.page import page
 from r1trl.stage import read_result, write_atomically
 from r1trl.tables import markdown
-from r1trl.types import StageResult
+from r1trl.types import OUTCOMES, StageResult
 
 COLUMNS = {
     "pass@1": "pass@1 (95 %)",
@@ -28,11 +28,14 @@ def write_report(folder: Path) -> str:
     results = finished(folder)
     boards = {r.stage: scoreboard(r.metrics) for r in results if r.kind == "evaluate"}
     board = "\n\n".join(map(markdown, boards.values())) or "No evaluate stage has finished yet."
-    stages = stages_table(results)
+    stages, rewards = stages_table(results), rewards_table(results)
     parts = [f"# {folder.name}", board, "## Stages", markdown(stages)]
+    parts += ["## Rewards", markdown(rewards)] if len(rewards) > 1 else []
     parts += [part for r in results if (part := training_summary(r))]
     write_atomically(folder / "report.md", "\n\n".join(parts) + "\n")
-    text = page(folder.name, {**boards, "stages": stages}, results)
+    tables = {**boards, "stages": stages}
+    tables |= {"rewards": rewards} if len(rewards) > 1 else {}
+    text = page(folder.name, tables, results)
     write_atomically(folder / "report.html", text)
     return board
 
@@ -75,6 +78,18 @@ def stages_table(results: list[StageResult]) -> list[list[str]]:
         models = len(work["settings"].get("models", {}))
         start = _short(work["settings"].get("model") or f"{models} models", work["inputs"])
         rows.append([result.stage, result.kind, start, f"{result.seconds:.0f}"])
+    return rows
+
+
+def rewards_table(results: list[StageResult]) -> list[list[str]]:
+    """Return how often each reward of each stage had a value, and what it cost, as a table."""
+    rows = [["stage", "reward", "values", "abstained", "timeouts", "errors", "seconds"]]
+    for result in results:
+        path = result.folder / "scoring.json"
+        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for name, reward in told.items():
+            counts = [str(reward["outcomes"].get(outcome, 0)) for outcome in OUTCOMES]
+            rows.append([result.stage, name, *counts, f"{reward['seconds']:.1f}"])
     return rows
 
 

@@ -90,3 +90,14 @@ def test_a_run_that_has_finished_nothing_has_a_report_that_says_so(tmp_path: Pat
     (tmp_path / "demo" / "stages").mkdir(parents=True)
     assert write_report(tmp_path / "demo") == "No evaluate stage has finished yet."
     assert "No evaluate stage" in (tmp_path / "demo" / "report.md").read_text()
+
+
+def test_the_report_tells_what_became_of_the_rewards(tmp_path: Path) -> None:
+    demo(tmp_path / "demo")
+    told = {"accuracy": {"outcomes": {"value": 9, "timeout": 2}, "seconds": 3.14}}
+    (tmp_path / "demo" / "stages" / "zero" / "scoring.json").write_text(json.dumps(told))
+    write_report(tmp_path / "demo")
+    text = (tmp_path / "demo" / "report.md").read_text(encoding="utf-8")
+    assert cells(text, "zero", "accuracy")[2:] == ["9", "0", "2", "0", "3.1"]
+    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "<th>timeouts</th>" in page
