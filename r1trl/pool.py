@@ -22,7 +22,7 @@ from typing import Any
 from r1trl.nursery import Nursery, Process
 
 ASIDE = 16  # processes beyond the pool's size that may go on with samples that take long
-PATIENCE = 0.25  # seconds after which a sample is set aside
+PATIENCE = 0.05  # seconds after which a sample is set aside
 
 
 @dataclass(frozen=True)
