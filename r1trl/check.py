@@ -10,7 +10,8 @@ import yaml
 
 from r1trl.contract import CHECKS, OF_ALL
 from r1trl.errors import ConfigError, unknown
-from r1trl.plugins import Offer, load
+from r1trl.offers import Offer
+from r1trl.plugins import load
 from r1trl.pool import Pool
 from r1trl.subject import ROWS, SECONDS, Subject
 from r1trl.tables import aligned

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1trl.config import REQUIRED, LaunchConfig, SourceConfig, StageConfig
+from r1trl.drawing_checks import DRAWS, TRAINS_ON_ROLLOUTS, check_drawing, check_samplers
 from r1trl.errors import suggest, unknown
-from r1trl.offer_checks import active, check_offer, check_offers, check_rewards, needing_groups
+from r1trl.offer_checks import (
+    active,
+    check_filters,
+    check_offer,
+    check_offers,
+    check_rewards,
+    needing_groups,
+)
 from r1trl.plugins import Plugins
 from r1trl.schema import CONFIG_OF, check_args
 from r1trl.stage import STAGE_KINDS
 
-ROLLS_OUT = ("grpo", "rloo", "sample", "evaluate")
-TRAINS_ON_ROLLOUTS = ("grpo", "rloo")
+ROLLS_OUT = (*TRAINS_ON_ROLLOUTS, *DRAWS)
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,9 @@ class StageCheck:
         found = [f"{self.where}.{line}" for line in (*self._lacks(), *self._ignores())]
         found += self._choices() + self._sources()
         found += check_rewards(self.where, stage, self.plugins)
-        found += check_offers(self.plugins, "filter", stage.filters, f"{self.where}.filters")
-        found += check_offers(self.plugins, "sampler", stage.samplers, f"{self.where}.samplers")
+        found += self._filters(stage.filters, f"{self.where}.filters")
+        found += check_samplers(stage, self.where, self.plugins)
+        found += check_drawing(stage, self.where)
         found += check_offers(
             self.plugins, "transition", stage.transitions, f"{self.where}.transitions"
         )
@@ -78,8 +86,10 @@ class StageCheck:
         if stage.rewards and kind not in ROLLS_OUT:
             trainer = CONFIG_OF[kind].replace("Config", "Trainer")
             found.append(f"rewards: {trainer} takes no rewards; {', '.join(ROLLS_OUT)} stages do")
-        if stage.samplers and kind not in TRAINS_ON_ROLLOUTS:
-            found.append(f"samplers: only {', '.join(TRAINS_ON_ROLLOUTS)} stages have samplers")
+        if stage.samplers and kind not in ROLLS_OUT:
+            found.append(f"samplers: only {', '.join(ROLLS_OUT)} stages have samplers")
+        if stage.endpoints and kind not in DRAWS:
+            found.append(f"endpoints: only {', '.join(DRAWS)} stages draw from servers")
         if stage.args and kind not in CONFIG_OF:
             found.append(f"args: a stage of kind {kind} has no trainer; its settings are sampling")
         return found
@@ -111,8 +121,11 @@ class StageCheck:
                 found += check_offer(
                     self.plugins, "dataset", source.dataset, source.options, key, place
                 )
-            found += check_offers(self.plugins, "filter", source.filters, f"{where}.filters")
+            found += self._filters(source.filters, f"{where}.filters")
         return found
+
+    def _filters(self, filters: Mapping[str, Any], where: str) -> list[str]:
+        return check_filters(self.plugins, filters, self.benchmarks, where)
 
     def _batch(self, batch: int) -> list[str]:
         """Check that an update divides into micro-batches."""

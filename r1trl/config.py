@@ -39,6 +39,8 @@ class SourceConfig:
     columns: dict[str, str] = field(default_factory=dict)  # new name: old name or Jinja template
     filters: dict[str, Any] = field(default_factory=dict)  # for this source's rows alone
     limit: int | None = None  # rows drawn at random, after the filters
+    weight: float | None = None  # share of the mixture, next to the other sources' weights
+    stream: int | None = None  # rows read from the head, for a set too large to load
 
 
 @dataclass
@@ -59,7 +61,9 @@ class SamplingConfig:
     top_k: int = 0
     max_tokens: int = 2048
     batch_size: int = 32
-    seed: int = 0
+    enough: int | None = None  # right answers after which a prompt is done, by measures.correct
+    max_n: int | None = None  # until then n more are drawn, up to so many
+    shard_size: int = 256  # prompts that are written down together
 
 
 @dataclass
@@ -70,6 +74,21 @@ class ScoringConfig:
     processes: int | None = None  # None: this rank's share of the cores
     on_failure: str = "mask"  # mask | zero | raise
     failure_limit: float = 0.5  # share of a batch above which the stage stops
+
+
+@dataclass
+class EndpointsConfig:
+    """Servers with OpenAI's completions API that a model is sampled from, in place of loading it.
+
+    `model` of the stage is then read for its tokenizer alone.
+    """
+
+    urls: list[str] = field(default_factory=list)  # such as http://node1:8000/v1
+    model: str | None = None  # the name it is served by; None: the stage's model
+    key_variable: str = "OPENAI_API_KEY"  # the environment variable with the key, if one is needed
+    concurrency: int = 64  # requests at once, per server
+    seconds: float = 600.0  # after which a request is given up and sent again
+    patience: float = 600.0  # seconds without a reply of any server after which the stage fails
 
 
 @dataclass
@@ -108,6 +127,9 @@ class EvaluatedModel:
     path: str = REQUIRED
     template: str | None = None
     prefill: str = ""
+    system: str | None = None
+    samplers: dict[str, Any] = field(default_factory=dict)  # in place of the stage's
+    endpoints: EndpointsConfig | None = None
 
 
 @dataclass
@@ -121,13 +143,17 @@ class StageConfig:
     attention: str | None = None  # transformers' attn_implementation
     template: str | None = None  # raw prompt with {{ prompt }}; None: the tokenizer's chat template
     prefill: str = ""  # put in the assistant's mouth, such as "<think>\n"
+    system: str | None = None  # the system prompt, for a chat template
     data: dict[str, SourceConfig] = field(default_factory=dict)
     benchmarks: dict[str, SourceConfig] = field(default_factory=dict)  # empty: the run's
     filters: dict[str, Any] = field(default_factory=dict)
     rewards: dict[str, Any] = field(default_factory=dict)
     samplers: dict[str, Any] = field(default_factory=dict)
     transitions: dict[str, Any] = field(default_factory=dict)
-    measures: dict[str, str] = field(default_factory=dict)  # of evaluate: metric -> reward
+    measures: dict[str, str] = field(
+        default_factory=dict
+    )  # of evaluate and sample: metric -> reward
+    endpoints: EndpointsConfig | None = None  # of evaluate and sample: servers that have the model
     batch: int | None = None  # of sft and reward_model: rows per update, over all processes
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)

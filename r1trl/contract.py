@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from r1trl.filtering import kept
 from r1trl.schema import check_options
 from r1trl.subject import Subject
 
@@ -102,14 +103,15 @@ def speed(subject: Subject) -> str:
 
 
 def filters_rows(subject: Subject) -> None:
-    """Check that a filter returns some of its rows, the same ones each time."""
+    """Check that a filter judges its rows, the same way each time, also none and a single one."""
     from datasets import Dataset
 
     rows = Dataset.from_dict({**subject.rows, "row": list(range(len(subject.rows["prompt"])))})
     filter_ = subject.offer.bind(subject.options)
-    first, second = filter_(rows), filter_(rows)
-    assert isinstance(first, Dataset), f"returned {type(first).__name__}, not a Dataset"
+    first, second = (kept(rows, filter_(rows))[0] for _ in range(2))
     assert first["row"][:] == second["row"][:], "keeps other rows the second time"
+    for few in (rows.select([]), rows.select([0])):
+        kept(few, filter_(few))
 
 
 def chooses_prompts(subject: Subject) -> None:

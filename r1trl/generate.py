@@ -1,35 +1,123 @@
-"""Completions drawn from a model outside training."""
+"""Completions drawn from a model in this process, outside training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
+from transformers import StoppingCriteria
+
+from r1trl.types import Draft
 
 
-def draw(
-    model: Any, tokenizer: Any, prompts: list[str], sampling: Mapping[str, Any]
-) -> list[list[int]]:
-    """Draw one completion per prompt; the token ids, with the end token where it was reached.
+class LocalModel:
+    """A model and its tokenizer, and how it is sampled from."""
 
-    Prompts are batched by length, and come back in their order.
-    """
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]), reverse=True)
-    drawn: dict[int, list[int]] = {}
-    size = sampling["batch_size"]
-    for start in range(0, len(order), size):
-        indices = order[start : start + size]
-        batch = tokenizer([prompts[i] for i in indices], return_tensors="pt", padding=True)
-        batch = {k: v.to(model.device) for k, v in batch.items() if k != "token_type_ids"}
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        attention = settings.get("attention")
+        self.model, self.tokenizer = load_model(settings["model"], settings["dtype"], attention)
+        self.sampling = settings["sampling"]
+
+    def seed(self, seed: int) -> None:
+        """Make what is drawn next depend on this seed alone."""
+        torch.manual_seed(seed)
+
+    def draw(self, drafts: Sequence[Draft], max_tokens: int, stop: Sequence[str]) -> list[Draft]:
+        """Write drafts on, each by at most `max_tokens` tokens, in batches of like length."""
+        whole = [self._read(draft) for draft in drafts]
+        order = sorted(range(len(drafts)), key=lambda i: len(whole[i]), reverse=True)
+        drawn, size = list(drafts), self.sampling["batch_size"]
+        for start in range(0, len(order), size):
+            indices = order[start : start + size]
+            rooms = [self._room(drafts[i], max_tokens) for i in indices]
+            rows = self._generate([whole[i] for i in indices], max(rooms), stop)
+            for i, room, ids in zip(indices, rooms, rows, strict=True):
+                drawn[i] = self._written(drafts[i], ids[:room], stop)
+        return drawn
+
+    def _read(self, draft: Draft) -> list[int]:
+        """Return the ids of a prompt and what was written to it."""
+        return [*self.tokenizer(draft.prompt)["input_ids"], *draft.ids]
+
+    def _room(self, draft: Draft, max_tokens: int) -> int:
+        return min(max_tokens, int(self.sampling["max_tokens"]) - len(draft.ids))
+
+    def _generate(
+        self, rows: list[list[int]], max_tokens: int, stop: Sequence[str]
+    ) -> list[list[int]]:
+        """Return the new ids of a batch, each up to its end token."""
+        width, padding = max(map(len, rows)), self.tokenizer.pad_token_id
+        ids = torch.tensor([[padding] * (width - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        options = generation_options(self.sampling, self.tokenizer, max_tokens)
+        if stop:
+            options["stopping_criteria"] = [StopTexts(stop, self.tokenizer, width)]
+        device = self.model.device
         with torch.inference_mode():
-            out = model.generate(**batch, **_generation(sampling, tokenizer))
-        for i, row in zip(indices, out[:, batch["input_ids"].shape[1] :].tolist(), strict=True):
-            drawn[i] = _until_end(row, tokenizer.eos_token_id)
-    return [drawn[i] for i in range(len(prompts))]
+            out = self.model.generate(ids.to(device), attention_mask=mask.to(device), **options)
+        new = out[:, width:].tolist()
+        return [until_end(row, self.tokenizer) for row in new]
+
+    def _written(self, draft: Draft, new: list[int], stop: Sequence[str]) -> Draft:
+        """Return a draft with new ids, cut before the first of the stop texts."""
+        decode, end = self.tokenizer.decode, self.tokenizer.eos_token_id
+        ids, finished, spent = [*draft.ids, *new], new[-1:] == [end], draft.spent + len(new)
+        text = decode(ids, skip_special_tokens=True)
+        found = first_stop(text, len(draft.text), stop)
+        if found is None:
+            return Draft(draft.row, draft.prompt, text, tuple(ids), finished, spent)
+        place, stopped = found
+        kept = cut(ids, text[:place], self.tokenizer)
+        return Draft(draft.row, draft.prompt, text[:place], kept, False, spent, stopped)
+
+    def write(self, draft: Draft, text: str) -> Draft:
+        """Put a text at the end of a draft."""
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return replace(draft, text=draft.text + text, ids=(*draft.ids, *ids), stopped=None)
 
 
-def _generation(sampling: Mapping[str, Any], tokenizer: Any) -> dict[str, Any]:
+class StopTexts(StoppingCriteria):
+    """Ends rows that have said one of some texts after the prompt.
+
+    transformers' own `stop_strings` also end a row where half of the text is the prompt's.
+    """
+
+    def __init__(self, stop: Sequence[str], tokenizer: Any, width: int) -> None:
+        self.stop, self.tokenizer, self.width = stop, tokenizer, width
+        self.tail = max(len(mark.encode()) for mark in stop) + 1  # a token has at least a byte
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        """Tell which rows are done; only what the newest token may have ended is looked at."""
+        new = input_ids[:, max(self.width, input_ids.shape[1] - self.tail) :]
+        texts = self.tokenizer.batch_decode(new, skip_special_tokens=True)
+        done = [any(mark in text for mark in self.stop) for text in texts]
+        return torch.tensor(done, device=input_ids.device)
+
+
+def first_stop(text: str, start: int, stop: Sequence[str]) -> tuple[int, str] | None:
+    """Return where the first stop text after `start` begins, and which it is."""
+    places = [(text.find(mark, start), mark) for mark in stop]
+    return min(((place, mark) for place, mark in places if place >= 0), default=None)
+
+
+def cut(ids: Sequence[int], text: str, tokenizer: Any) -> tuple[int, ...]:
+    """Return the ids of a text that others begin with: as many of them as possible."""
+    kept, said = list(ids), ""
+    while kept:
+        said = tokenizer.decode(kept, skip_special_tokens=True)
+        if text.startswith(said) and kept[-1] != tokenizer.eos_token_id:
+            break
+        kept.pop()
+    rest = text[len(said) :] if kept else text
+    return (*kept, *tokenizer(rest, add_special_tokens=False)["input_ids"])
+
+
+def generation_options(
+    sampling: Mapping[str, Any], tokenizer: Any, max_tokens: int
+) -> dict[str, Any]:
+    """Return what `model.generate` is told."""
     shared = {
-        "max_new_tokens": sampling["max_tokens"],
+        "max_new_tokens": max_tokens,
         "pad_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
     }
@@ -39,8 +127,14 @@ def _generation(sampling: Mapping[str, Any], tokenizer: Any) -> dict[str, Any]:
     return {**shared, "do_sample": True, **chosen}
 
 
-def _until_end(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end) + 1] if end in ids else ids
+def until_end(ids: list[int], tokenizer: Any) -> list[int]:
+    """Return ids up to the first end token, or without the padding that follows a stop text."""
+    end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
+    if end in ids:
+        return ids[: ids.index(end) + 1]
+    while ids and ids[-1] == padding:
+        ids = ids[:-1]
+    return ids
 
 
 def load_model(path: str, dtype: str, attention: str | None) -> tuple[Any, Any]:
@@ -49,9 +143,7 @@ def load_model(path: str, dtype: str, attention: str | None) -> tuple[Any, Any]:
 
     options = {"attn_implementation": attention} if attention else {}
     model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
-    tokenizer = load_tokenizer(path)
-    tokenizer.padding_side = "left"
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), load_tokenizer(path)
 
 
 def load_tokenizer(path: str) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,17 +19,16 @@ def sampled_metrics(rollouts: "Dataset") -> dict[str, float]:
         if name == "reward" or name.startswith("rewards/")
     }
     metrics["tokens"] = _mean(rollouts["completion_tokens"])
+    metrics["tokens_spent"] = _spent(rollouts)
     metrics["truncated"] = 1 - _mean(rollouts["finished"])
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
 
-def benchmark_metrics(
-    rollouts: "Dataset", measures: Mapping[str, str], vote: Callable[[str], str | None] | None
-) -> dict[str, float]:
+def benchmark_metrics(rollouts: "Dataset", measures: Mapping[str, str]) -> dict[str, float]:
     """Return a model's metrics on a benchmark, in the paper's terms.
 
     `measures` names, for each metric, the reward it is the mean of; `correct` is the one that is 1
-    for a right answer. `vote` extracts the answer that a completion votes for, if it can be told.
+    for a right answer, and whose column `answer/…`, if it has one, holds the votes of cons@k.
     pass@1 is the mean over all samples, with a 95 % interval over problems.
     """
     groups: dict[int, list[int]] = defaultdict(list)
@@ -44,10 +43,11 @@ def benchmark_metrics(
         "pass@1_high": min(1.0, mean + half),
         "pass@k": _mean([any(right[i] for i in group) for group in groups.values()]),
         "tokens": _mean(rollouts["completion_tokens"]),
+        "tokens_spent": _spent(rollouts),
         "truncated": 1 - _mean(rollouts["finished"]),
     }
-    if vote is not None:
-        votes = [vote(text) for text in rollouts["completion"]]
+    if f"answer/{measures['correct']}" in rollouts.column_names:
+        votes = rollouts[f"answer/{measures['correct']}"][:]
         majorities = [_majority_right(group, votes, right) for group in groups.values()]
         metrics["cons@k"] = _mean(majorities)
     for metric, reward in measures.items():
@@ -63,6 +63,12 @@ def _majority_right(group: list[int], votes: list[str | None], right: list[bool]
         return False
     winner = Counter(cast).most_common(1)[0][0]
     return any(right[i] for i in group if votes[i] == winner)
+
+
+def _spent(rollouts: "Dataset") -> float:
+    """Return the tokens drawn for a completion where more were drawn than it has."""
+    spent, kept = rollouts["tokens_spent"][:], rollouts["completion_tokens"][:]
+    return _mean(spent) if spent != kept else math.nan
 
 
 def _mean(values: Any) -> float:

@@ -1,14 +1,15 @@
 """What can be wrong with what a stage picks from plugins: names, options, what is not ready."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from r1trl.config import StageConfig
 from r1trl.errors import unknown
-from r1trl.plugins import Offer, Plugins
+from r1trl.offers import Offer
+from r1trl.plugins import Plugins
 from r1trl.rewards import COMMON_OPTIONS
 from r1trl.schema import check_options
-from r1trl.types import RewardName
+from r1trl.types import Benchmarks, RewardName
 
 COMMON_TYPES: dict[str, Any] = {
     "reward": str,
@@ -42,6 +43,23 @@ def check_offer(
     return check_options(offers[name], options, key) or _unready(offers[name], options, key)
 
 
+def check_filters(
+    plugins: Plugins, chosen: Mapping[str, Any], benchmarks: Iterable[str], where: str
+) -> list[str]:
+    """Check filters, and that the benchmarks that they name are the run's; return the problems."""
+    found = check_offers(plugins, "filter", chosen, where)
+    for name, options in active(chosen).items():
+        offer = plugins.offers["filter"].get(name)
+        for option in offer.options_of(Benchmarks) if offer else ():
+            key = f"{where}.{name}.{option}"
+            named = options.get(option)
+            named = named if isinstance(named, list) else []
+            known = set(benchmarks)
+            found += [f"{key}: {unknown('benchmark', n, known)}" for n in named if n not in known]
+            found += [] if known else [f"{key}: the run has no benchmarks"]
+    return found
+
+
 def _unready(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
     """Ask an offer that can tell whether this machine has what it needs."""
     ready = getattr(offer.what, "ready", None)
@@ -49,9 +67,9 @@ def _unready(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
     return [f"{key}: {lacks}"] if lacks else []
 
 
-def active(rewards: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the rewards that are not dropped, with their options."""
-    return {name: options for name, options in rewards.items() if isinstance(options, Mapping)}
+def active(chosen: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what is chosen and not dropped, with its options."""
+    return {name: options for name, options in chosen.items() if isinstance(options, Mapping)}
 
 
 def needing_groups(rewards: Mapping[str, Any], plugins: Plugins) -> list[str]:
@@ -93,9 +111,9 @@ def _named_rewards(
 ) -> list[str]:
     """Check that what is named by options of the type RewardName is there."""
     found = []
-    for option, type_ in offer.option_types().items():
+    for option in offer.options_of(RewardName):
         named = options.get(option, offer.options[option].default)
-        if type_ is RewardName and isinstance(named, str) and named not in others:
+        if isinstance(named, str) and named not in others:
             found.append(f"{key}.{option}: {unknown('other reward', named, others)}")
     return found
 

@@ -6,13 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from r1trl.checks import TRAINS_ON_ROLLOUTS, StageCheck
+from r1trl.checks import StageCheck
 from r1trl.config import REQUIRED, RunConfig, StageConfig
+from r1trl.drawing_checks import TRAINS_ON_ROLLOUTS
 from r1trl.errors import ConfigError
+from r1trl.offer_checks import active
 from r1trl.plugins import Plugins, load
 from r1trl.references import check_references, resolve
 from r1trl.stage import MAKES_DATASET, Work, differences, digest, read_result, read_work
 from r1trl.tables import aligned
+from r1trl.types import Benchmarks
 
 CHECKED_WHEN_FINISHED = ("kind", "seed", "settings")
 
@@ -51,20 +54,21 @@ def make_plan(config: RunConfig) -> Plan:
     if problems:
         raise ConfigError(problems)
     folder = Path(config.runs_dir) / config.name
-    stages = [_planned(config, name, folder / "stages") for name in config.stages]
+    stages = [_planned(config, name, folder / "stages", plugins) for name in config.stages]
     changed = [line for stage in stages for line in _changes(stage)]
     if changed:
         raise ConfigError(changed)
     return Plan(config, folder, stages, plugins)
 
 
-def _planned(config: RunConfig, name: str, stages: Path) -> PlannedStage:
+def _planned(config: RunConfig, name: str, stages: Path, plugins: Plugins) -> PlannedStage:
     """Return a stage with its references resolved to folders and files."""
     stage, folder = config.stages[name], stages / name
     settings = asdict(stage)
     launch = settings.pop("launch") or asdict(config.launch)
     if stage.kind == "evaluate" and not stage.benchmarks:
         settings["benchmarks"] = {n: asdict(s) for n, s in config.benchmarks.items()}
+    _name_benchmarks(settings, config, plugins)
     work = Work(
         stage=name,
         kind=stage.kind,
@@ -76,6 +80,16 @@ def _planned(config: RunConfig, name: str, stages: Path) -> PlannedStage:
         wandb=asdict(config.wandb),
     )
     return PlannedStage(work, folder, launch, (folder / "result.json").exists())
+
+
+def _name_benchmarks(settings: dict[str, Any], config: RunConfig, plugins: Plugins) -> None:
+    """Put sources in place of the names of benchmarks in the options of filters."""
+    sources = [*settings["data"].values(), *settings["benchmarks"].values(), settings]
+    chosen = [item for source in sources for item in active(source["filters"]).items()]
+    for name, options in chosen:
+        for option in plugins.find("filter", name).options_of(Benchmarks):
+            named = options.get(option) or config.benchmarks
+            options[option] = {n: asdict(config.benchmarks[n]) for n in named}  # type: ignore[index]
 
 
 def _changes(stage: PlannedStage) -> list[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from r1trl.data import need_columns, render
 from r1trl.errors import StageError
 from r1trl.plugins import Plugins
+from r1trl.prompts import need_columns, render, with_system
 from r1trl.rewards import make_scorer
 from r1trl.rollout import Rollouts, Slot
 from r1trl.sampling import Sampling
@@ -18,10 +18,12 @@ def make_sft(training: Training) -> Any:
 
     rows, settings = training.rows, training.work.settings
     if "messages" in rows.column_names and "completion" not in rows.column_names:
-        rows = rows.select_columns(["messages"])
+        rows = rows.select_columns(["messages"]).map(
+            lambda row: {"messages": with_system(row["messages"], settings["system"])}
+        )
     else:
         need_columns(rows, ["prompt", "completion"], f"{training.where}.data")
-        rows = render(rows, training.tokenizer, settings["template"], "")
+        rows = render(rows, training.tokenizer, settings["template"], "", settings["system"])
         rows = rows.select_columns(["prompt", "completion"])
     return SFTTrainer(
         model=settings["model"],
@@ -37,7 +39,13 @@ def make_rl(training: Training) -> Any:
 
     settings, plugins = training.work.settings, training.plugins
     need_columns(training.rows, ["prompt"], f"{training.where}.data")
-    rows = render(training.rows, training.tokenizer, settings["template"], settings["prefill"])
+    rows = render(
+        training.rows,
+        training.tokenizer,
+        settings["template"],
+        settings["prefill"],
+        settings["system"],
+    )
     refuse_hidden_options(rows.column_names, settings["rewards"], plugins, training.where)
     scorer = make_scorer(settings["rewards"], settings["scoring"], plugins)
     base = trl.GRPOTrainer if training.work.kind == "grpo" else trl.RLOOTrainer

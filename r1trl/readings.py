@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config import RunConfig
-from r1trl.data import load_data, render
+from r1trl.data import load_data
 from r1trl.plan import Plan, PlannedStage
+from r1trl.prompts import render
 from r1trl.references import PREFIX
+from r1trl.stage import settings_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,8 +56,10 @@ def readings(
             start = named.models[model].path if evaluates else str(named.model)
             root = root_model(plan.config, start)
             tokenizer, context = reader(root)
-            merged = {**settings, **own}
-            rendered = render(picked, tokenizer, merged["template"], merged["prefill"])
+            merged = settings_of(settings, own)
+            rendered = render(
+                picked, tokenizer, merged["template"], merged["prefill"], merged["system"]
+            )
             where = f"stages.{name}"
             told = f"{source}, read by {model}" if model else source
             taught = start.startswith(PREFIX)

@@ -19,6 +19,7 @@ COLUMNS = {
     "language_consistency": "language consistency",
     "truncated": "truncated",
     "tokens": "tokens",
+    "tokens_spent": "tokens spent",
 }
 SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated")
 

@@ -10,13 +10,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from r1trl.config import ScoringConfig, StageConfig
-from r1trl.data import render
 from r1trl.errors import ConfigError, StageError, unknown
 from r1trl.offer_checks import check_rewards
 from r1trl.plugins import load
+from r1trl.prompts import render
 from r1trl.rewards import Scorer, make_scorer
 from r1trl.scores import Scores
-from r1trl.stage import Work, read_work
+from r1trl.stage import Work, read_work, settings_of
 from r1trl.tables import aligned
 
 if TYPE_CHECKING:
@@ -90,14 +90,14 @@ def _by_model(work: Work, rollouts: "Dataset") -> Iterator[tuple["Dataset", Mapp
     models = rollouts["model"][:]
     for name, entry in work.settings["models"].items():
         rows = rollouts.select([i for i, model in enumerate(models) if model == name])
-        yield rows, {**work.settings, **entry, "model": entry["path"]}
+        yield rows, settings_of(work.settings, {**entry, "model": entry["path"]})
 
 
 def _rescored(rollouts: "Dataset", settings: Mapping[str, Any], scorer: Scorer) -> "Dataset":
     """Score rollouts of one model as they were when they were drawn."""
     tokenizer, prefill = _tokenizer(settings["model"]), settings["prefill"]
     texts = [text.removeprefix(prefill) for text in rollouts["completion"]]
-    rendered = render(rollouts, tokenizer, settings["template"], prefill)
+    rendered = render(rollouts, tokenizer, settings["template"], prefill, settings.get("system"))
     end = [tokenizer.eos_token_id]
     ids = [
         tokenizer(text, add_special_tokens=False)["input_ids"] + (end if finished else [])

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer
 
-from r1trl.data import need_columns, render
+from r1trl.prompts import need_columns, render
 from r1trl.responses import scored_text
 from r1trl.training import Training, batch_args, model_options, trl_config
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from r1trl.errors import ConfigError
+from r1trl.follow import followed
 from r1trl.launch import Workers, last_lines, rotate_log
 from r1trl.plan import Plan, PlannedStage
 from r1trl.report import write_report
@@ -46,7 +47,8 @@ def _advance(stage: PlannedStage, workers: Workers) -> int:
         print(f"{name} ({stage.work.kind}) …", flush=True)
         rotate_log(folder)
         write_work(folder, stage.work)
-        status = workers.run(folder, stage.launch)
+        with followed(folder / "log.txt"):
+            status = workers.run(folder, stage.launch)
         if workers.signal_number is not None and not (folder / "result.json").exists():
             print(f"{name} left early; the same command continues", flush=True)
             return LEFT_EARLY

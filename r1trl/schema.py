@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.errors import suggest
-from r1trl.plugins import Offer
+from r1trl.offers import Offer
+from r1trl.types import Benchmarks
 from r1trl.values import convert
 
 CONFIG_OF = {
@@ -53,7 +54,10 @@ def check_options(offer: Offer, options: Mapping[str, Any], where: str) -> list[
             problems.append(f"{where}: {label} has no option '{name}'{hint}; its options: {there}")
             continue
         try:
-            convert(value, known[name])
+            # Of benchmarks a config has the names.
+            convert(
+                value, list[str] | None if name in offer.options_of(Benchmarks) else known[name]
+            )
         except ValueError as error:
             problems.append(f"{where}.{name}: {error}")
     for name, parameter in offer.options.items():

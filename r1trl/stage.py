@@ -42,6 +42,15 @@ class Work:
         return Stage(self.stage, self.kind, folder, self.settings)
 
 
+def settings_of(settings: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stage's settings for one of the models it evaluates.
+
+    The template and the prefill are the model's own; what else it does not set is the stage's.
+    """
+    own = {k: v for k, v in model.items() if v or k in ("template", "prefill")}
+    return {**settings, **own}
+
+
 def write_work(folder: Path, work: Work) -> None:
     """Write stage.yaml."""
     folder.mkdir(parents=True, exist_ok=True)

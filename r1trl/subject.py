@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1trl.errors import R1trlError
-from r1trl.plugins import Offer
+from r1trl.offers import Offer
 from r1trl.pool import Failure, Pool
 from r1trl.reward import Columns, Setting
 from r1trl.rewards import make_setting

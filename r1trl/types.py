@@ -19,6 +19,9 @@ OUTCOMES = ("value", "abstain", "timeout", "error")
 
 
 RewardName = NewType("RewardName", str)  # an option that names another reward of the stage
+# An option of a filter: in a config, names of the run's benchmarks (none: all of them); the filter
+# gets a mapping from each name to the benchmark's rows.
+Benchmarks = NewType("Benchmarks", Mapping[str, Any])
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,51 @@ class Group:
     tokens: Sequence[int]
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A completion that is being written, outside training: what it says and what it cost.
+
+    `row` is the number of the row it answers, `prompt` the text the model reads. `spent` counts
+    the tokens drawn for it, those that were thrown away too. `stopped` is the stop text that ended
+    the last draw, which is no part of `text`.
+    """
+
+    row: int
+    prompt: str
+    text: str = ""
+    ids: tuple[int, ...] = ()
+    finished: bool = False
+    spent: int = 0
+    stopped: str | None = None
+
+
+class Policy(Protocol):
+    """What a `generate` sampler draws from: the model, or the next sampler of the chain."""
+
+    def draw(
+        self, drafts: Sequence[Draft], *, max_tokens: int | None = None, stop: Sequence[str] = ()
+    ) -> list[Draft]:
+        """Write on, each draft for at most `max_tokens` more or until one of the `stop` texts.
+
+        One that is finished, or as long as the stage allows, comes back as it is.
+        """
+        ...
+
+    def write(self, draft: Draft, text: str) -> Draft:
+        """Put a text at the end of a draft."""
+        ...
+
+    def score(self, drafts: Sequence[Draft], reward: str) -> list[float | None]:
+        """Return what one of the stage's rewards says of drafts, finished or not."""
+        ...
+
+    def answers(self, drafts: Sequence[Draft], reward: str) -> list[str | None]:
+        """Return the answers that one of the stage's rewards reads in drafts."""
+        ...
+
+
 class Sampler(Protocol):
-    """Decide which prompts are rolled out and which groups are trained on.
+    """Decide which prompts are rolled out, how, and which groups are trained on.
 
     An object made once per stage and process. It has one or more of the verbs below; on every
     process they are called with the same arguments and must answer the same. `choose` must change
@@ -119,7 +165,11 @@ class Sampler(Protocol):
         """
         ...
 
+    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+        """Return each draft written to its end, in sample and evaluate stages."""
+        ...
 
-Filter = Callable[..., "Dataset"]
+
+Filter = Callable[..., "Dataset | Sequence[str | None]"]
 Transition = Callable[[StageResult], StageResult]
 DatasetSource = Callable[..., "Dataset"]

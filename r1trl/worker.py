@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from datasets import disable_progress_bars
+
 from r1trl.data import rows_of
 from r1trl.errors import R1trlError, StageError
 from r1trl.generate import load_tokenizer
@@ -36,6 +38,7 @@ def carry_out(folder: Path) -> None:
     """Carry out the stage in a folder; raise Interrupted where a signal ends it."""
     started = time.monotonic()
     check_world()
+    disable_progress_bars()  # they are for terminals, and this is a log
     work = read_work(folder)
     if work is None:
         raise R1trlError(f"{folder} has no stage.yaml")

@@ -131,12 +131,15 @@ def test_the_command_ends_with_1_where_a_check_fails(plugin_file: Any) -> None:
 
 @pytest.mark.parametrize("plugin", ["math", "r1trl_math", "format", "language", "length"])
 def test_built_in_rewards_keep_the_contract(plugin: str) -> None:
-    options = [
-        "soft_overlong.max_tokens=40",
-        "soft_overlong.cache=10",
-        "cosine_length.max_tokens=40",
-    ]
-    verdicts = check(plugin, options if plugin == "length" else [], None)
+    options = {
+        "length": [
+            "soft_overlong.max_tokens=40",
+            "soft_overlong.cache=10",
+            "cosine_length.max_tokens=40",
+        ],
+        "language": ["in_language.languages=[en]"],
+    }
+    verdicts = check(plugin, options.get(plugin, []), None)
     assert [verdict for verdict in verdicts if not verdict.passed] == []
     assert any(verdict.check == "speed" for verdict in verdicts)
 

@@ -1,15 +1,19 @@
 """Rows are loaded, mapped, filtered, put together and rendered; what goes wrong names its key."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Dataset
 
-from r1trl.data import apply_filters, fill, load_data, map_columns, need_columns, render, rows_of
+from r1trl.data import load_data, rows_of
 from r1trl.errors import StageError
+from r1trl.filtering import apply_filters
 from r1trl.plugins import Plugins, load
+from r1trl.prompts import need_columns, render
+from r1trl.sources import fill, map_columns
 from r1trl.stage import Work
 
 FILTERS = """\
@@ -24,13 +28,31 @@ def above(rows, *, least: int):
 def broken(rows):
     raise KeyError("no such thing")
 
+def odd(rows):
+    verdicts = ["an even solution", None]
+    return [verdicts[int(row["solution"]) % 2] for row in rows]
+
+def too_few(rows):
+    return [None]
+
+def elsewhere(rows, *, benchmarks: "r1trl.Benchmarks | None" = None):
+    asked = {p: f"{n}, row {i}" for n, b in benchmarks.items() for i, p in enumerate(b["prompt"])}
+    return [asked.get(prompt) for prompt in rows["prompt"]]
+
 def made(*, count: int = 3, seed: int = 0):
     from datasets import Dataset
     return Dataset.from_dict({"prompt": [f"{seed}/{i}" for i in range(count)]})
 
 @r1trl.hookimpl
 def r1trl_filters():
-    return {"even": even, "above": above, "broken": broken}
+    return {
+        "even": even,
+        "above": above,
+        "broken": broken,
+        "odd": odd,
+        "too_few": too_few,
+        "elsewhere": elsewhere,
+    }
 
 @r1trl.hookimpl
 def r1trl_datasets():
@@ -107,6 +129,25 @@ def test_filters_are_applied_in_order_and_counted(plugins: Plugins) -> None:
     kept, counts = apply_filters(rows, {"even": {}, "above": {"least": 2}}, plugins, "f")
     assert kept["solution"][:] == ["4", "6"]
     assert counts == [{"filter": "even", "in": 6, "out": 3}, {"filter": "above", "in": 3, "out": 2}]
+
+
+def test_the_reasons_that_a_filter_gives_are_counted(plugins: Plugins) -> None:
+    kept, counts = apply_filters(Dataset.from_list(NUMBERS), {"odd": {}}, plugins, "f")
+    assert kept["solution"][:] == ["1", "3", "5"]
+    assert counts == [{"filter": "odd", "in": 6, "out": 3, "reasons": {"an even solution": 3}}]
+
+
+def test_a_filter_that_gives_too_few_verdicts_is_named(plugins: Plugins) -> None:
+    told = "f.too_few: TypeError: returned a list of 1 entries for 6 rows; a filter returns"
+    with pytest.raises(StageError, match=told):
+        apply_filters(Dataset.from_list(NUMBERS), {"too_few": {}}, plugins, "f")
+
+
+def test_a_filter_gets_the_rows_of_benchmarks(plugins: Plugins, tmp_path: Path) -> None:
+    source = {"path": jsonl(tmp_path / "b.jsonl", [{"ask": "x"}, {"ask": "p3"}])}
+    options = {"benchmarks": {"b": {**source, "columns": {"prompt": "ask"}}}}
+    kept, counts = apply_filters(Dataset.from_list(NUMBERS), {"elsewhere": options}, plugins, "f")
+    assert len(kept) == 5 and counts[0]["reasons"] == {"b, row 1": 1}
 
 
 def test_a_dropped_filter_is_not_applied(plugins: Plugins) -> None:
@@ -191,6 +232,28 @@ def test_a_limit_counts_what_the_filters_left(plugins: Plugins, tmp_path: Path) 
     assert sorted(rows["solution"]) == ["2", "4", "6"]
 
 
+def test_weights_make_the_largest_mixture_in_which_no_row_comes_twice(plugins: Plugins) -> None:
+    def source(count: int, weight: float) -> dict[str, Any]:
+        return {"dataset": "made", "options": {"count": count, "seed": count}, "weight": weight}
+
+    sources = {"many": source(90, 3), "few": source(10, 1), "more": source(40, 1)}
+    rows, _ = load_data(sources, {}, plugins, 1, "stages.x")
+    assert Counter(rows["source"][:]) == {"many": 30, "few": 10, "more": 10}
+    assert len(set(rows["prompt"][:])) == 50
+    many = [row["prompt"] for row in rows if row["source"] == "many"]
+    assert many != [f"90/{i}" for i in range(30)], "drawn from everywhere"
+
+
+@pytest.mark.parametrize("name", ["n.jsonl", "n.csv", "n.parquet"])
+def test_of_a_stream_only_the_head_is_read(name: str, plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / name
+    write = {"n.jsonl": "to_json", "n.csv": "to_csv", "n.parquet": "to_parquet"}[name]
+    getattr(Dataset.from_list(NUMBERS), write)(path)
+    source = {"path": str(path), "stream": 4, "columns": {"prompt": "prompt"}}
+    rows, _ = load_data({"a": source}, {}, plugins, 1, "stages.x")
+    assert rows["prompt"][:] == ["p1", "p2", "p3", "p4"]
+
+
 def test_a_dataset_gets_the_runs_seed_unless_it_has_one(plugins: Plugins) -> None:
     sources = {"a": {"dataset": "made"}, "b": {"dataset": "made", "options": {"seed": 0}}}
     rows, _ = load_data(sources, {}, plugins, 7, "stages.x")
@@ -247,6 +310,17 @@ def test_messages_are_rendered_with_the_chat_template(tokenizer: Any) -> None:
     assert prompts([messages], tokenizer, None) == [
         "<|system|>Be brief.\n<|user|>Hi?\n<|assistant|>"
     ]
+
+
+def test_a_system_prompt_comes_before_messages_that_have_none(tokenizer: Any) -> None:
+    own = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi?"}]
+    rows = Dataset.from_list([{"prompt": own}, {"prompt": own[1:]}])
+    found = render(rows, tokenizer, None, "", "Be kind.")["prompt"][:]
+    found += render(Dataset.from_list([{"prompt": "Hi?"}]), tokenizer, None, "", "Be kind.")[
+        "prompt"
+    ][:]
+    kind = "<|system|>Be kind.\n<|user|>Hi?\n<|assistant|>"
+    assert found == [kind.replace("kind", "brief"), kind, kind]
 
 
 def test_a_raw_template_is_used_in_place_of_the_chat_template(tokenizer: Any) -> None:

@@ -8,7 +8,7 @@ from datasets import Dataset
 from hub_rows import FIXTURES, GPQA, MATH, SUFFIX, ULTRAFEEDBACK
 from omegaconf import OmegaConf
 
-from r1trl.data import map_columns
+from r1trl.sources import map_columns
 
 CONF = Path(__file__).parent.parent / "conf"
 

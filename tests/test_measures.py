@@ -24,12 +24,13 @@ def rollouts() -> Dataset:
     rows = [
         {
             "problem": problem,
-            "completion": f"answer {answer}" if answer else "",
+            "answer/accuracy": answer,
             "rewards/accuracy": float(answer == RIGHT[problem]),
             "rewards/format": None if answer is None else 1.0 if problem < 2 else 0.0,
             "rewards/never": None,
             "reward": 2.0 * (answer == RIGHT[problem]),
             "completion_tokens": 10 + place,
+            "tokens_spent": 20 + place,
             "finished": answer is not None,
         }
         for problem, answers in ANSWERS.items()
@@ -38,13 +39,8 @@ def rollouts() -> Dataset:
     return Dataset.from_list(rows)
 
 
-def vote(completion: str) -> str | None:
-    """Return the answer of a completion."""
-    return completion.removeprefix("answer ") or None
-
-
 def test_the_measures_of_a_benchmark_are_those_of_the_table() -> None:
-    found = benchmark_metrics(rollouts(), {"correct": "accuracy", "format": "format"}, vote)
+    found = benchmark_metrics(rollouts(), {"correct": "accuracy", "format": "format"})
     means = [1.0, 0.5, 0.25, 0.0]
     mean = 1.75 / 4
     deviation = math.sqrt(sum((m - mean) ** 2 for m in means) / 3)
@@ -58,32 +54,34 @@ def test_the_measures_of_a_benchmark_are_those_of_the_table() -> None:
             "cons@k": 0.5,
             "format": 8 / 11,
             "tokens": 11.5,
+            "tokens_spent": 21.5,
             "truncated": 5 / 16,
         }
     )
 
 
 def test_without_votes_there_is_no_majority() -> None:
-    assert "cons@k" not in benchmark_metrics(rollouts(), {"correct": "accuracy"}, None)
+    rows = rollouts().remove_columns("answer/accuracy")
+    assert "cons@k" not in benchmark_metrics(rows, {"correct": "accuracy"})
 
 
 def test_a_measure_that_no_sample_has_is_left_out() -> None:
-    found = benchmark_metrics(rollouts(), {"correct": "accuracy", "never": "never"}, vote)
+    found = benchmark_metrics(rollouts(), {"correct": "accuracy", "never": "never"})
     assert "never" not in found
 
 
 def test_the_order_of_the_samples_changes_nothing_but_ties() -> None:
     measures = {"correct": "accuracy", "format": "format"}
     shuffled = rollouts().shuffle(seed=1)
-    assert benchmark_metrics(shuffled, measures, vote) == pytest.approx(
-        benchmark_metrics(rollouts(), measures, vote)
+    assert benchmark_metrics(shuffled, measures) == pytest.approx(
+        benchmark_metrics(rollouts(), measures)
     )
 
 
 def table(groups: list[list[bool]]) -> Dataset:
     """Return rollouts of problems whose samples are right or not."""
     rows: list[dict[str, Any]] = [
-        {"problem": i, "rewards/accuracy": float(r), "completion": "", "completion_tokens": 1}
+        {"problem": i, "rewards/accuracy": float(r), "completion_tokens": 1, "tokens_spent": 1}
         | {"finished": True}
         for i, group in enumerate(groups)
         for r in group
@@ -96,12 +94,12 @@ def test_the_interval_of_a_single_problem_and_of_equal_problems_has_no_width(
     right: bool, expected: float
 ) -> None:
     for count in (1, 5):
-        found = benchmark_metrics(table([[right] * 2] * count), {"correct": "accuracy"}, None)
+        found = benchmark_metrics(table([[right] * 2] * count), {"correct": "accuracy"})
         assert found["pass@1_low"] == found["pass@1"] == found["pass@1_high"] == expected
 
 
 def test_the_interval_stays_within_0_and_1() -> None:
-    found = benchmark_metrics(table([[True], [False]]), {"correct": "accuracy"}, None)
+    found = benchmark_metrics(table([[True], [False]]), {"correct": "accuracy"})
     assert (found["pass@1_low"], found["pass@1"], found["pass@1_high"]) == (0.0, 0.5, 1.0)
 
 
@@ -109,13 +107,14 @@ def test_the_interval_holds_the_true_rate_about_95_times_in_100() -> None:
     source, held = random.Random(0), 0
     for _ in range(200):
         right = [float(source.random() < 0.4) for _ in range(200)]
-        rows: Any = {
+        rows = {
             "problem": [i // 2 for i in range(200)],
             "rewards/accuracy": right,
             "completion_tokens": [1] * 200,
+            "tokens_spent": [1] * 200,
             "finished": [True] * 200,
         }
-        found = benchmark_metrics(rows, {"correct": "accuracy"}, None)
+        found = benchmark_metrics(Dataset.from_dict(rows), {"correct": "accuracy"})
         held += found["pass@1_low"] <= 0.4 <= found["pass@1_high"]
     assert 180 <= held <= 199
 
@@ -123,7 +122,7 @@ def test_the_interval_holds_the_true_rate_about_95_times_in_100() -> None:
 def test_a_failed_sample_counts_as_not_right() -> None:
     rows = table([[True, True]]).remove_columns("rewards/accuracy")
     rows = rows.add_column("rewards/accuracy", [1.0, None])
-    found = benchmark_metrics(rows, {"correct": "accuracy"}, None)
+    found = benchmark_metrics(rows, {"correct": "accuracy"})
     assert (found["pass@1"], found["pass@k"]) == (0.5, 1.0)
 
 
@@ -134,6 +133,7 @@ def test_samples_are_measured_by_the_mean_of_every_reward() -> None:
             "rewards/format": 8 / 11,
             "reward": 14 / 16,
             "tokens": 11.5,
+            "tokens_spent": 21.5,
             "truncated": 5 / 16,
         }
     )

@@ -190,7 +190,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "samplers on a stage that draws nothing": (
         (*R1, "stages.dev1.samplers.uniform={}"),
-        ["stages.dev1.samplers: only grpo, rloo stages have samplers"],
+        ["stages.dev1.samplers: only grpo, rloo, sample, evaluate stages have samplers"],
     ),
     "trainer arguments on a stage without a trainer": (
         (*R1, "stages.zero_samples.args.max_steps=1"),
@@ -298,6 +298,81 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
             "stages.dev2.model: no stage is called 'safty_rm2'",
             "stages.dev3.filters: no filter is called 'corect'",
             "stages.r1.samplers.phases.by: value '3' of type 'int' is not a str",
+        ],
+    ),
+}
+WRONG |= {
+    "an inference sampler in training": (
+        (*R1, "stages.dev2.samplers={best_of_n: {reward: accuracy}}"),
+        ["stages.dev2.samplers.best_of_n: has no choose or observe or admit, which is all that"],
+    ),
+    "a training sampler at inference": (
+        (
+            *R1,
+            "stages.scoreboard.samplers={dynamic: {}}",
+            "stages.dev2_samples.samplers={phases: {begin: {}}}",
+        ),
+        [
+            "stages.dev2_samples.samplers.phases: has no generate, which is all that a stage of",
+            "stages.scoreboard.samplers.dynamic: has no generate, which is all that a stage of",
+        ],
+    ),
+    "servers": (
+        (
+            *R1,
+            "stages.dev1.endpoints={urls: [http://x]}",
+            "stages.dev2_samples.endpoints={urls: [], seconds: 0}",
+            "stages.scoreboard.models.r1.endpoints={urls: [localhost:8000]}",
+        ),
+        [
+            "stages.dev1.endpoints: only sample, evaluate stages draw from servers",
+            "stages.dev2_samples.endpoints.urls: must name at least one server",
+            "stages.dev2_samples.endpoints.seconds: 0.0 is not above 0",
+            "stages.scoreboard.models.r1.endpoints.urls: 'localhost:8000' is no address",
+        ],
+    ),
+    "stopping early": (
+        (
+            *R1,
+            "stages.zero_samples.sampling={max_n: 8}",
+            "stages.dev2_samples.sampling={enough: 1, n: 4, max_n: 4}",
+            "stages.dev2_samples.measures={correct: acuracy}",
+        ),
+        [
+            "stages.zero_samples.sampling.max_n: means nothing without sampling.enough",
+            "stages.dev2_samples.sampling.max_n: must be given and above sampling.n=4",
+            "stages.dev2_samples.sampling.enough: needs the reward that measures.correct names",
+        ],
+    ),
+    "a mixture": (
+        (
+            *R1,
+            "stages.r1.data.problems.weight=2",
+            "stages.r1.data.safety.weight=-1",
+            "stages.dev3.data.general.stream=5",
+        ),
+        [
+            "stages.dev3.data.general.stream: only a source with a path is streamed",
+            "stages.r1.data.safety.weight: -1 is not above 0",
+            "stages.r1.data.helpful.weight: must be given, as other sources have one",
+        ],
+    ),
+    "a system prompt in a raw template": (
+        (*R1, "stages.zero.system=x", "stages.scoreboard.models.zero.system=x"),
+        [
+            "stages.zero.system: a raw template has no system prompt; write it into template",
+            "stages.scoreboard.models.zero.system: a raw template has no system prompt",
+        ],
+    ),
+    "benchmarks of a filter": (
+        (
+            *R1,
+            "stages.dev1.filters={decontaminate: {benchmarks: [held_uot]}}",
+            "stages.dev3.filters={decontaminate: {benchmarks: held_out}}",
+        ),
+        [
+            "stages.dev1.filters.decontaminate.benchmarks: no benchmark is called 'held_uot' (did",
+            "stages.dev3.filters.decontaminate.benchmarks: value 'held_out' is not a list",
         ],
     ),
 }

@@ -114,7 +114,8 @@ def test_a_column_that_is_another_one_is_found(found: Any) -> None:
 
 def test_a_benchmark_in_the_training_data_is_found(found: Any) -> None:
     rows = [*TRAIN, {**HELD_OUT[3], "prompt": HELD_OUT[3]["prompt"].upper()}]
-    told = wrong(found(train=rows))
+    assert not wrong(found(train=rows))  # the recipe's filter takes it out
+    told = wrong(found("sources.problems.filters.decontaminate=null", train=rows))
     start = "stages.zero_first.data.problems: 1 of 37 questions are in the benchmark 'held_out' too"
     assert told[0].startswith(start)
 
@@ -194,6 +195,7 @@ def _like_the_hub(folder: Path) -> list[str]:
         "benchmarks.aime_2024": "aime-2024",
     }
     overrides = [f"model.path={model}", f"student.path={model}"]
+    overrides += ["sources.problems.filters.decontaminate=null"]  # these share their questions
     for place, name in places.items():
         path = folder / f"{name}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in FIXTURES[name][0]))

@@ -14,7 +14,7 @@ from r1trl.compose import compose, conf_folder
 from r1trl.config import RunConfig
 from r1trl.plan import Plan, make_plan
 
-RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo")
+RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "search")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))
@@ -64,7 +64,8 @@ def test_a_composed_recipe_equals_its_snapshot(recipe: str, scale: str) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_plans(recipe: str, scale: str) -> None:
     plan = make_plan(run_of(recipe, scale)[0])
-    assert [stage.work.stage for stage in plan.stages][-1] == "scoreboard"
+    last = "search" if recipe == "search" else "scoreboard"
+    assert [stage.work.stage for stage in plan.stages][-1] == last
 
 
 def test_there_is_a_snapshot_for_every_recipe_and_no_other() -> None:

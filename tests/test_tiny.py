@@ -119,8 +119,8 @@ def test_small_talk_and_dangers_can_be_had_alone(domain: str) -> None:
 
 
 def test_the_runs_seed_changes_the_problems_and_not_the_benchmark(composed: Any) -> None:
-    from r1trl.data import load_source
     from r1trl.plugins import load
+    from r1trl.sources import load_source
 
     config, _ = composed("recipe=zero", "scale=tiny")
     plugins = load()

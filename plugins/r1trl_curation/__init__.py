@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import r1trl
-from r1trl_curation.amount import deduplicate, limit, per_prompt
+from r1trl_curation.amount import balance, deduplicate, limit, per_prompt
+from r1trl_curation.length import token_length
 from r1trl_curation.looks import no_code_blocks, readable, short_paragraphs
-from r1trl_curation.verdict import correct, finished
+from r1trl_curation.near import near_duplicates
+from r1trl_curation.overlap import decontaminate
+from r1trl_curation.style import scripts, tidy
+from r1trl_curation.verdict import agreement, correct, difficulty, finished, pass_rate
 
 
 @r1trl.hookimpl
@@ -19,10 +23,19 @@ def r1trl_filters() -> Mapping[str, Callable[..., Any]]:
     return {
         "correct": correct,
         "finished": finished,
+        "agreement": agreement,
+        "pass_rate": pass_rate,
+        "difficulty": difficulty,
+        "token_length": token_length,
         "short_paragraphs": short_paragraphs,
         "no_code_blocks": no_code_blocks,
         "readable": readable,
+        "tidy": tidy,
+        "scripts": scripts,
         "deduplicate": deduplicate,
+        "near_duplicates": near_duplicates,
+        "decontaminate": decontaminate,
         "per_prompt": per_prompt,
+        "balance": balance,
         "limit": limit,
     }

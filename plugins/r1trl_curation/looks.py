@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from r1trl_curation.columns import keep, values
+from r1trl_curation.columns import Verdicts, values, verdicts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,21 +20,22 @@ LONGEST_LOOP = 1000
 
 def short_paragraphs(
     rows: "Dataset", *, column: str = "completion", longest: int = 800
-) -> "Dataset":
+) -> Verdicts:
     """Drop texts with a paragraph, ended by a newline, of more than `longest` characters."""
 
-    def short(text: str) -> bool:
-        return all(len(paragraph.strip()) <= longest for paragraph in text.splitlines())
+    def reason(text: str) -> str | None:
+        short = all(len(paragraph.strip()) <= longest for paragraph in text.splitlines())
+        return None if short else f"a paragraph of more than {longest} characters"
 
-    return keep(rows, column, short)
+    return verdicts(rows, column, reason)
 
 
-def no_code_blocks(rows: "Dataset", *, column: str = "completion") -> "Dataset":
+def no_code_blocks(rows: "Dataset", *, column: str = "completion") -> Verdicts:
     """Drop texts that contain a fenced code block."""
-    return keep(rows, column, lambda text: "```" not in text)
+    return verdicts(rows, column, lambda text: "a code block" if "```" in text else None)
 
 
-def readable(rows: "Dataset", *, column: str = "completion", repeats: int = 3) -> "Dataset":
+def readable(rows: "Dataset", *, column: str = "completion", repeats: int = 3) -> Verdicts:
     """Drop texts nobody wants to read, or to train on.
 
     These are texts with a sentence or line of 20 characters or more that comes more than `repeats`
@@ -42,10 +43,9 @@ def readable(rows: "Dataset", *, column: str = "completion", repeats: int = 3) -
     or replacement characters; with think or answer tags that do not pair up. A `<think>` at the
     end of the row's `prompt`, where templates put it, counts as the text's own.
     """
-    texts = list(values(rows, column))
-    prompts = rows["prompt"] if "prompt" in rows.column_names else [""] * len(texts)
-    whole = [opening(prompt) + text for prompt, text in zip(prompts, texts, strict=True)]
-    return rows.select([i for i, text in enumerate(whole) if is_readable(text, repeats)])
+    texts = values(rows, column)
+    prompts = values(rows, "prompt") if "prompt" in rows.column_names else [""] * len(rows)
+    return [fault(opening(str(p)) + text, repeats) for p, text in zip(prompts, texts, strict=True)]
 
 
 def opening(prompt: str) -> str:
@@ -53,14 +53,15 @@ def opening(prompt: str) -> str:
     return "<think>" if prompt.rstrip().endswith("<think>") else ""
 
 
-def is_readable(text: str, repeats: int) -> bool:
-    """Tell whether a text has none of the faults that `readable` names."""
-    return not (
-        UNPRINTABLE.search(text)
-        or EMPTY_THINKING.search(text)
-        or not has_paired_tags(text)
-        or is_repetitive(text, repeats)
-    )
+def fault(text: str, repeats: int) -> str | None:
+    """Return the first of the faults that `readable` names, or None."""
+    if UNPRINTABLE.search(text):
+        return "control or replacement characters"
+    if EMPTY_THINKING.search(text):
+        return "empty thinking"
+    if not has_paired_tags(text):
+        return "tags that do not pair up"
+    return f"repeats itself more than {repeats} times" if is_repetitive(text, repeats) else None
 
 
 def has_paired_tags(text: str) -> bool:

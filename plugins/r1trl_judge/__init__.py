@@ -4,9 +4,11 @@
 OpenAI-compatible endpoint that grades by a rubric; it needs `pip install 'r1trl[judge]'`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import r1trl
+from r1trl_judge.filters import llm_judge
 from r1trl_judge.llm import LLMJudge
 from r1trl_judge.reward import RewardModel
 
@@ -15,3 +17,9 @@ from r1trl_judge.reward import RewardModel
 def r1trl_rewards() -> Mapping[str, type]:
     """Offer the rewards of this package."""
     return {"reward_model": RewardModel, "llm_judge": LLMJudge}
+
+
+@r1trl.hookimpl
+def r1trl_filters() -> Mapping[str, Callable[..., Any]]:
+    """Offer the filter of this package."""
+    return {"llm_judge": llm_judge}

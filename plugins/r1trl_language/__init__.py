@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import r1trl
-from r1trl_language.filters import one_language
+from r1trl_language.filters import in_language, one_language
 from r1trl_language.reward import language_consistency
 
 
@@ -20,5 +20,5 @@ def r1trl_rewards() -> Mapping[str, Any]:
 
 @r1trl.hookimpl
 def r1trl_filters() -> Mapping[str, Any]:
-    """Offer `one_language`."""
-    return {"one_language": one_language}
+    """Offer `one_language` and `in_language`."""
+    return {"one_language": one_language, "in_language": in_language}

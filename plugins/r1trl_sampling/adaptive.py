@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from r1trl import Group
+from r1trl import Group, RewardName
 from r1trl_sampling.gates import values_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Adaptive:
     def __init__(
         self,
         *,
-        reward: str | None = "accuracy",
+        reward: RewardName | None = "accuracy",
         floor: float = 0.05,
         memory: float = 0.5,
         retire: float = 1.0,

@@ -1,6 +1,6 @@
 """Gates: which groups of completions are trained on."""
 
-from r1trl import Group
+from r1trl import Group, RewardName
 
 
 class Dynamic:
@@ -34,7 +34,7 @@ class RewardRange:
         *,
         least: float | None = None,
         most: float | None = None,
-        reward: str | None = None,
+        reward: RewardName | None = None,
         rounds: int = 3,
     ) -> None:
         if least is None and most is None:

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "zh")
 
 
-def tiny_problems(*, count: int = 2048, seed: int = 0, held_out: bool = False) -> "Dataset":
+def tiny_problems(
+    *, count: int = 2048, seed: int = 0, held_out: bool = False, operands: int | None = None
+) -> "Dataset":
     """Make arithmetic problems in words: prompt, question, solution, language, domain.
 
-    `held_out` problems are a benchmark: no corpus and no other dataset has any of them.
+    `held_out` problems are a benchmark: no corpus and no other dataset has any of them. Problems
+    have two to four numbers, or as many as `operands` says: five and more are new to the models.
     """
     from datasets import Dataset
 
     random_ = random.Random(f"questions {seed}")
     rows = []
-    for problem in islice(problems(seed, held_out=held_out), count):
+    for problem in islice(problems(seed, held_out=held_out, operands=operands), count):
         language = random_.choice(LANGUAGES)
         text = question(problem, language, random_)
         rows.append(

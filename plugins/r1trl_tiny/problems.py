@@ -74,11 +74,11 @@ def draw(random_: random.Random, operands: int | None = None) -> Problem:
             return problem
 
 
-def problems(seed: int, *, held_out: bool) -> Iterator[Problem]:
+def problems(seed: int, *, held_out: bool, operands: int | None = None) -> Iterator[Problem]:
     """Yield different problems for ever, all of the benchmark or none of it."""
     random_, seen = random.Random(f"problems {seed} {held_out}"), set()
     while True:
-        problem = draw(random_)
+        problem = draw(random_, operands)
         if problem.held_out is held_out and problem.key not in seen:
             seen.add(problem.key)
             yield problem

@@ -8,7 +8,8 @@ offered = r1trl_curation.r1trl_filters()
 def kept(name: str, rows: dict[str, list], **options: object) -> list:
     """Return the row numbers that a filter keeps."""
     numbered = Dataset.from_dict({**rows, "number": list(range(len(next(iter(rows.values())))))})
-    return list(offered[name](numbered, **options)["number"])
+    verdicts = offered[name](numbered, **options)
+    return [number for number, reason in enumerate(verdicts) if reason is None]
 
 
 def test_correct_keeps_values_from_the_bound_up_and_drops_unknown_ones():

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from datasets import Dataset
-from r1trl_language.filters import one_language
+from r1trl_language.filters import in_language, one_language
 from r1trl_language.reward import language_consistency
 from r1trl_language.words import NOT_WORDS, counts, detect, shares, thinking
 
@@ -119,18 +119,35 @@ ROWS = {
 }
 
 
+def kept(rows: dict[str, list[str]], **options: object) -> list[int]:
+    """Return the row numbers that `one_language` keeps."""
+    verdicts = one_language(Dataset.from_dict(rows), **options)
+    return [i for i, reason in enumerate(verdicts) if reason is None]
+
+
 def test_the_filter_keeps_thinking_in_the_language_of_the_question():
-    kept = one_language(Dataset.from_dict(ROWS))
-    assert kept["completion"][:] == [ROWS["completion"][0], ROWS["completion"][3]]
+    assert kept(ROWS) == [0, 3]
 
 
 def test_the_filter_prefers_the_option_then_the_column_then_the_question():
-    rows = Dataset.from_dict({**ROWS, "language": ["zh", "zh", "zh", None]})
-    assert one_language(rows)["completion"][:] == ROWS["completion"][2:]
-    assert one_language(rows, language="en")["completion"][0] == ROWS["completion"][0]
+    rows = {**ROWS, "language": ["zh", "zh", "zh", None]}
+    assert kept(rows) == [2, 3]
+    assert kept(rows, language="en") == [0, 3]
 
 
 def test_the_filter_without_a_known_language_keeps_what_is_not_mixed():
-    rows = Dataset.from_dict({"text": ROWS["completion"]})
-    assert len(one_language(rows, column="text")) == 3
-    assert len(one_language(rows, column="text", least=0.5)) == 4
+    rows = {"text": ROWS["completion"]}
+    assert len(kept(rows, column="text")) == 3
+    assert len(kept(rows, column="text", least=0.5)) == 4
+
+
+def test_texts_in_a_wanted_language_stay():
+    rows = Dataset.from_dict(
+        {"prompt": ["two and two", "二加二", "два и два", "x + 2", "so 二加二等"]}
+    )
+    english, chinese = "not in en", "not in zh"
+    assert in_language(rows, languages=["en"]) == [None, english, english, None, english]
+    assert in_language(rows, languages=["zh"]) == [chinese, None, chinese, None, None]
+    assert in_language(rows, languages=["en", "zh"])[2] == "not in en or zh"
+    with pytest.raises(ValueError, match="possible are: en, zh, other"):
+        in_language(rows, languages=["de"])

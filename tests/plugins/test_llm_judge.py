@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from r1trl_judge import r1trl_rewards
+from datasets import Dataset
+from r1trl_judge import r1trl_filters, r1trl_rewards
 
 from r1trl import Failure
 from r1trl.rewards import Scorer, Setting
@@ -360,3 +361,32 @@ def test_what_is_missing_is_told_before_a_run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "aiolimiter", None)
     told = LLMJudge.ready(model="m", url="http://localhost/v1")
     assert told == "not installed: aiolimiter; pip install 'r1trl[judge]'"
+
+
+def judged(server: Server, rows: dict[str, list[str]], **options: Any) -> list[str | None]:
+    """Return the verdicts of the filter."""
+    judge = {"model": "m", "url": server.url, "retries": 0}
+    found: list[str | None] = r1trl_filters()["llm_judge"](
+        Dataset.from_dict(rows), judge=judge, **options
+    )
+    return found
+
+
+def test_the_filter_keeps_what_is_graded_well(server: Server) -> None:
+    grades = {"rose": "Score: 9", "weed": "Score: 3", "stone": "I cannot say."}
+    server.judge = lambda body: next(g for word, g in grades.items() if word in str(body))
+    rows = {"prompt": ["p"] * 4, "completion": ["rose", "weed", "stone", "rose"]}
+    assert judged(server, rows) == [None, "graded under 0.7", "no grade: error", None]
+    assert judged(server, rows, least=0.2)[1] is None
+    assert judged(server, {"prompt": [], "completion": []}) == []
+    with pytest.raises(ValueError, match="1 of 1 rows got no grade"):
+        judged(server, {"prompt": ["p"], "completion": ["stone"]})
+    with pytest.raises(ValueError, match="no column 'prompt'; there are: text"):
+        judged(server, {"text": ["p"]})
+
+
+def test_the_filter_tells_at_plan_time_what_is_wrong_with_its_judge() -> None:
+    ready = r1trl_filters()["llm_judge"].ready
+    assert ready(judge={"model": "m", "url": "http://x"}) is None
+    assert "unexpected keyword argument 'modle'" in ready(judge={"modle": "m", "url": "http://x"})
+    assert "is not below" in ready(judge={"model": "m", "url": "http://x", "low": 3, "high": 1})

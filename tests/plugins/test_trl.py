@@ -7,7 +7,8 @@ import sys
 import pytest
 import r1trl_trl
 
-from r1trl.plugins import Offer, load
+from r1trl.offers import Offer
+from r1trl.plugins import load
 from r1trl.rewards import make_scorer
 
 offered = r1trl_trl.r1trl_rewards()

@@ -1,0 +1,61 @@
+"""Alarms for a reward that rises while what it stands for falls: reward hacking."""
+
+from collections.abc import Sequence
+
+from r1trl_alarms.alarm import Alarm, Row, at_least_one, means, needed
+
+
+class RewardHacking(Alarm):
+    """Fail when `reward` has risen while the metric `canary` fell: the policy games the reward.
+
+    Over windows of `window` loggings: since its best window the mean of `canary` has fallen by
+    `fall` or more, and the mean of `reward` has risen by `rise` or more. DeepSeek-R1's reward model
+    did this (arXiv 2501.12948v2, section B.5). Both are metrics as TRL logs them, such as
+    rewards/accuracy/mean.
+    """
+
+    def __init__(
+        self,
+        *,
+        canary: str,
+        reward: str = "reward",
+        rise: float = 0.05,
+        fall: float = 0.1,
+        window: int = 10,
+    ) -> None:
+        self.canary, self.reward, self.rise, self.fall = canary, reward, rise, fall
+        self.window = at_least_one("window", window)
+
+    def seen(self, history: Sequence[Row]) -> str | None:
+        """Return what has risen and what has fallen."""
+        rows = [row for row in history if row.get(self.canary) is not None]
+        canary = means(needed(history, self.canary, self.window), self.window)
+        reward = means(needed(rows, self.reward, self.window), self.window)
+        if len(canary) < 2 or len(reward) != len(canary):
+            return None
+        best = max(range(len(canary)), key=canary.__getitem__)
+        fell, rose = canary[best] - canary[-1], reward[-1] - reward[best]
+        if fell < self.fall or rose < self.rise:
+            return None
+        return (
+            f"{self.canary} has fallen from {canary[best]:.3g} to {canary[-1]:.3g} while "
+            f"{self.reward} rose from {reward[best]:.3g} to {reward[-1]:.3g} (means of "
+            f"{self.window} loggings, the first around step {rows[best + self.window - 1]['step']})"
+        )
+
+
+class FormatOverAccuracy(RewardHacking):
+    """Fail when the format is kept as well as before or better, and accuracy has fallen by `fall`.
+
+    Since the best window of `window` loggings of the metric `accuracy`.
+    """
+
+    def __init__(
+        self,
+        *,
+        format: str = "rewards/think_format/mean",
+        accuracy: str = "rewards/accuracy/mean",
+        fall: float = 0.1,
+        window: int = 10,
+    ) -> None:
+        super().__init__(canary=accuracy, reward=format, rise=0.0, fall=fall, window=window)

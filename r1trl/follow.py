@@ -1,0 +1,45 @@
+"""What a stage is doing, shown on the terminal: the newest line of its log, in one place."""
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TAIL_BYTES = 4096
+PERIOD = 1.0  # seconds
+
+
+@contextmanager
+def followed(log: Path) -> Iterator[None]:
+    """Show a growing log's newest line until the block ends, where somebody is looking."""
+    if not sys.stdout.isatty():
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_show, args=(log, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _show(log: Path, ended: threading.Event) -> None:
+    while not ended.wait(PERIOD):
+        width = shutil.get_terminal_size().columns - 3
+        print(f"\r\x1b[K  {newest_line(log)[:width]}", end="", flush=True)
+    print("\r\x1b[K", end="", flush=True)
+
+
+def newest_line(log: Path) -> str:
+    """Return the last line of a log that says something; of a progress bar its last state."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        text = stream.read().decode("utf-8", "replace")
+    said = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
+    return "".join(letter for letter in said[-1] if letter.isprintable()) if said else ""

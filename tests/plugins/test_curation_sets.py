@@ -1,0 +1,340 @@
+"""Filters that compare rows: with each other, with benchmarks, with what a model solves."""
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+import r1trl_curation
+import r1trl_language
+from datasets import Dataset
+from r1trl_curation.near import bands, jaccard, runs_of
+from r1trl_curation.overlap import Overlap
+from r1trl_curation.words import words
+
+FILTERS = {**r1trl_curation.r1trl_filters(), **r1trl_language.r1trl_filters()}
+Rows = dict[str, list[Any]]
+
+
+def verdicts(name: str, rows: Rows, **options: Any) -> list[str | None]:
+    """Return a filter's verdicts."""
+    found: list[str | None] = FILTERS[name](Dataset.from_dict(rows), **options)
+    return found
+
+
+def kept(name: str, rows: Rows, **options: Any) -> list[int]:
+    """Return the row numbers that a filter keeps."""
+    return [i for i, reason in enumerate(verdicts(name, rows, **options)) if reason is None]
+
+
+BENCHMARKS = {
+    "algebra": Dataset.from_dict(
+        {
+            "prompt": [
+                "Find all x so that a b c d e f g h",
+                "What is two plus two?",
+                "求所有的实数解",
+            ]
+        }
+    ),
+    "more": Dataset.from_dict({"prompt": ["one two three four five six seven eight nine ten"]}),
+}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reason"),
+    [
+        ("First: find ALL x so\nthat a b c d e f and so on", "shares 10 words with algebra, row 0"),
+        ("find all x so that a b c d f", None),
+        (
+            "Well, one two three four five six seven eight nine ten",
+            "shares 10 words with more, row 0",
+        ),
+        ("one two three four five six seven eight nine", None),
+        ("What is  two plus two?", "is the whole of algebra, row 1"),
+        ("And what is two plus two?", None),
+        ("求所有的实数解", "is the whole of algebra, row 2"),
+        ("", None),
+    ],
+)
+def test_what_a_benchmark_asks_goes_and_its_row_is_named(prompt: str, reason: str | None) -> None:
+    assert verdicts("decontaminate", {"prompt": [prompt]}, benchmarks=BENCHMARKS) == [reason]
+
+
+def test_chinese_is_compared_character_by_character() -> None:
+    benchmarks = {"zh": Dataset.from_dict({"prompt": ["已知函数在实数域上连续可导求最大值"]})}
+    rows = {"prompt": ["题：已知函数在实数域上连续，求最小值", "已知函数在实数域处处为零"]}
+    assert verdicts("decontaminate", rows, benchmarks=benchmarks) == [
+        "shares 10 words with zh, row 0",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 8, 9, 10, 13])
+def test_looking_at_blocks_alone_finds_what_comparing_every_window_finds(size: int) -> None:
+    source = random.Random(size)
+
+    def text(length: int) -> str:
+        return " ".join(source.choice("abc") for _ in range(length))
+
+    prompts = [text(source.randint(1, 3 * size)) for _ in range(6)]
+    overlap = Overlap({"b": Dataset.from_dict({"prompt": prompts})}, size)
+    asked = {
+        tuple(p.split()[i : i + size]) for p in prompts for i in range(len(p.split()) - size + 1)
+    }
+    found = Counter()
+    for _ in range(1000):
+        said = text(source.randint(size, 4 * size)).split()
+        windows = (tuple(said[i : i + size]) for i in range(len(said) - size + 1))
+        overlaps = any(window in asked for window in windows)
+        assert (overlap.reason(" ".join(said)) is not None) is overlaps
+        found[overlaps] += 1
+    assert len(found) == 2 or size > 8
+
+
+def test_questions_are_compared_and_not_the_instruction_that_follows_them() -> None:
+    told = "Reason step by step, and put your final answer in a box, please."
+    benchmarks = {"b": Dataset.from_dict({"prompt": [f"1+1? {told}"], "question": ["1+1?"]})}
+    rows = {"prompt": [f"{q} {told}" for q in ("2+2?", "1+1?")], "question": ["2+2?", "1+1?"]}
+    assert kept("decontaminate", rows, benchmarks=benchmarks) == [0]
+    assert kept("near_duplicates", rows) == [0, 1]
+    assert kept("near_duplicates", rows, column="prompt") == [0]
+
+
+def test_messages_are_compared_by_the_last_one() -> None:
+    asked = [
+        {"role": "system", "content": "x"},
+        {"role": "user", "content": "What is two plus two?"},
+    ]
+    assert kept("decontaminate", {"prompt": [asked]}, benchmarks=BENCHMARKS) == []
+
+
+def test_without_benchmarks_there_is_nothing_to_compare_with() -> None:
+    for nothing in (None, {}):
+        with pytest.raises(ValueError, match="there are no benchmarks"):
+            verdicts("decontaminate", {"prompt": ["x"]}, benchmarks=nothing)
+    with pytest.raises(ValueError, match="size must be 2 words or more, not 1"):
+        verdicts("decontaminate", {"prompt": ["x"]}, benchmarks=BENCHMARKS, size=1)
+
+
+def varied(text: str, changes: int, source: random.Random) -> str:
+    """Return a text with some words changed."""
+    said = text.split()
+    for place in source.sample(range(len(said)), changes):
+        said[place] = f"w{source.randrange(10**6)}"
+    return " ".join(said)
+
+
+def test_near_duplicates_are_those_above_the_threshold() -> None:
+    source = random.Random(5)
+    texts, like, unlike = [], 0, 0
+    for _ in range(300):
+        text = " ".join(f"w{source.randrange(5000)}" for _ in range(60))
+        other = varied(text, source.choice((1, 2, 4, 8)), source)
+        similarity = jaccard(*(frozenset(map(hash, runs_of(words(t), 3))) for t in (text, other)))
+        like, unlike = like + (similarity >= 0.8), unlike + (similarity < 0.8)
+        texts += [text, other]
+    found = kept("near_duplicates", {"prompt": texts})
+    assert found == sorted(found) and len(texts) - like <= len(found) <= len(texts) - 0.97 * like
+    assert like > 100 and unlike > 100
+
+
+def test_the_first_of_near_duplicates_stays_in_any_script() -> None:
+    chinese = "小明有三个苹果小红给了他五个苹果请问小明现在一共有多少个苹果"
+    english = "A train leaves the station at noon and travels at sixty miles per hour to the sea."
+    rows = {
+        "prompt": [chinese, english, chinese + "呢", english.upper(), "short", "Short", "brief"]
+    }
+    assert kept("near_duplicates", rows) == [0, 1, 4, 6]
+    assert kept("near_duplicates", {"completion": ["x", "x"]}, column="completion") == [0]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.9, 1.0])
+def test_bands_find_pairs_at_the_threshold(threshold: float) -> None:
+    count = bands(threshold)
+    assert 1 - (1 - threshold ** (120 // count)) ** count >= 0.99
+
+
+ROLLOUTS = {
+    "prompt": ["a"] * 4 + ["b"] * 4 + ["c"] * 2 + ["d"] * 2,
+    "completion": ["xx", "x", "xxx", "x"] * 3,
+    "reward": [1.0, 3.0, 2.0, None] * 3,
+    "rewards/accuracy": [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, None, None, 0.0, None],
+    "answer/accuracy": ["1", "1", "2", None, "5", "6", "7", "5", None, None, "3", "4"],
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "prompts"),
+    [
+        ({}, "abd"),
+        ({"least": 0.25}, "ab"),
+        ({"most": 0.9}, "bd"),
+        ({"least": 0.1, "most": 0.9}, "b"),
+        ({"least": 1.0}, "a"),
+    ],
+)
+def test_prompts_are_kept_by_how_often_they_are_solved(options: Any, prompts: str) -> None:
+    found = kept("pass_rate", ROLLOUTS, **options)
+    assert "".join(sorted({ROLLOUTS["prompt"][i] for i in found})) == prompts
+    assert len(found) == sum(ROLLOUTS["prompt"].count(p) for p in prompts), "whole groups"
+
+
+def test_reasons_tell_which_end_of_the_band_and_what_has_no_value() -> None:
+    found = verdicts("pass_rate", ROLLOUTS, least=0.1, most=0.9)
+    assert Counter(found) == {
+        None: 4,
+        "pass rate over 0.9": 4,
+        "no value of accuracy": 2,
+        "pass rate under 0.1": 2,
+    }
+
+
+def test_difficulty_is_mixed_in_shares() -> None:
+    rates = [0.0] * 10 + [0.5] * 6 + [1.0] * 20
+    prompts = [f"p{i}" for i in range(len(rates)) for _ in range(2)]
+    values = [float(k < 2 * rate) for rate in rates for k in range(2)]
+    rows = {"prompt": prompts, "rewards/accuracy": values}
+    found = kept("difficulty", rows, shares=[1, 3, 1])
+    chosen = [rates[int(prompts[i][1:])] for i in found[::2]]
+    assert Counter(chosen) == {0.0: 2, 0.5: 6, 1.0: 2}
+    assert len(kept("difficulty", rows, shares=[0, 1, 0])) == 12
+    assert kept("difficulty", rows, edges=[], shares=[5]) == list(range(72))
+
+
+def test_agreement_keeps_the_commonest_answer_of_those_who_agree() -> None:
+    assert kept("agreement", ROLLOUTS) == [0, 1, 4, 7, 10]
+    assert kept("agreement", ROLLOUTS, least=0.6) == []
+    assert set(verdicts("agreement", ROLLOUTS, least=0.5)) == {
+        None,
+        "not the commonest answer",
+        "no answer",
+    }
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [("first", [0, 1]), ("shortest", [1, 3]), ("longest", [0, 2]), ("best", [1, 2])],
+)
+def test_of_each_prompt_the_wanted_completions_stay(keep: str, expected: list[int]) -> None:
+    rows = {name: values[:4] for name, values in ROLLOUTS.items()}
+    assert kept("per_prompt", rows, count=2, keep=keep) == expected
+
+
+def test_the_shortest_right_answer_of_each_prompt() -> None:
+    rows = {"prompt": ["a", "a", "b", "b"], "completion": ["xx", "y", "zzz", "ww"]}
+    assert kept("per_prompt", rows, keep="shortest") == [1, 3]
+
+
+DOMAINS = {"domain": ["math"] * 10 + ["code"] * 4 + ["chat"] * 6}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"math": 4, "code": 4, "chat": 4}),
+        ({"most": 5}, {"math": 5, "code": 4, "chat": 5}),
+        ({"counts": {"math": 2, "chat": 0}}, {"math": 2, "code": 4}),
+    ],
+)
+def test_domains_are_balanced(options: Any, expected: dict[str, int]) -> None:
+    found = kept("balance", DOMAINS, **options)
+    assert Counter(DOMAINS["domain"][i] for i in found) == expected
+    assert found == kept("balance", DOMAINS, **options)
+
+
+def test_rows_are_drawn_from_everywhere_when_domains_are_balanced() -> None:
+    assert any(kept("balance", DOMAINS, seed=seed)[:4] != [0, 1, 2, 3] for seed in range(3))
+
+
+def test_a_domain_that_no_row_has_is_named() -> None:
+    with pytest.raises(
+        ValueError, match=r"counts names \['maths'\], but column 'domain' has: chat"
+    ):
+        verdicts("balance", DOMAINS, counts={"maths": 1})
+
+
+def test_lengths_are_those_that_were_counted_or_a_tokenizers(tiny_model: Any) -> None:
+    rows = {"completion": ["ab", "abcdef", "abcd"], "completion_tokens": [7, 8, 9]}
+    assert kept("token_length", rows, least=8) == [1, 2]
+    assert kept("token_length", rows, most=8) == [0, 1]
+    assert kept("token_length", rows, least=3, most=5, tokenizer=str(tiny_model)) == [2]
+    assert (
+        kept(
+            "token_length", {"prompt": ["abc"]}, most=2, column="prompt", tokenizer=str(tiny_model)
+        )
+        == []
+    )
+    with pytest.raises(ValueError, match="tokenizer: must be given"):
+        verdicts("token_length", {"prompt": ["abc"]}, most=2, column="prompt")
+    with pytest.raises(ValueError, match="needs a bound: least or most"):
+        verdicts("token_length", rows)
+
+
+CLUTTERED = "# Plan\n- one\n- two\n| a | b |\n1. three\n**Bold:**\n> said\n---\nA sentence."
+PROSE = "First we add.\nThen we take 3 - 2.\n\nSo 1.5 is it.\n- A list\nEnd.\nReally.\nYes."
+
+
+def test_markdown_clutter_goes_and_prose_stays() -> None:
+    rows = {"completion": [CLUTTERED, PROSE, "- one\n- two", ""]}
+    assert kept("tidy", rows) == [1, 2, 3]
+    assert kept("tidy", rows, lines=2) == [1, 3]
+    assert kept("tidy", rows, most=0.95) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "strange"),
+    [
+        ("Let α be 3, β = π, x ∈ ℝ, 𝑥² and naïve café", None),
+        ("我们先算 x。", None),
+        ("so it is ответ", "letters of other scripts: cyrillic"),
+        ("答え is 안녕", "letters of other scripts: hangul, hiragana"),
+        ("", None),
+        ("12 + 3 = 15 → ✓", None),
+    ],
+)
+def test_letters_of_other_scripts_are_found(text: str, strange: str | None) -> None:
+    assert verdicts("scripts", {"completion": [text]}) == [strange]
+
+
+def test_a_share_of_other_scripts_may_be_allowed() -> None:
+    assert kept("scripts", {"completion": ["abcdefghi д"]}, most=0.1) == [0]
+    assert kept("scripts", {"completion": ["abc д"]}, allowed=["latin", "Cyrillic"]) == [0]
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "decontaminate": {"benchmarks": BENCHMARKS},
+    "token_length": {"least": 1},
+    "difficulty": {"shares": [1, 1, 1]},
+    "limit": {"count": 5},
+    "in_language": {"languages": ["en"]},
+}
+ROW = {
+    "prompt": "What is it?",
+    "completion": "<think>I think so.</think>Yes.",
+    "completion_tokens": 9,
+    "finished": True,
+    "reward": 1.0,
+    "rewards/accuracy": 1.0,
+    "answer/accuracy": "Yes",
+    "domain": "math",
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_no_row_gives_no_verdict(name: str) -> None:
+    rows = Dataset.from_dict({column: [] for column in ROW})
+    assert FILTERS[name](rows, **OPTIONS.get(name, {})) == []
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_single_good_row_stays(name: str) -> None:
+    options = {"shares": [0, 0, 1]} if name == "difficulty" else OPTIONS.get(name, {})
+    assert FILTERS[name](Dataset.from_list([ROW]), **options) == [None]
+
+
+@pytest.mark.parametrize("name", sorted(set(FILTERS) - {"limit"}))
+def test_rows_without_the_column_that_is_needed_are_refused(name: str) -> None:
+    rows = Dataset.from_dict({"other": ["x"]})
+    with pytest.raises(ValueError, match=r"the rows have no column '.*'; there are: other"):
+        FILTERS[name](rows, **OPTIONS.get(name, {}))
