@@ -5,20 +5,17 @@ about the same ones, in turn. Prints a table and writes results/rewards.json; se
 """
 
 import argparse
-import datetime
 import json
 import multiprocessing
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import verdicts
 from cases import WORKLOADS, Sample, samples
+from machine import machine
 from r1trl_math import accuracy
 
 from r1trl.pool import Pool, cores
@@ -106,25 +103,13 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
         )
 
 
-def machine() -> dict[str, Any]:
-    """Say what this ran on, with what, when, and how busy the machine was before."""
-    return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "cores": cores(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "load": os.getloadavg()[0],
-        "versions": {name: version(name) for name in PACKAGES},
-    }
-
-
 def main() -> None:
     """Measure every workload, compare the verdicts and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few samples, one repeat")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the JSON goes")
     settings = parser.parse_args()
-    about, processes = machine(), cores()
+    about, processes = machine(PACKAGES), cores()
     pool = Pool(processes, deadline=30.0)
     with multiprocessing.get_context("spawn").Pool(processes) as direct:
         asked = systems(processes, direct, pool)

@@ -7,15 +7,14 @@ table and writes results/sampling.json; see README.md.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from machine import machine
 
 RESULTS = Path(__file__).parent / "results" / "sampling.json"
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -124,9 +123,8 @@ def main() -> None:
         for variant in VARIANTS
     ]
     print(table(found))
-    machine = {"machine": platform.machine(), "cores": len(os.sched_getaffinity(0))}
-    versions = {name: version(name) for name in ("r1trl", "trl", "torch")}
-    content = {**machine, "versions": versions, "steps": arguments.steps, "runs": found}
+    about = machine(("r1trl", "trl", "torch"))
+    content = {"machine": about, "steps": arguments.steps, "runs": found}
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 class Answering:
     """Answers rows with the model of a stage; it is loaded when the first are asked about."""
 
-    def __init__(self, settings: Mapping[str, Any], scorer: Scorer, plugins: Plugins) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], scorer: Scorer, plugins: Plugins, where: str
+    ) -> None:
         self.settings, self.scorer, self.plugins = settings, scorer, plugins
+        self.where = where  # the key of the stage
         self.votes = votes_of(settings["rewards"], plugins)
         self.model: Model | None = None
 
@@ -36,7 +39,7 @@ class Answering:
         template, prefill, system = (settings[k] for k in ("template", "prefill", "system"))
         rendered = render(rows, self.model.tokenizer, template, prefill, system)
         inference = Inference(self.model, rendered.to_dict(), self.scorer, self.votes)
-        policy = chain(settings["samplers"], self.plugins, inference)
+        policy = chain(settings["samplers"], self.plugins, inference, f"{self.where}.samplers")
         drafts, found = self._rounds(policy, inference, rendered["prompt"][:])
         added = self._added(rows["prompt"][:], inference, drafts, found)
         return table(rendered.features, inference.columns_of(drafts), added)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from r1trl.config import REQUIRED, LaunchConfig, SourceConfig, StageConfig
@@ -45,6 +46,7 @@ class StageCheck:
         if kind not in STAGE_KINDS:
             return [f"{self.where}.kind: {unknown('kind', kind, STAGE_KINDS)}"]
         found = [f"{self.where}.{line}" for line in (*self._lacks(), *self._ignores())]
+        found += [f"{self.where}.{line}" for line in self._adapter()]
         found += self._choices() + self._sources()
         found += check_rewards(self.where, stage, self.plugins)
         found += self._filters(stage.filters, f"{self.where}.filters")
@@ -92,6 +94,27 @@ class StageCheck:
             found.append(f"endpoints: only {', '.join(DRAWS)} stages draw from servers")
         if stage.args and kind not in CONFIG_OF:
             found.append(f"args: a stage of kind {kind} has no trainer; its settings are sampling")
+        return found
+
+    def _adapter(self) -> list[str]:
+        """Say why no adapter can be trained, or what is missing for it."""
+        stage, kinds = self.stage, ("sft", *TRAINS_ON_ROLLOUTS)
+        if stage.adapter is None:
+            return []
+        if stage.kind not in kinds:
+            return [f"adapter: only {', '.join(kinds)} stages train an adapter"]
+        found = []
+        if find_spec("peft") is None:
+            found.append("adapter: needs the package peft: pip install 'r1trl[lora]'")
+        if stage.args.get("sync_ref_model"):
+            found.append(
+                "adapter: the reference is the model without it, and cannot be replaced by the "
+                "policy; set args.sync_ref_model=false"
+            )
+        if "merge_adapter" not in active(stage.transitions):
+            found.append(
+                "adapter: the next stages need a whole model; add transitions.merge_adapter={}"
+            )
         return found
 
     def _choices(self) -> list[str]:

@@ -92,6 +92,16 @@ class EndpointsConfig:
 
 
 @dataclass
+class AdapterConfig:
+    """A LoRA adapter (arXiv 2106.09685) that is trained in place of the whole model."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    layers: list[str] = field(default_factory=list)  # names of linear layers; empty: all of them
+
+
+@dataclass
 class LaunchConfig:
     """How a stage's worker is started."""
 
@@ -160,6 +170,7 @@ class StageConfig:
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     objective: str | None = None  # of a reward_model stage: pairwise | pointwise
     scored: str | None = None  # of a reward_model stage: summary | response
+    adapter: AdapterConfig | None = None  # of sft, grpo and rloo; None: all weights are trained
     launch: LaunchConfig | None = None  # None: the run's own
     args: dict[str, Any] = field(default_factory=dict)  # TRL's
 

@@ -5,7 +5,8 @@ be pasted into an override. Plugins raise plain Python errors; the core wraps th
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -27,6 +28,19 @@ class ConfigError(R1trlError, ValueError):
 
 class StageError(R1trlError, RuntimeError):
     """A stage failed while it ran."""
+
+
+@contextmanager
+def blamed(where: str) -> Iterator[None]:
+    """Turn what a plugin raises into a StageError that names its key; one that has a key stays."""
+    try:
+        yield
+    except R1trlError as error:
+        if str(error).startswith("stages."):
+            raise
+        raise StageError(f"{where}: {error}") from error
+    except Exception as error:
+        raise StageError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from r1trl.errors import StageError
+from r1trl.errors import StageError, blamed
 from r1trl.offers import Offer
 from r1trl.plugins import Plugins
 from r1trl.types import Benchmarks
@@ -31,11 +31,9 @@ def apply_filters(
         if options is None:
             continue
         before, offer = len(rows), plugins.find("filter", name)
-        try:
+        with blamed(f"{where}.{name}"):
             answer = offer.bind({**options, **_benchmark_rows(offer, options, plugins)})(rows)
             rows, reasons = kept(rows, answer)
-        except Exception as error:  # a plugin's own error, named and raised on
-            raise StageError(f"{where}.{name}: {type(error).__name__}: {error}") from error
         count: dict[str, Any] = {"filter": name, "in": before, "out": len(rows)}
         counts.append(count | ({"reasons": _most(reasons)} if reasons else {}))
         if not len(rows):

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from r1trl.errors import StageError, unknown
+from r1trl.errors import StageError, blamed, unknown
 from r1trl.plugins import Plugins
 from r1trl.pool import Failure
 from r1trl.rewards import Scorer
@@ -91,8 +91,8 @@ class Inference:
 class Chained:
     """A `generate` sampler with the policy that it draws from, as a policy itself."""
 
-    def __init__(self, sampler: Any, policy: Policy) -> None:
-        self.sampler, self.policy = sampler, policy
+    def __init__(self, sampler: Any, policy: Policy, where: str) -> None:
+        self.sampler, self.policy, self.where = sampler, policy, where
         self.write, self.score, self.answers = policy.write, policy.score, policy.answers
 
     def draw(
@@ -100,10 +100,10 @@ class Chained:
     ) -> list[Draft]:
         """Have the sampler write drafts on, within these limits too."""
         policy = Limited(self.policy, max_tokens, stop) if max_tokens or stop else self.policy
-        drawn = list(self.sampler.generate(drafts, policy))
-        if [draft.row for draft in drawn] != [draft.row for draft in drafts]:
-            name = type(self.sampler).__name__
-            raise StageError(f"{name}.generate must return one draft for each, in their order")
+        with blamed(self.where):
+            drawn = list(self.sampler.generate(drafts, policy))
+            if [draft.row for draft in drawn] != [draft.row for draft in drafts]:
+                raise StageError("generate must return one draft for each, in their order")
         return drawn
 
 
@@ -123,12 +123,19 @@ class Limited:
         return self.policy.draw(drafts, max_tokens=most, stop=[*stop, *self.stop])
 
 
-def chain(samplers: Mapping[str, Any], plugins: Plugins, inference: Inference) -> Policy:
-    """Return the policy that a stage's `generate` samplers make, the first one outermost."""
+def chain(
+    samplers: Mapping[str, Any], plugins: Plugins, inference: Inference, where: str
+) -> Policy:
+    """Return the policy that a stage's `generate` samplers make, the first one outermost.
+
+    `where` is the key of the samplers.
+    """
     policy: Policy = inference
     for name, options in reversed(list(samplers.items())):
         if options is not None:
-            policy = Chained(plugins.find("sampler", name).bind(options), policy)
+            key = f"{where}.{name}"
+            with blamed(key):
+                policy = Chained(plugins.find("sampler", name).bind(options), policy, key)
     return policy
 
 

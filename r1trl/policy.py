@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from r1trl.errors import StageError
+from r1trl.errors import StageError, blamed
 from r1trl.plugins import Plugins
 from r1trl.prompts import need_columns, render, with_system
 from r1trl.rewards import make_scorer
 from r1trl.rollout import Rollouts, Slot
 from r1trl.sampling import Sampling
-from r1trl.training import Training, batch_args, rollout_args, trl_config
+from r1trl.training import Training, adapter, batch_args, rollout_args, trl_config
 
 
 def make_sft(training: Training) -> Any:
@@ -30,6 +30,7 @@ def make_sft(training: Training) -> Any:
         args=trl_config(training, **batch_args(training)),
         train_dataset=rows,
         processing_class=training.tokenizer,
+        peft_config=adapter(settings),
     )
 
 
@@ -59,21 +60,20 @@ def make_rl(training: Training) -> Any:
         train_dataset=rows,
         processing_class=training.tokenizer,
         reward_funcs=[Slot(name) for name in scorer.names],
+        peft_config=adapter(settings),
     )
-    trainer.prepare(scorer, samplers_of(settings, plugins, rows, training.work.own_seed))
+    trainer.prepare(scorer, samplers_of(training, rows))
     return trainer
 
 
-def samplers_of(
-    settings: Mapping[str, Any], plugins: Plugins, rows: Any, seed: int
-) -> Sampling | None:
+def samplers_of(training: Training, rows: Any) -> Sampling | None:
     """Make the samplers of a stage; None where it has none, and TRL shuffles the rows."""
-    samplers = {
-        name: plugins.find("sampler", name).bind(options)
-        for name, options in settings["samplers"].items()
-        if options is not None
-    }
-    return Sampling(samplers, rows, seed) if samplers else None
+    where, work, samplers = f"{training.where}.samplers", training.work, {}
+    for name, options in work.settings["samplers"].items():
+        if options is not None:
+            with blamed(f"{where}.{name}"):
+                samplers[name] = training.plugins.find("sampler", name).bind(options)
+    return Sampling(samplers, rows, work.own_seed, where) if samplers else None
 
 
 def refuse_hidden_options(

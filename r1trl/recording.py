@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from r1trl.errors import blamed
 from r1trl.tracking import Tracker
 from r1trl.types import Progress
 
@@ -63,7 +64,10 @@ class Metrics(TrainerCallback):
         """Ask on rank 0 and tell the others."""
         from accelerate.utils import broadcast_object_list
 
-        answers = {name: ask(progress) for name, ask in self.until.items()}
+        answers = {}
+        for key, ask in self.until.items():
+            with blamed(key):
+                answers[key.rpartition(".")[2]] = ask(progress)
         first = next((f"{name}: {answer}" for name, answer in answers.items() if answer), None)
         told: list[str | None] = broadcast_object_list([first])
         return told[0]

@@ -1,4 +1,8 @@
-"""Where a stage's models and data come from: `stage:<name>`, a folder, a file or a Hub id."""
+"""Where a stage's models and data come from: an earlier stage, a folder, a file or a Hub id.
+
+`stage:<name>` is what a stage makes; `stage:<name>/<file>` is a file in its folder, which one of
+its transitions wrote.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +28,14 @@ class Use:
     @property
     def stage(self) -> str | None:
         """Return the name of the stage that is referred to, or None."""
-        return self.value.removeprefix(PREFIX) if self.value.startswith(PREFIX) else None
+        if not self.value.startswith(PREFIX):
+            return None
+        return self.value.removeprefix(PREFIX).partition("/")[0]
+
+    @property
+    def file(self) -> str | None:
+        """Return which file in the stage's folder is meant; None: what the stage makes."""
+        return self.value.partition("/")[2] or None if self.stage is not None else None
 
 
 def uses(stage: StageConfig) -> list[Use]:
@@ -66,6 +77,11 @@ def _check_stage(config: RunConfig, name: str, use: Use, key: str) -> list[str]:
     if names.index(other) >= names.index(name):
         return [f"{key}: stage '{other}' comes later in the recipe; a stage uses earlier ones"]
     kind = config.stages[other].kind
+    if use.file is not None:
+        if use.wants == "dataset" and Path(use.file).suffix in FILE_SUFFIXES:
+            return []
+        rows = f"a file of rows ({', '.join(FILE_SUFFIXES)})"
+        return [f"{key}: '{use.file}' is no {use.wants}; a stage's folder may hold {rows}"]
     if use.wants == "model" and kind in MAKES_DATASET:
         return [f"{key}: stage '{other}' makes a dataset, not a model"]
     if use.wants == "dataset" and kind in MAKES_MODEL:
@@ -89,8 +105,10 @@ def resolve(config: RunConfig, name: str, settings: dict[str, Any], stages: Path
     inputs = {}
     for use in uses(config.stages[name]):
         if use.stage is not None:
-            made = made_by(stages / use.stage, config.stages[use.stage].kind)
-            path = str(made[0] if use.wants == "model" else made[1])
+            folder = stages / use.stage
+            model, dataset = made_by(folder, config.stages[use.stage].kind)
+            made = model if use.wants == "model" else dataset
+            path = str(folder / use.file if use.file else made)
             inputs[use.value] = path
             _put(settings, use.key, path)
     return inputs

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.utils import gather_object
 
+from r1trl.errors import blamed
 from r1trl.types import Group
 
 if TYPE_CHECKING:
@@ -24,34 +25,42 @@ ANOTHER_ROUND = 1_000_003  # is added to the seed for the prompts that replace r
 class Sampling:
     """The samplers of a stage, put together."""
 
-    def __init__(self, samplers: Mapping[str, Any], rows: "Dataset", seed: int) -> None:
-        self.samplers, self.rows, self.seed = samplers, rows, seed
-        self.choose = self._first("choose") or draw
-        self.gates = [s for s in samplers.values() if hasattr(s, "admit")]
-        self.rounds = max((getattr(s, "rounds", ROUNDS) for s in self.gates), default=0)
+    def __init__(self, samplers: Mapping[str, Any], rows: "Dataset", seed: int, where: str) -> None:
+        self.samplers, self.rows, self.seed, self.where = samplers, rows, seed, where
+        self.gates = self._with("admit")
+        self.rounds = max((getattr(g, "rounds", ROUNDS) for g in self.gates.values()), default=0)
 
-    def _first(self, verb: str) -> Callable[..., Any] | None:
-        found = (getattr(s, verb) for s in self.samplers.values() if hasattr(s, verb))
-        return next(found, None)
+    def _with(self, verb: str) -> dict[str, Any]:
+        return {name: s for name, s in self.samplers.items() if hasattr(s, verb)}
 
     def prompts(self, count: int, step: int, replacing: int) -> list[int]:
-        """Return the indices of the rows that come next; `replacing` counts the rounds before."""
-        return list(self.choose(self.rows, count, step, self.seed + ANOTHER_ROUND * replacing))
+        """Return the indices of the rows that come next; `replacing` counts the rounds before.
+
+        The first sampler that chooses is asked; where none does, rows are drawn evenly.
+        """
+        seed = self.seed + ANOTHER_ROUND * replacing
+        for name, sampler in self._with("choose").items():
+            with blamed(f"{self.where}.{name}"):
+                return list(sampler.choose(self.rows, count, step, seed))
+        return draw(self.rows, count, step, seed)
 
     def observe(self, groups: Sequence[Group]) -> None:
         """Tell every sampler that wants to know what the groups of all processes scored."""
-        for sampler in self.samplers.values():
-            if hasattr(sampler, "observe"):
+        for name, sampler in self._with("observe").items():
+            with blamed(f"{self.where}.{name}"):
                 sampler.observe(groups)
 
     def admits(self, group: Group) -> bool:
         """Tell whether every gate lets a group be trained on."""
-        return all(gate.admit(group) for gate in self.gates)
+        for name, gate in self.gates.items():
+            with blamed(f"{self.where}.{name}"):
+                if not gate.admit(group):
+                    return False
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the samplers have seen."""
-        stateful = {n: s for n, s in self.samplers.items() if hasattr(s, "state_dict")}
-        return {name: sampler.state_dict() for name, sampler in stateful.items()}
+        return {name: s.state_dict() for name, s in self._with("state_dict").items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what the samplers had seen."""

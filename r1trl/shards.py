@@ -57,7 +57,8 @@ def roll_out(
     parts.mkdir(parents=True, exist_ok=True)
     paths = [parts / f"{name}-{k:06d}.parquet" for k in range(len(spans))]
     mine = [k for k in range(rank(), len(spans), world()) if not paths[k].exists()]
-    answering, progress = Answering(settings, scorer, plugins), Progress(name, len(mine))
+    answering = Answering(settings, scorer, plugins, f"stages.{work.stage}")
+    progress = Progress(name, len(mine))
     for k in mine:
         rollouts = answering.answer(numbered.select(spans[k]), work.own_seed + k)
         rollouts.to_parquet(f"{paths[k]}.part")

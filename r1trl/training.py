@@ -28,7 +28,7 @@ class Training:
     tokenizer: Any
     plugins: Plugins
     tracker: Tracker
-    until: Mapping[str, Callable[..., Any]]
+    until: Mapping[str, Callable[..., Any]]  # by the keys of their transitions
 
     @property
     def where(self) -> str:
@@ -62,6 +62,22 @@ def model_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     if settings.get("attention"):
         options["attn_implementation"] = settings["attention"]
     return options
+
+
+def adapter(settings: Mapping[str, Any]) -> Any:
+    """Return peft's LoraConfig where an adapter is trained, else None."""
+    chosen = settings["adapter"]
+    if chosen is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=chosen["rank"],
+        lora_alpha=chosen["alpha"],
+        lora_dropout=chosen["dropout"],
+        target_modules=chosen["layers"] or "all-linear",
+    )
 
 
 def micro_batch(settings: Mapping[str, Any]) -> int:

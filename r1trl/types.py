@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType, Protocol
 
+from r1trl.errors import unknown
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -63,6 +65,18 @@ class Progress:
     def latest(self) -> Mapping[str, float]:
         """Return the newest logged metrics, or none before the first logging."""
         return self.history[-1] if self.history else {}
+
+    def values(self, metric: str, patience: int = 1) -> list[float]:
+        """Return what was logged of a metric, in the order of steps.
+
+        Raises ValueError where `patience` or more rows have been logged and none has it.
+        """
+        found = [row[metric] for row in self.history if isinstance(row.get(metric), int | float)]
+        if not found and len(self.history) >= patience:
+            raise ValueError(
+                unknown("metric", metric, {name for row in self.history for name in row})
+            )
+        return found
 
 
 class Reward(Protocol):

@@ -17,7 +17,7 @@ from typing import Any
 from datasets import disable_progress_bars
 
 from r1trl.data import rows_of
-from r1trl.errors import R1trlError, StageError
+from r1trl.errors import R1trlError, StageError, blamed
 from r1trl.generate import load_tokenizer
 from r1trl.plugins import Plugins, load
 from r1trl.processes import check_world, is_main
@@ -66,18 +66,17 @@ def carry_out(folder: Path) -> None:
 
 
 def _transitions(work: Work, plugins: Plugins) -> dict[str, Callable[..., Any]]:
-    return {
-        name: plugins.find("transition", name).bind(options)
-        for name, options in work.settings["transitions"].items()
-        if options is not None
-    }
+    bound: dict[str, Callable[..., Any]] = {}
+    for name, options in work.settings["transitions"].items():
+        if options is not None:
+            with blamed(f"stages.{work.stage}.transitions.{name}"):
+                bound[name] = plugins.find("transition", name).bind(options)
+    return bound
 
 
 def _pass_through(where: str, transition: Callable[..., Any], result: StageResult) -> StageResult:
-    try:
+    with blamed(where):
         passed = transition(result)
-    except Exception as error:  # a plugin's own error, named and raised on
-        raise StageError(f"{where}: {type(error).__name__}: {error}") from error
     if not isinstance(passed, StageResult):
         raise StageError(f"{where}: returned {passed!r}; a transition returns a StageResult")
     return passed
@@ -95,7 +94,8 @@ def _train(
 
     rows = rows_of(work, work.settings["data"], folder, plugins)
     tokenizer = load_tokenizer(work.settings["model"])
-    until = {n: t.until for n, t in transitions.items() if hasattr(t, "until")}
+    key = f"stages.{work.stage}.transitions"
+    until = {f"{key}.{n}": t.until for n, t in transitions.items() if hasattr(t, "until")}
     ending = train(Training(work, folder, rows, tokenizer, plugins, tracker, until))
     if ending.signal:
         raise Interrupted(ending.signal)

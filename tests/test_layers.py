@@ -13,7 +13,8 @@ CORE = Path(r1trl.__file__).parent
 PLUGINS = CORE.parent / "plugins"
 # From low to high. Modules of one line do not import each other.
 LAYERS = (
-    "errors types responses follow measures charts tables nursery",
+    "errors",
+    "types responses follow measures charts tables nursery",
     "values hookspecs pool page processes stage generate servers",
     "verifier scoring scores report launch sampling served",
     "reward tally __init__",

@@ -302,6 +302,30 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
 }
 WRONG |= {
+    "an adapter that cannot be trained or handed over": (
+        (*R1, "stages.dev2.adapter={}", "stages.helpful_rm.adapter={}"),
+        [
+            "stages.dev2.adapter: the reference is the model without it, and cannot be replaced",
+            "stages.dev2.adapter: the next stages need a whole model; add transitions.merge_adap",
+            "stages.helpful_rm.adapter: only sft, grpo, rloo stages train an adapter",
+        ],
+    ),
+    "a file of a stage that is no dataset": (
+        (
+            *R1,
+            "stages.dev2.model=stage:dev1/best",
+            "stages.dev2.data.problems.dataset=null",
+            "stages.dev2.data.problems.path=stage:zero_samples/hardest.txt",
+            "stages.dev3.data.dev2_samples.path=stage:dev2_sampels/hardest.parquet",
+        ),
+        [
+            "stages.dev2.model: 'best' is no model; a stage's folder may hold a file of rows",
+            "stages.dev2.data.problems.path: 'hardest.txt' is no dataset; a stage's folder may",
+            "stages.dev3.data.dev2_samples.path: no stage is called 'dev2_sampels' (did you mean",
+        ],
+    ),
+}
+WRONG |= {
     "an inference sampler in training": (
         (*R1, "stages.dev2.samplers={best_of_n: {reward: accuracy}}"),
         ["stages.dev2.samplers.best_of_n: has no choose or observe or admit, which is all that"],
@@ -391,7 +415,7 @@ UNKNOWN: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "an unknown nested key with a plus": (
         (*ZERO, "++stages.zero.modle=x"),
-        ["stages.zero.modle: there is no such key (did you mean 'model'?); there are: args,"],
+        ["stages.zero.modle: there is no such key (did you mean 'model'?); there are: adapter,"],
     ),
     "several unknown keys at once": (
         (*ZERO, "sede=3", "stages.zero.modle=x", "model.paht=y"),

@@ -14,7 +14,7 @@ from r1trl.compose import compose, conf_folder
 from r1trl.config import RunConfig
 from r1trl.plan import Plan, make_plan
 
-RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "search")
+RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule", "search")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))

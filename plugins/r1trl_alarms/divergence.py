@@ -1,9 +1,9 @@
 """The alarm for a training that has gone wild."""
 
 import statistics
-from collections.abc import Sequence
 
-from r1trl_alarms.alarm import Alarm, Row, at_least_one, values
+from r1trl import Progress
+from r1trl_alarms.alarm import Alarm, at_least_one
 
 WATCHED = ("loss", "grad_norm", "reward", "kl")
 
@@ -21,20 +21,19 @@ class Divergence(Alarm):
         self.grad_norm, self.factor, self.kl = grad_norm, factor, kl
         self.times = at_least_one("times", times)
 
-    def seen(self, history: Sequence[Row]) -> str | None:
+    def seen(self, progress: Progress) -> str | None:
         """Return what has gone wild in the newest rows."""
-        if not history:
-            return None
-        newest = history[-1]
+        newest = progress.latest
         for metric in WATCHED:
             if metric in newest and newest[metric] is None:  # what is not finite is logged as None
-                return f"{metric} is not a number at step {newest['step']}"
+                return f"{metric} is not a number at step {progress.step}"
         kl = newest.get("kl")
         if kl is not None and kl > self.kl:
-            return f"kl is {kl:.3g} at step {newest['step']}, more than {self.kl:g}"
-        return self._gradients(values(history, "grad_norm"), newest)
+            return f"kl is {kl:.3g} at step {progress.step}, more than {self.kl:g}"
+        return self._gradients(progress)
 
-    def _gradients(self, norms: Sequence[float], newest: Row) -> str | None:
+    def _gradients(self, progress: Progress) -> str | None:
+        norms = progress.values("grad_norm", 4 * self.times)
         before, last = norms[: -self.times], norms[-self.times :]
         if len(before) < self.times:
             return None
@@ -43,5 +42,5 @@ class Divergence(Alarm):
             return None
         return (
             f"the norm of the gradient is {', '.join(f'{n:.3g}' for n in last)} up to step "
-            f"{newest['step']}; its median before was {usual:.3g}"
+            f"{progress.step}; its median before was {usual:.3g}"
         )

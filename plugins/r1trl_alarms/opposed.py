@@ -1,8 +1,9 @@
 """Alarms for a reward that rises while what it stands for falls: reward hacking."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 
-from r1trl_alarms.alarm import Alarm, Row, at_least_one, means, needed
+from r1trl import Progress
+from r1trl_alarms.alarm import Alarm, at_least_one, means, with_values
 
 
 class RewardHacking(Alarm):
@@ -26,11 +27,11 @@ class RewardHacking(Alarm):
         self.canary, self.reward, self.rise, self.fall = canary, reward, rise, fall
         self.window = at_least_one("window", window)
 
-    def seen(self, history: Sequence[Row]) -> str | None:
+    def seen(self, progress: Progress) -> str | None:
         """Return what has risen and what has fallen."""
-        rows = [row for row in history if row.get(self.canary) is not None]
-        canary = means(needed(history, self.canary, self.window), self.window)
-        reward = means(needed(rows, self.reward, self.window), self.window)
+        rows = with_values(progress, self.canary)
+        canary = means(progress, self.canary, self.window)
+        reward = means(replace(progress, history=rows), self.reward, self.window)
         if len(canary) < 2 or len(reward) != len(canary):
             return None
         best = max(range(len(canary)), key=canary.__getitem__)

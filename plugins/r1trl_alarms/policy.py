@@ -1,8 +1,9 @@
 """Alarms for a policy that has stopped to explore, or talks without end."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 
-from r1trl_alarms.alarm import Alarm, Row, at_least_one, mean, means, needed
+from r1trl import Progress, StageResult
+from r1trl_alarms.alarm import Alarm, at_least_one, means, with_values
 
 
 class EntropyCollapse(Alarm):
@@ -19,17 +20,17 @@ class EntropyCollapse(Alarm):
         self.least, self.share, self.gain = least, share, gain
         self.window = at_least_one("window", window)
 
-    def seen(self, history: Sequence[Row]) -> str | None:
+    def seen(self, progress: Progress) -> str | None:
         """Return what the entropy was and is."""
-        entropy = means(needed(history, "entropy", self.window), self.window)
-        reward = means(needed(history, "reward", self.window), self.window)
+        entropy = means(progress, "entropy", self.window)
+        reward = means(progress, "reward", self.window)
         if len(entropy) < 2 or len(reward) < 2:
             return None
         low = entropy[-1] < self.least and entropy[-1] < self.share * entropy[0]
         if not low or reward[-1] - reward[0] >= self.gain:
             return None
         return (
-            f"the policy has collapsed by step {history[-1]['step']}: its entropy fell from "
+            f"the policy has collapsed by step {progress.step}: its entropy fell from "
             f"{entropy[0]:.3g} to {entropy[-1]:.3g} while the reward went from {reward[0]:.3g} to "
             f"{reward[-1]:.3g} (means of {self.window} loggings)"
         )
@@ -48,11 +49,11 @@ class LengthRunaway(Alarm):
             raise ValueError(f"factor must be above 1, not {factor:g}")
         self.factor, self.fall, self.window = factor, fall, at_least_one("window", window)
 
-    def seen(self, history: Sequence[Row]) -> str | None:
+    def seen(self, progress: Progress) -> str | None:
         """Return how completions have grown, and what became of the reward."""
-        rows = [row for row in history if row.get("reward") is not None]
-        reward = means(needed(history, "reward", self.window), self.window)
-        length = means(needed(rows, "completions/mean_length", self.window), self.window)
+        rewarded = replace(progress, history=with_values(progress, "reward"))
+        reward = means(progress, "reward", self.window)
+        length = means(rewarded, "completions/mean_length", self.window)
         if len(reward) < 2 or len(length) != len(reward):
             return None
         best = max(range(len(reward)), key=reward.__getitem__)
@@ -71,21 +72,29 @@ class EqualRewards(Alarm):
     """Fail when in `window` rollouts in a row no group had rewards that differ.
 
     Nothing can be learned from them (TRL's `frac_reward_zero_std` is 1): the reward is constant, or
-    all completions of a prompt are alike, or everything is solved.
+    all completions of a prompt are alike. Where the reward is then as high as it ever was, and
+    higher than at first, everything is solved: the stage ends, and hands its model over.
     """
+
+    solved = False
 
     def __init__(self, *, window: int = 10) -> None:
         self.window = at_least_one("window", window)
 
-    def seen(self, history: Sequence[Row]) -> str | None:
+    def __call__(self, result: StageResult) -> StageResult:
+        """Hand over what there is; raise StageError where not everything was solved."""
+        return result if self.solved else super().__call__(result)
+
+    def seen(self, progress: Progress) -> str | None:
         """Return since when nothing could be learned."""
-        shares = needed(history, "frac_reward_zero_std", self.window)[-self.window :]
+        shares = progress.values("frac_reward_zero_std", 4 * self.window)[-self.window :]
         if len(shares) < self.window or min(shares) < 1:
             return None
-        rewards = needed(history, "reward", self.window)[-self.window :]
-        told = f"{mean(rewards):.3g}" if rewards else "unknown"
+        reward = means(progress, "reward", self.window)
+        self.solved = reward[-1] > reward[0] and reward[-1] >= max(reward)
+        what = "everything is solved" if self.solved else "it is constant, or completions are alike"
         return (
-            f"in the last {self.window} rollouts, up to step {history[-1]['step']}, every prompt's "
-            f"completions had equal rewards (mean {told}), from which nothing can be learned: the "
-            "reward is constant, the completions are alike, or everything is solved"
+            f"in the last {self.window} rollouts, up to step {progress.step}, every prompt's "
+            f"completions had equal rewards (mean {reward[-1]:.3g}), from which nothing can be "
+            f"learned: {what}"
         )

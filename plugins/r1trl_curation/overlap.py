@@ -2,10 +2,11 @@
 
 Every window of `size` words holds a whole block of `size // 2` words that begins at a multiple of
 that number. So only those few blocks of a row are looked up among all blocks of the benchmarks, and
-only a row with a hit is compared window by window: the verdicts are those of comparing everything.
+only the windows that hold one that is found are compared: the verdicts are those of comparing all.
 """
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from r1trl import Benchmarks
@@ -33,8 +34,10 @@ def decontaminate(
         raise ValueError("there are no benchmarks to compare the rows with")
     if size < 2:
         raise ValueError(f"size must be 2 words or more, not {size}")
-    known = Overlap(benchmarks, size)
-    return [known.reason(text) for text in asked(rows)]
+    known, found = Overlap(benchmarks, size), Verdicts()
+    for text, same in groupby(asked(rows)):  # completions of one prompt follow one another
+        found += [known.reason(text)] * sum(1 for _ in same)
+    return found
 
 
 class Overlap:
@@ -65,13 +68,16 @@ class Overlap:
             return place and f"is the whole of {place[0]}, row {place[1]}"
         for i in range(0, len(said) - block + 1, block):
             if " ".join(said[i : i + block]) in blocks:
-                return self._compared(said)
+                place = self._around(said, i)
+                if place:
+                    return f"shares {self.size} words with {place[0]}, row {place[1]}"
         return None
 
-    def _compared(self, said: list[str]) -> str | None:
-        """Compare a text window by window."""
-        for i in range(len(said) - self.size + 1):
+    def _around(self, said: list[str], block: int) -> tuple[str, int] | None:
+        """Return where one of the windows that hold the block at an index is from, or None."""
+        first = max(0, block + self.block - self.size)
+        for i in range(first, min(block, len(said) - self.size) + 1):
             place = self.windows.get(tuple(said[i : i + self.size]))
             if place:
-                return f"shares {self.size} words with {place[0]}, row {place[1]}"
+                return place
         return None

@@ -1,15 +1,31 @@
-"""Transitions: when a stage ends, which of its models goes on, and whether the run does."""
+"""Transitions: when a stage ends, what it hands on, and whether the run goes on."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import r1trl
+from r1trl_handover.adapter import merge_adapter
+from r1trl_handover.average import average_checkpoints
 from r1trl_handover.checkpoint import best_checkpoint
+from r1trl_handover.hardest import hardest_problems
+from r1trl_handover.limits import Budget, Threshold, Truncation
 from r1trl_handover.plateau import Plateau
 from r1trl_handover.require import require
+from r1trl_handover.sound import sound_model
 
 
 @r1trl.hookimpl
 def r1trl_transitions() -> Mapping[str, Callable[..., Any]]:
     """Offer the transitions of this package."""
-    return {"best_checkpoint": best_checkpoint, "require": require, "plateau": Plateau}
+    return {
+        "plateau": Plateau,
+        "threshold": Threshold,
+        "truncation": Truncation,
+        "budget": Budget,
+        "best_checkpoint": best_checkpoint,
+        "average_checkpoints": average_checkpoints,
+        "merge_adapter": merge_adapter,
+        "hardest_problems": hardest_problems,
+        "sound_model": sound_model,
+        "require": require,
+    }

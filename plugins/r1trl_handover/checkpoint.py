@@ -8,8 +8,7 @@ from typing import Literal
 
 from r1trl import StageResult
 from r1trl_handover.history import Row, logged, mean, missing, names, read
-
-WEIGHTS = ("model*.safetensors", "model*.safetensors.index.json")
+from r1trl_handover.weights import checkpoint, checkpoints, remove_weights, weight_files
 
 
 def best_checkpoint(
@@ -36,15 +35,8 @@ def best_checkpoint(
     if not known:
         raise ValueError(nothing_to_choose(result, metric, names(rows)))
     best = max(known, key=lambda step: known[step])
-    copy_weights(result.folder / "checkpoints" / f"checkpoint-{best}", result.model)
+    copy_weights(checkpoint(result.folder, best), result.model)
     return replace(result, metrics={**result.metrics, "best_checkpoint": best})
-
-
-def checkpoints(folder: Path) -> list[int]:
-    """Return the steps of the checkpoints in a stage's folder, in order."""
-    found = (folder / "checkpoints").glob("checkpoint-*")
-    numbers = (path.name.removeprefix("checkpoint-") for path in found if path.is_dir())
-    return sorted(int(number) for number in numbers if number.isdecimal())
 
 
 def score(rows: list[Row], metric: str, step: int, window: int) -> float:
@@ -63,13 +55,7 @@ def nothing_to_choose(result: StageResult, metric: str, known: set[str]) -> str:
 
 def copy_weights(source: Path, target: Path) -> None:
     """Put a checkpoint's weight files in the place of a model folder's, and leave all the rest."""
-    weights = [file for pattern in WEIGHTS for file in source.glob(pattern)]
-    if not any(file.suffix == ".safetensors" for file in weights):
-        raise ValueError(
-            f"{source} holds no model*.safetensors, so its weights cannot be handed over "
-            "(adapters and sharded optimizer states are not whole models)"
-        )
-    for file in [file for pattern in WEIGHTS for file in target.glob(pattern)]:
-        file.unlink()
-    for file in weights:
+    files = weight_files(source, target)
+    remove_weights(target)
+    for file in files:
         shutil.copy2(file, target / file.name)

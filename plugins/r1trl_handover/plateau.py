@@ -1,7 +1,7 @@
 """End a training stage that no longer gets better."""
 
 from r1trl import Progress, StageResult
-from r1trl_handover.history import logged, mean, missing, names
+from r1trl_handover.history import mean
 
 
 class Plateau:
@@ -25,9 +25,7 @@ class Plateau:
 
     def until(self, progress: Progress) -> str | None:
         """Return why the stage should end, or None; raise ValueError on a metric never logged."""
-        values = logged(progress.history, self.metric)
-        if not values and len(progress.history) >= self.window:
-            raise missing(self.metric, names(progress.history))
+        values = progress.values(self.metric, self.window)
         if len(values) < 2 * self.window:
             return None
         before, last = (mean(values[-2 * self.window : -self.window]), mean(values[-self.window :]))

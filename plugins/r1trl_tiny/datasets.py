@@ -16,10 +16,11 @@ LANGUAGES = ("en", "zh")
 def tiny_problems(
     *, count: int = 2048, seed: int = 0, held_out: bool = False, operands: int | None = None
 ) -> "Dataset":
-    """Make arithmetic problems in words: prompt, question, solution, language, domain.
+    """Make arithmetic problems in words: prompt, question, solution, language, domain, difficulty.
 
     `held_out` problems are a benchmark: no corpus and no other dataset has any of them. Problems
-    have two to four numbers, or as many as `operands` says: five and more are new to the models.
+    have two to four numbers (their `difficulty`), or as many as `operands` says: five and more are
+    new to the models.
     """
     from datasets import Dataset
 
@@ -35,6 +36,7 @@ def tiny_problems(
                 "solution": str(problem.answer),
                 "language": language,
                 "domain": "math",
+                "difficulty": len(problem.steps) + 1,
                 "problem_key": problem.key,
             }
         )

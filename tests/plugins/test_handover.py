@@ -8,7 +8,10 @@ from safetensors.torch import load_file, save_file
 
 from r1trl import Progress, StageResult
 
-best_checkpoint, require, Plateau = r1trl_handover.r1trl_transitions().values()
+OFFERS = r1trl_handover.r1trl_transitions()
+best_checkpoint, require, Plateau = (
+    OFFERS[name] for name in ("best_checkpoint", "require", "plateau")
+)
 REWARDS = {10: 0.1, 20: 0.9, 30: 0.5, 40: 0.6}
 
 
@@ -145,7 +148,7 @@ def test_rows_without_the_metric_do_not_count_towards_a_window():
 
 
 def test_a_plateau_of_a_metric_never_logged_is_an_error():
-    with pytest.raises(ValueError, match="did you mean reward"):
+    with pytest.raises(ValueError, match="did you mean 'reward'"):
         Plateau(metric="rewards", window=2).until(progress(0.1, 0.2))
 
 

@@ -1,0 +1,376 @@
+r"""How fast are the filters? Rows per second and memory of each, on generated rollouts.
+
+Every filter runs in a process of its own on the same rows. `decontaminate` is asked the same as
+Open-R1's algorithm, written down here as it is described; near duplicates are planted, and counted.
+Prints tables and writes results/filters.json; see README.md.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import r1trl_tiny
+from datasets import Dataset, disable_progress_bars
+from machine import machine
+
+from r1trl.plugins import load
+
+RESULTS = Path(__file__).parent / "results" / "filters.json"
+PACKAGES = ("r1trl", "datasets", "rensa", "pyarrow")
+TOKENIZER = Path(r1trl_tiny.__file__).parent / "models" / "base"
+PER_PROMPT = 4
+BENCHMARKS = {"one": 500, "two": 200, "three": 1000, "four": 30, "five": 30}
+SIZE = 10  # words of a window
+Asked = Callable[[Dataset], list[bool]]
+FILTERS: dict[str, Mapping[str, Any]] = {
+    "correct": {},
+    "finished": {},
+    "agreement": {},
+    "pass_rate": {"least": 0.2, "most": 0.8},
+    "difficulty": {"shares": [1, 2, 1]},
+    "token_length": {"least": 10, "most": 400},
+    "token_length, counted": {"least": 10, "most": 400, "tokenizer": str(TOKENIZER)},
+    "short_paragraphs": {},
+    "no_code_blocks": {},
+    "readable": {},
+    "tidy": {},
+    "scripts": {},
+    "one_language": {},
+    "in_language": {"languages": ["en"]},
+    "deduplicate": {},
+    "near_duplicates": {"column": "completion"},
+    "decontaminate": {},
+    "per_prompt": {"keep": "shortest"},
+    "balance": {},
+    "limit": {"count": 100_000},
+}
+
+
+class Texts:
+    """Texts put together from phrases that all of them share, as problems do, and from numbers."""
+
+    def __init__(self, seed: int) -> None:
+        self.random, same = random.Random(seed), random.Random(0)
+        words = [
+            "".join(same.choice("bcdfghjklmnprstv") + same.choice("aeiou") for _ in range(size))
+            for size in same.choices((1, 2, 3, 4), k=6000)
+        ]
+        self.phrases = [" ".join(same.choices(words, k=same.randint(4, 7))) for _ in range(2000)]
+
+    def text(self, words: int) -> str:
+        """Return a text of about so many words, in sentences."""
+        said, count = [], 0
+        while count < words:
+            phrase = self.random.choice(self.phrases)
+            said.append(f"{phrase} {self.random.randint(2, 9999)}{self.random.choice(',,.')}")
+            count += phrase.count(" ") + 2
+        return " ".join(said)
+
+
+def questions(seed: int, count: int) -> list[str]:
+    """Return questions of 30 to 90 words."""
+    texts = Texts(seed)
+    return [texts.text(texts.random.randint(30, 90)) for _ in range(count)]
+
+
+def rollouts(count: int) -> Iterator[dict[str, Any]]:
+    """Yield rows as a sample stage leaves them, some of them with what filters look for."""
+    texts, benchmarks = Texts(1), [q for rows in benchmark_questions().values() for q in rows]
+    for problem in range(count // PER_PROMPT):
+        question = texts.text(texts.random.randint(30, 90))
+        if texts.random.random() < 0.02:  # a part of a benchmark's question in its midst
+            words = texts.random.choice(benchmarks).split()
+            start = texts.random.randrange(max(1, len(words) - 12))
+            question = f"{question} {' '.join(words[start : start + 12])} {texts.text(5)}"
+        easy = texts.random.random()
+        for _ in range(PER_PROMPT):
+            thought = "\n\n".join(texts.text(60) for _ in range(texts.random.randint(1, 4)))
+            if texts.random.random() < 0.02:
+                thought += " " + "so it goes on and on and on. " * 8
+            answer = texts.random.randint(0, 3)
+            right = texts.random.random() < easy
+            completion = f"<think>{thought}</think>\n<answer>{answer}</answer>"
+            yield {
+                "prompt": question,
+                "completion": completion,
+                "completion_tokens": len(completion) // 4,
+                "finished": texts.random.random() < 0.95,
+                "reward": float(right),
+                "rewards/accuracy": float(right),
+                "answer/accuracy": str(answer),
+                "language": "en",
+                "domain": texts.random.choice(("math", "code", "science")),
+                "problem": problem,
+            }
+
+
+def benchmark_questions() -> dict[str, list[str]]:
+    """Return the questions of five benchmarks, by name."""
+    return {n: questions(100 + i, size) for i, (n, size) in enumerate(BENCHMARKS.items())}
+
+
+def benchmark_rows() -> dict[str, Dataset]:
+    """Return the benchmarks as rows."""
+    return {n: Dataset.from_dict({"prompt": q}) for n, q in benchmark_questions().items()}
+
+
+# One filter at a time, in a process of its own
+
+
+class Memory(threading.Thread):
+    """Watches how much memory of its own a process takes, in MiB."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak, self.ended = self.now(), threading.Event()
+
+    @staticmethod
+    def now() -> float:
+        """Return the memory that is this process's and no file's."""
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+
+    def run(self) -> None:
+        """Look twenty times a second."""
+        while not self.ended.wait(0.05):
+            self.peak = max(self.peak, self.now())
+
+
+def timed(make: Callable[[], Asked], path: str, answers: Any) -> None:
+    """Send how long something takes on the rows of a file, the memory it adds, and its verdicts."""
+    disable_progress_bars()
+    what = make()
+    rows = Dataset.from_parquet(path, cache_dir=str(Path(path).parent / "cache"))
+    memory = Memory()
+    before = memory.now()
+    memory.start()
+    start = time.perf_counter()
+    found = what(rows)
+    seconds = time.perf_counter() - start
+    memory.ended.set()
+    answers.send((seconds, max(memory.peak, memory.now()) - before, found))
+
+
+def alone(make: Callable[[], Asked], path: Path) -> tuple[float, float, list[bool]]:
+    """Do something with the rows of a file in a fresh process: seconds, MiB, what it returned."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=timed, args=(make, str(path), there))
+    process.start()
+    while not here.poll(1.0):
+        if not process.is_alive():
+            raise RuntimeError(f"the process for {make} died with {process.exitcode}")
+    found: tuple[float, float, list[bool]] = here.recv()
+    process.join()
+    return found
+
+
+class Filter:
+    """A filter with its options, to be sent to another process."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self.name, self.options = name, options
+
+    def __call__(self) -> Asked:
+        """Return the filter, ready to be asked which rows stay."""
+        offer, options = load([], []).find("filter", self.name), self.options
+        if self.name == "decontaminate":
+            options = {**options, "benchmarks": benchmark_rows(), "size": SIZE}
+        bound = offer.bind(options)
+        return lambda rows: [reason is None for reason in bound(rows)]
+
+
+# Open-R1's decontamination, as its script describes it: every window of every row is looked up
+
+
+def windows(text: str) -> set[str]:
+    """Return all windows of a text, in lower case and with single spaces."""
+    words = text.lower().split()
+    return {" ".join(words[i : i + SIZE]) for i in range(len(words) - SIZE + 1)}
+
+
+def open_r1() -> Asked:
+    """Return Open-R1's way: a pass with `Dataset.map` for each benchmark."""
+
+    def stays(rows: Dataset) -> list[bool]:
+        for name, known in lookups().items():
+
+            def contaminated(
+                row: dict[str, Any], name: str = name, known: set[str] = known
+            ) -> dict[str, Any]:
+                return {f"in_{name}": any({window in known for window in windows(row["prompt"])})}
+
+            rows = rows.map(contaminated)
+        columns = [rows[f"in_{name}"][:] for name in BENCHMARKS]
+        return [not any(found) for found in zip(*columns, strict=True)]
+
+    return stays
+
+
+def open_r1_in_memory() -> Asked:
+    """Return the same without `Dataset.map`: prompts as a list, all benchmarks in one pass."""
+
+    def stays(rows: Dataset) -> list[bool]:
+        known = lookups()
+        return [
+            not any(any({window in one for window in windows(prompt)}) for one in known.values())
+            for prompt in rows["prompt"][:]
+        ]
+
+    return stays
+
+
+def lookups() -> dict[str, set[str]]:
+    """Return the windows of every benchmark."""
+    return {
+        name: set().union(*(windows(question) for question in rows))
+        for name, rows in benchmark_questions().items()
+    }
+
+
+# Near duplicates
+
+
+def planted(count: int) -> tuple[Dataset, list[float]]:
+    """Make texts of which one in ten is a changed copy of an earlier one that is no copy.
+
+    Return them with each one's similarity to what it is a copy of, 0 where it is none.
+    """
+    texts = Texts(3)
+    made: list[str] = []
+    originals: list[str] = []
+    alike: list[float] = []
+    for _ in range(count):
+        if originals and texts.random.random() < 0.1:
+            original = texts.random.choice(originals)
+            copy = original.split()
+            for _ in range(texts.random.randint(0, len(copy) // 12)):
+                copy[texts.random.randrange(len(copy))] = str(texts.random.randint(2, 99_999))
+            made.append(" ".join(copy))
+            alike.append(similarity(original, made[-1]))
+        else:
+            originals.append(texts.text(texts.random.randint(40, 120)))
+            made.append(originals[-1])
+            alike.append(0.0)
+    return Dataset.from_dict({"completion": made}), alike
+
+
+def similarity(one: str, other: str) -> float:
+    """Return the Jaccard similarity of two texts' runs of three words."""
+    first, second = (
+        {tuple(words[i : i + 3]) for i in range(len(words) - 2)}
+        for words in (one.lower().split(), other.lower().split())
+    )
+    return len(first & second) / len(first | second)
+
+
+def near(folder: Path, count: int, thresholds: Sequence[float]) -> list[dict[str, Any]]:
+    """Return the recall and the precision on planted copies, by threshold.
+
+    A copy may be like an earlier copy where it is not like enough to its original, so what is
+    dropped beside the planted pairs counts as wrong only where it is no copy at all.
+    """
+    rows, alike = planted(count)
+    path, found = folder / "near.parquet", []
+    rows.to_parquet(path)
+    for threshold in thresholds:
+        seconds, memory, stays = alone(Filter("near_duplicates", column="completion", threshold=threshold), path)
+        wanted = [i for i, value in enumerate(alike) if value >= threshold]
+        dropped = [i for i, stay in enumerate(stays) if not stay]
+        copies = [i for i in dropped if alike[i] > 0]
+        found.append(
+            {
+                "threshold": threshold,
+                "rows": count,
+                "planted": len(wanted),
+                "recall": sum(not stays[i] for i in wanted) / len(wanted),
+                "precision": len(copies) / len(dropped),
+                "per_second": count / seconds,
+                "mib": memory,
+            }
+        )
+    return found
+
+
+def measure(name: str, make: Callable[[], Asked], path: Path, repeats: int) -> dict[str, Any]:
+    """Return a filter's medians over fresh processes, and its verdicts."""
+    runs = [alone(make, path) for _ in range(repeats)]
+    stays = runs[0][2]
+    return {
+        "filter": name,
+        "per_second": len(stays) / statistics.median(run[0] for run in runs),
+        "mib": statistics.median(run[1] for run in runs),
+        "kept": sum(stays) / len(stays),
+        "stays": stays,
+    }
+
+
+def main() -> None:
+    """Measure every filter, compare the verdicts and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rows, one repeat")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the JSON goes")
+    settings = parser.parse_args()
+    disable_progress_bars()
+    count, repeats = (2000, 1) if settings.quick else (settings.rows, 3)
+    about = machine(PACKAGES)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        Dataset.from_list(list(rollouts(count))).to_parquet(path)
+        rows = []
+        for name in FILTERS:
+            make = Filter(name.partition(",")[0], **FILTERS[name])
+            rows.append(measure(name, make, path, repeats))
+            show(rows[-1])
+        ours = next(row for row in rows if row["filter"] == "decontaminate")
+        peers = []
+        for name, what in {
+            "Open-R1's algorithm": open_r1,
+            "the same without Dataset.map": open_r1_in_memory,
+        }.items():
+            peers.append(measure(name, what, path, repeats))
+            peers[-1]["equal"] = peers[-1]["stays"] == ours["stays"]
+            peers[-1]["ratio"] = ours["per_second"] / peers[-1]["per_second"]
+            show(peers[-1])
+        planted_ones = near(Path(folder), count // 2, (0.7, 0.8, 0.9))
+    for row in planted_ones:
+        print(
+            f"near duplicates, {row['threshold']}: recall {row['recall']:.4f}, "
+            f"precision {row['precision']:.4f} of {row['planted']} in {row['rows']}"
+        )
+    for row in [*rows, *peers]:
+        del row["stays"]
+    content = {
+        "machine": about,
+        "quick": settings.quick,
+        "rows": count,
+        "filters": rows,
+        "peers": peers,
+        "near_duplicates": planted_ones,
+    }
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    settings.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def show(row: Mapping[str, Any]) -> None:
+    """Print a row of the table."""
+    more = f" {row['ratio']:.1f} x, equal: {row['equal']} |" if "ratio" in row else ""
+    print(
+        f"| {row['filter']} | {row['per_second']:,.0f} | {row['mib']:,.0f} | {row['kept']:.1%} |"
+        + more
+    )
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

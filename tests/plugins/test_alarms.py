@@ -1,0 +1,185 @@
+"""Alarms: what sets them off, what does not, and runs built to deserve each of them."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import r1trl_alarms
+
+from r1trl import Progress, StageError, StageResult
+
+ALARMS = r1trl_alarms.r1trl_transitions()
+ACCURACY, FORMAT = "rewards/accuracy/mean", "rewards/think_format/mean"
+LENGTH, EQUAL = "completions/mean_length", "frac_reward_zero_std"
+
+
+def history(**metrics: Sequence[float | None]) -> list[dict]:
+    """Return rows with one value of each metric; `reward_` stands for reward/ and so on."""
+    names = {"accuracy": ACCURACY, "format": FORMAT, "length": LENGTH, "equal": EQUAL}
+    columns = {names.get(name, name): values for name, values in metrics.items()}
+    count = len(next(iter(columns.values())))
+    return [
+        {"step": i + 1, **{name: values[i] for name, values in columns.items()}}
+        for i in range(count)
+    ]
+
+
+def told(name: str, rows: list[dict], **options: object) -> str | None:
+    """Return what an alarm says in the end, having been asked at every row."""
+    alarm = ALARMS[name](**options)
+    for i in range(len(rows)):
+        reason = alarm.until(Progress(i + 1, 100, 1.0, rows[: i + 1]))
+        if reason:
+            return reason
+    return None
+
+
+def ramp(first: float, last: float, count: int = 20) -> list[float]:
+    return [first + (last - first) * i / (count - 1) for i in range(count)]
+
+
+@pytest.mark.parametrize("metric", ["loss", "grad_norm", "reward", "kl"])
+def test_divergence_hears_what_is_not_a_number(metric: str):
+    rows = history(**{metric: [1.0, None]})
+    assert told("divergence", rows) == f"{metric} is not a number at step 2"
+
+
+def test_divergence_hears_gradients_that_stay_wild():
+    calm = [0.3] * 10
+    spike = history(grad_norm=[*calm, 50.0, *calm])
+    assert told("divergence", spike) is None
+    wild = told("divergence", history(grad_norm=[*calm, 50.0, 60.0, 70.0]))
+    assert wild == (
+        "the norm of the gradient is 50, 60, 70 up to step 13; its median before was 0.3"
+    )
+    assert told("divergence", history(grad_norm=[0.001] * 10 + [0.9] * 5)) is None  # small at all
+    assert told("divergence", history(kl=[0.1, 11.0])) == "kl is 11 at step 2, more than 10"
+
+
+def test_equal_rewards_are_heard_and_solved_problems_hand_the_model_over(tmp_path: Path):
+    constant = history(equal=[1.0] * 10, reward=[0.5] * 10)
+    assert told("equal_rewards", constant).startswith(
+        "in the last 10 rollouts, up to step 10, every prompt's completions had equal rewards"
+    )
+    nearly = history(equal=[1.0] * 9 + [0.99] + [1.0] * 9, reward=[0.5] * 19)
+    assert told("equal_rewards", nearly) is None
+    result = StageResult("zero", "grpo", tmp_path)
+    rows = history(equal=[0.5] * 10 + [1.0] * 10, reward=ramp(0, 1, 10) + [1.0] * 10)
+    alarm = ALARMS["equal_rewards"]()
+    assert alarm.until(Progress(20, 20, 1.0, rows)).endswith("everything is solved")
+    assert alarm(result) is result
+
+
+def test_entropy_may_go_where_something_is_gained():
+    entropy = ramp(0.8, 0.01, 15) + [0.01] * 5
+    assert told("entropy_collapse", history(entropy=entropy, reward=ramp(0.1, 0.9))) is None
+    reason = told("entropy_collapse", history(entropy=entropy, reward=[0.1] * 20))
+    assert reason.startswith("the policy has collapsed by step ")
+    low = history(entropy=[0.01] * 20, reward=[0.1] * 20)  # it was never higher
+    assert told("entropy_collapse", low) is None
+
+
+def test_length_may_grow_where_the_reward_does_not_fall():
+    grows = ramp(20, 100, 40)
+    assert told("length_runaway", history(length=grows, reward=ramp(0.2, 0.9, 40))) is None
+    rises_and_falls = ramp(0.2, 0.9) + ramp(0.9, 0.3)
+    reason = told("length_runaway", history(length=grows, reward=rises_and_falls))
+    assert reason.startswith("completions have grown from ")
+    assert told("length_runaway", history(length=[20.0] * 40, reward=rises_and_falls)) is None
+
+
+def test_a_reward_that_rises_while_the_canary_falls_is_heard():
+    rows = history(reward=ramp(0.2, 0.9, 40), accuracy=ramp(0.1, 0.5) + ramp(0.5, 0.1))
+    reason = told("reward_hacking", rows, canary=ACCURACY)
+    assert reason.startswith(f"{ACCURACY} has fallen from 0.4")
+    assert "while reward rose from" in reason
+    both_fall = history(reward=ramp(0.9, 0.2, 40), accuracy=ramp(0.9, 0.2, 40))
+    assert told("reward_hacking", both_fall, canary=ACCURACY) is None
+    both_rise = history(reward=ramp(0.2, 0.9, 40), accuracy=ramp(0.2, 0.9, 40))
+    assert told("reward_hacking", both_rise, canary=ACCURACY) is None
+
+
+def test_format_kept_while_accuracy_falls_is_heard():
+    rows = history(format=[1.0] * 40, accuracy=ramp(0.6, 0.2, 40))
+    assert told("format_over_accuracy", rows).startswith(f"{ACCURACY} has fallen from 0.55")
+    both = history(format=ramp(1.0, 0.2, 40), accuracy=ramp(0.6, 0.2, 40))
+    assert told("format_over_accuracy", both) is None
+
+
+def test_a_canary_that_is_never_logged_is_an_error_with_a_suggestion():
+    rows = history(reward=[0.0] * 8, accuracy=[0.0] * 8)
+    with pytest.raises(ValueError, match="did you mean 'rewards/accuracy/mean'"):
+        told("reward_hacking", rows, canary="rewards/acuracy/mean", window=2)
+
+
+def test_an_alarm_fails_its_stage_with_what_it_saw(tmp_path: Path):
+    alarm, result = ALARMS["divergence"](), StageResult("zero", "grpo", tmp_path)
+    assert alarm(result) is result
+    alarm.until(Progress(2, 9, 1.0, history(loss=[1.0, None])))
+    with pytest.raises(StageError, match=r"loss is not a number at step 2; the checkpoints are ke"):
+        alarm(result)
+
+
+REWARDS = '''
+import r1trl
+
+def constant(prompts, completions, completion_ids, **columns):
+    return [0.5 for _ in completions]
+
+def brief(prompts, completions, completion_ids, **columns):
+    return [-0.001 * len(ids) for ids in completion_ids]
+
+def digits(prompts, completions, completion_ids, **columns):
+    return [min(1.0, sum(map(str.isdigit, text)) / 50) for text in completions]
+
+def longer_than_others(prompts, completions, completion_ids, **columns):
+    """Prefer the longer of a prompt's completions, and long ones less than short ones."""
+    lengths = {}
+    for prompt, ids in zip(prompts, completion_ids):
+        lengths.setdefault(prompt, []).append(len(ids) / 64)
+    means = {prompt: sum(found) / len(found) for prompt, found in lengths.items()}
+    pairs = zip(prompts, completion_ids)
+    return [len(ids) / 64 - 2 * means[prompt] for prompt, ids in pairs]
+
+longer_than_others.needs_groups = True
+
+@r1trl.hookimpl
+def r1trl_rewards():
+    return {f.__name__: f for f in (constant, brief, digits, longer_than_others)}
+'''
+UNSEEN = "{weight: 0.0, answer: answer_tag}"
+DESERVED = {
+    "equal_rewards": ["rewards={accuracy: null, think_format: null, constant: {}}"],
+    "entropy_collapse": ["rewards={accuracy: null, think_format: null, brief: {}}"],
+    "reward_hacking": [
+        f"rewards={{accuracy: {UNSEEN}, think_format: null, digits: {{}}}}",
+        f"transitions.reward_hacking={{canary: {ACCURACY}, window: 5}}",
+    ],
+    "format_over_accuracy": [
+        f"rewards={{accuracy: {UNSEEN}, brief: {{weight: 5.0}}}}",
+        "transitions.format_over_accuracy={window: 5}",
+    ],
+    "length_runaway": [
+        "rewards={accuracy: null, think_format: null, longer_than_others: {}}",
+        "transitions.length_runaway={window: 5}",
+    ],
+    "divergence": ["args.learning_rate=10"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alarm", DESERVED)
+def test_a_run_that_deserves_an_alarm_gets_it(alarm: str, tmp_path: Path, plugin_file):
+    command = [
+        *(sys.executable, "-m", "r1trl.cli", "run", "recipe=zero", "scale=tiny", "name=wrong"),
+        *("scale.rl.outputs=64", "scale.rl.minibatches=1", "scale.zero.first_steps=60"),
+        *("~stages.zero", "~stages.scoreboard", f"plugins.load=[{plugin_file(REWARDS)}]"),
+        *("stages.zero_first.args.learning_rate=1e-3", "scale.rl.save_every=5"),
+        *(f"stages.zero_first.{override}" for override in DESERVED[alarm]),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"stages.zero_first.transitions.{alarm}: " in done.stdout + done.stderr
+    assert "the checkpoints are kept" in done.stdout + done.stderr
