@@ -283,7 +283,9 @@ def near(folder: Path, count: int, thresholds: Sequence[float]) -> list[dict[str
     path, found = folder / "near.parquet", []
     rows.to_parquet(path)
     for threshold in thresholds:
-        seconds, memory, stays = alone(Filter("near_duplicates", column="completion", threshold=threshold), path)
+        seconds, memory, stays = alone(
+            Filter("near_duplicates", column="completion", threshold=threshold), path
+        )
         wanted = [i for i, value in enumerate(alike) if value >= threshold]
         dropped = [i for i, stay in enumerate(stays) if not stay]
         copies = [i for i in dropped if alike[i] > 0]

@@ -98,7 +98,11 @@ def test_closing_ends_every_process_even_one_that_hangs(verdict: Any) -> None:
     time.sleep(0.3)
     pool.close()
     thread.join(5)
-    assert not thread.is_alive() and not alive(int(pid))
+    assert not thread.is_alive()
+    deadline = time.monotonic() + 5
+    while alive(int(pid)) and time.monotonic() < deadline:  # a killed process takes its time
+        time.sleep(0.05)
+    assert not alive(int(pid))
     assert caught == ["closed"]
 
 
