@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +62,7 @@ class Pool:
         self._places, self._aside = threading.Semaphore(size), threading.Semaphore(ASIDE)
         self._nursery = Nursery()
         self._processes: set[Process] = set()
+        self._begun: dict[str, Future[Verdict]] = {}
         self._idle: list[Process] = []  # the one used last is used next: it is warm
         self._closed = False
 
@@ -70,9 +71,18 @@ class Pool:
         for _ in range(self.size):
             self._threads.submit(self._warm, verifiers)
 
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Begin to score jobs that `score` will soon be asked about."""
+        for job in jobs:
+            if repr(job) not in self._begun:
+                self._begun[repr(job)] = self._threads.submit(self._score, job)
+
     def score(self, jobs: Sequence[Job]) -> list[Verdict]:
         """Score jobs; the verdicts come in their order."""
-        return list(self._threads.map(self._score, jobs))
+        begun = [self._begun.pop(repr(job), None) for job in jobs]
+        pairs = zip(jobs, begun, strict=True)
+        asked = [future or self._threads.submit(self._score, job) for job, future in pairs]
+        return [future.result() for future in asked]
 
     def _warm(self, verifiers: Sequence[Any]) -> None:
         with suppress(TimeoutError, EOFError):  # the first sample will say what is wrong

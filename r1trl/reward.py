@@ -65,6 +65,12 @@ class Setting:
                 )
         return [i for i in range(count) if all(columns[k][i] == v for k, v in self.where.items())]
 
+    def begin(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> None:
+        """Begin to score rows that are soon asked about, where that takes no time of this thread."""
+        indices = self.applies(columns, step) if isinstance(self.reward, Verifier) else []
+        if indices:
+            self.reward.begin(_select(columns, indices), self.options, pool)
+
     def ask(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> Asked:
         """Ask the reward about the rows that it applies to; raise StageError where it fails."""
         indices, start = self.applies(columns, step), time.perf_counter()

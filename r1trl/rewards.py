@@ -41,6 +41,12 @@ class Scorer:
         if found:
             self.pool.warm(found)
 
+    def begin(self, columns: Columns, step: int | None = None) -> None:
+        """Begin to score rows that `score` is asked about soon: verifiers, but for quick verdicts."""
+        for setting in self.settings:
+            if not setting.reads_rewards:
+                setting.begin(columns, step, self.pool)
+
     def score(self, columns: Columns, step: int | None = None) -> Scores:
         """Score a batch given as columns: prompt, completion, completion_ids and the rows' own."""
         first = [setting for setting in self.settings if not setting.reads_rewards]

@@ -1,13 +1,21 @@
-"""Rollouts in training: which prompts are drawn next, and what their completions are worth.
+"""Rollouts in training: how completions are drawn, what they are worth, and the passes over them.
 
-A mixin for TRL's GRPOTrainer and RLOOTrainer made of thin wrappers around two methods that every
-TRL 1.x minor has kept: `_generate_and_score_completions` and `_calculate_rewards`.
-tests/test_trl_contract.py fails first when TRL moves them.
+A mixin for TRL's GRPOTrainer and RLOOTrainer made of thin wrappers around five of their methods;
+tests/test_trl_contract.py fails first when TRL moves one. What is learned is what TRL's own code
+would learn: what is known already or would be thrown away is not computed, that is all.
 """
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
+from trl.models import unwrap_model_for_generation
+
+from r1trl.decoding import Drawn, Method, decode
+from r1trl.passes import log_probabilities, without_silent
 from r1trl.reward import NOT_COLUMNS
 from r1trl.rewards import Scorer
 from r1trl.sampling import Sampling, roll_out
@@ -39,6 +47,11 @@ class Rollouts:
     batch: dict[str, Any] | None = None
     period: float | None = None  # seconds between the last two rollouts
     scored_at: float | None = None
+    inputs: Any = None  # the rows of the rollout that is being drawn
+    texts: tuple[Any, ...] = ()  # its prompts and completions
+    drawn: list[Drawn] | None = None  # its completions, where they were drawn here
+    known: torch.Tensor | None = None  # their log-probabilities by the policy, where they are known
+    silent: torch.Tensor | None = None  # rows of the micro-batch that move nothing
 
     def prepare(self, scorer: Scorer, sampling: Sampling | None) -> None:
         """Give the trainer its scorer and, where there are any, its samplers."""
@@ -48,14 +61,41 @@ class Rollouts:
             slot.rollouts = self
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        generate = super()._generate_and_score_completions  # type: ignore[misc]
         if self.sampling is None or not self.model.training:  # type: ignore[attr-defined]
-            return generate(inputs)
-        return roll_out(self, len(inputs), generate)
+            return self._rolled_out(inputs)
+        return roll_out(self, len(inputs), self._rolled_out)
+
+    def _rolled_out(self, inputs: Any) -> Any:
+        self.inputs, self.drawn, self.known = inputs, None, None
+        with texts_kept(self):
+            return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+
+    def _generate_single_turn(self, prompt_ids: Any, images: Any, fields: Any, *more: Any) -> Any:
+        method = None if images or fields else method_of(self)
+        if method is None:
+            return super()._generate_single_turn(prompt_ids, images, fields, *more)  # type: ignore[misc]
+        with unwrap_model_for_generation(
+            self.model_wrapped,  # type: ignore[attr-defined]
+            self.accelerator,  # type: ignore[attr-defined]
+            gather_deepspeed3_params=self.args.ds3_gather_for_generation,  # type: ignore[attr-defined]
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,  # type: ignore[attr-defined]
+        ) as model:
+            rooms = [self.max_completion_length] * len(prompt_ids)  # type: ignore[attr-defined]
+            self.drawn = decode(model, prompt_ids, rooms, method, heard=self._begin_scoring)
+        ids = [one.ids for one in self.drawn]
+        return (ids, None) if more else ids  # GRPO's method has an argument and a result more
+
+    def _begin_scoring(self, rows: list[int], ids: list[list[int]]) -> None:
+        """Have completions scored that have ended, while others are being written."""
+        texts = self.processing_class.batch_decode(ids, skip_special_tokens=True)  # type: ignore[attr-defined]
+        columns = columns_of([self.inputs[row] for row in rows])
+        columns |= {"completion": texts, "completion_ids": ids}
+        self.scorer.begin(columns, self.state.global_step)  # type: ignore[attr-defined]
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, ids: Any) -> Any:
-        columns = {k: [row[k] for row in inputs] for k in inputs[0] if k not in NOT_COLUMNS}
-        columns |= {"prompt": prompts, "completion": completions, "completion_ids": ids}
+        self.texts = (prompts, completions)
+        columns = columns_of(inputs)
+        columns |= {"completion": completions, "completion_ids": ids}
         step = self.state.global_step  # type: ignore[attr-defined]
         self.scores = self.scorer.score(columns, step)
         self.batch = {**columns, "step": step}
@@ -63,3 +103,106 @@ class Rollouts:
         self.period = now - self.scored_at if self.scored_at else None
         self.scored_at = now
         return super()._calculate_rewards(inputs, prompts, completions, ids)  # type: ignore[misc]
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,  # the pass that is learned from asks for it
+        compute_aux_loss: bool = False,
+        **images: Any,
+    ) -> Any:
+        whole = (model, input_ids, attention_mask, logits_to_keep)
+        if compute_aux_loss or any(value is not None for value in images.values()):
+            more = (batch_size, compute_entropy, compute_aux_loss)
+            return super()._get_per_token_logps_and_entropies(*whole, *more, **images)  # type: ignore[misc]
+        most, split = batch_size or len(input_ids), not sharded(self)
+        if compute_entropy:
+            found = without_silent(*whole, most, split, self.silent)
+            self.silent = None
+            return (*found, None)
+        if self.drawn and self.known is None and keeps_precision(self):
+            self.known = written(self.drawn, attention_mask[:, -logits_to_keep:])
+        of_policy = model is self.model and not of_adapter(self)  # type: ignore[attr-defined]
+        if self.known is not None and (of_policy or (model is not self.model and unmoved(self))):  # type: ignore[attr-defined]
+            return self.known, None, None
+        logps, _ = log_probabilities(*whole, most, split=split)
+        if of_policy:
+            self.known = logps
+        return logps, None, None
+
+    def _compute_loss(self, model: Any, inputs: Any) -> Any:
+        self.silent = inputs["advantages"] == 0 if skips_silent(self) else None
+        return super()._compute_loss(model, inputs)  # type: ignore[misc]
+
+
+def columns_of(inputs: Any) -> dict[str, list[Any]]:
+    """Return a rollout's rows as columns, those that completions make left out."""
+    names = [name for name in inputs[0] if name not in NOT_COLUMNS]
+    return {name: [row[name] for row in inputs] for name in ["prompt", *names]}
+
+
+def method_of(trainer: Any) -> Method | None:
+    """Return how the trainer draws; None where TRL has to: by vLLM, for sharded weights, …"""
+    elsewhere = trainer.use_vllm or trainer.use_transformers_continuous_batching
+    gathers = not sharded(trainer) or (
+        not trainer.is_fsdp_enabled and trainer.args.ds3_gather_for_generation
+    )
+    return Method.of(trainer.generation_config) if gathers and not elsewhere else None
+
+
+def sharded(trainer: Any) -> bool:
+    """Tell whether a pass through the model is something that all processes do together."""
+    plugin = trainer.accelerator.state.deepspeed_plugin
+    return bool(trainer.is_fsdp_enabled or (plugin and plugin.zero_stage == 3))
+
+
+def keeps_precision(trainer: Any) -> bool:
+    """Tell whether drawing computes what a training pass does, but for rounding in float32."""
+    return not (trainer.args.bf16 or trainer.args.fp16 or trainer.args.cast_lm_head_to_fp32)
+
+
+def of_adapter(trainer: Any) -> bool:
+    """Tell whether the reference is the policy without its adapter."""
+    return bool(trainer.beta != 0.0 and trainer.ref_model is None)
+
+
+def unmoved(trainer: Any) -> bool:
+    """Tell whether the policy is still what the reference is: at first, and after each sync."""
+    args, step = trainer.args, trainer.state.global_step
+    synced = args.sync_ref_model and args.ref_model_mixup_alpha == 1.0
+    return bool(step == 0 or (synced and step % args.ref_model_sync_steps == 0))
+
+
+def skips_silent(trainer: Any) -> bool:
+    """Tell whether a row without advantage moves nothing: no KL, no entropy in GRPO's loss."""
+    plain = getattr(trainer, "top_entropy_quantile", None) == 1.0  # RLOO has none
+    return bool(plain and trainer.beta == 0.0 and not trainer._entropy_bonus_enabled)
+
+
+def written(drawn: list[Drawn], mask: torch.Tensor) -> torch.Tensor:
+    """Return the log-probabilities of what was drawn, as wide as the mask and 0 outside of it."""
+    width = mask.shape[1]
+    rows = [one.logps + [0.0] * (width - len(one.logps)) for one in drawn]
+    return torch.tensor(rows, device=mask.device) * mask
+
+
+@contextmanager
+def texts_kept(trainer: Rollouts) -> Iterator[None]:
+    """Have TRL keep this process's texts where it would gather those of all, unless it logs them."""
+    base = next(c for c in type(trainer).__mro__ if c.__module__.startswith("trl.trainer."))
+    module: Any = sys.modules[base.__module__]
+    gather = module.gather_object
+
+    def kept(what: Any) -> Any:
+        return what if any(what is text for text in trainer.texts) else gather(what)
+
+    logged = trainer.args.log_completions  # type: ignore[attr-defined]
+    module.gather_object = gather if logged else kept
+    try:
+        yield
+    finally:
+        module.gather_object, trainer.texts = gather, ()

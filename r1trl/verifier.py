@@ -99,6 +99,22 @@ class Verifier:
 
         Raises KeyError where a column that the function has no default for is missing.
         """
+        samples = self._samples(rows)
+        keys = [repr(sample) for sample in samples]
+        unique = dict(zip(keys, samples, strict=True))
+        verdicts = dict(zip(unique, self._score(list(unique.values()), options, pool), strict=True))
+        return [verdicts[key] for key in keys]
+
+    def begin(
+        self, rows: Mapping[str, Sequence[Any]], options: Mapping[str, Any], pool: Pool
+    ) -> None:
+        """Begin to score rows that are soon asked about, those that are not judged at once."""
+        unique = {repr(sample): sample for sample in self._samples(rows)}.values()
+        slow = [sample for sample in unique if self._at_once(sample, options).value is UNSURE]
+        pool.begin([Job(self.reference, sample, dict(options)) for sample in slow])
+
+    def _samples(self, rows: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """Return the arguments of every row; a column that is not there has its default."""
         count = len(rows["completion"])
         columns = {
             name: rows[name]
@@ -106,11 +122,7 @@ class Verifier:
             else [self.optional[name]] * count
             for name in self.columns
         }
-        samples = [tuple(columns[name][i] for name in self.columns) for i in range(count)]
-        keys = [repr(sample) for sample in samples]
-        unique = dict(zip(keys, samples, strict=True))
-        verdicts = dict(zip(unique, self._score(list(unique.values()), options, pool), strict=True))
-        return [verdicts[key] for key in keys]
+        return [tuple(columns[name][i] for name in self.columns) for i in range(count)]
 
     def _score(
         self, samples: list[tuple[Any, ...]], options: Mapping[str, Any], pool: Pool
