@@ -1,8 +1,8 @@
 r"""How fast are the filters? Rows per second and memory of each, on generated rollouts.
 
-Every filter runs in a process of its own on the same rows. `decontaminate` is asked the same as
-Open-R1's algorithm, written down here as it is described; near duplicates are planted, and counted.
-Prints tables and writes results/filters.json; see README.md.
+Every run is in a process of its own, on the same rows. `decontaminate` is asked the same as
+Open-R1's algorithm, written down here anew; near duplicates are planted, and counted. Prints
+tables and writes results/filters.json; fails where two systems differ in a verdict. See README.md.
 """
 
 import argparse
@@ -15,11 +15,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import r1trl_tiny
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset, disable_caching, disable_progress_bars
 from machine import machine
 
 from r1trl.plugins import load
@@ -28,6 +29,9 @@ RESULTS = Path(__file__).parent / "results" / "filters.json"
 PACKAGES = ("r1trl", "datasets", "rensa", "pyarrow")
 TOKENIZER = Path(r1trl_tiny.__file__).parent / "models" / "base"
 PER_PROMPT = 4
+LONG = 10.0  # seconds; what takes longer runs once
+FEWER = {"token_length, counted": 10_000}  # rows, where all would take too long
+THRESHOLDS = (0.7, 0.8, 0.9)
 BENCHMARKS = {"one": 500, "two": 200, "three": 1000, "four": 30, "five": 30}
 SIZE = 10  # words of a window
 Asked = Callable[[Dataset], list[bool]]
@@ -148,6 +152,7 @@ class Memory(threading.Thread):
 def timed(make: Callable[[], Asked], path: str, answers: Any) -> None:
     """Send how long something takes on the rows of a file, the memory it adds, and its verdicts."""
     disable_progress_bars()
+    disable_caching()  # or `Dataset.map` answers from the files of the run before
     what = make()
     rows = Dataset.from_parquet(path, cache_dir=str(Path(path).parent / "cache"))
     memory = Memory()
@@ -161,8 +166,12 @@ def timed(make: Callable[[], Asked], path: str, answers: Any) -> None:
 
 
 def alone(make: Callable[[], Asked], path: Path) -> tuple[float, float, list[bool]]:
-    """Do something with the rows of a file in a fresh process: seconds, MiB, what it returned."""
-    context = multiprocessing.get_context("spawn")
+    """Do something with the rows of a file in a fresh process: seconds, MiB, what it returned.
+
+    It is forked from one that has only imported the libraries, which would take seconds each time.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["datasets", "r1trl.plugins"])
     here, there = context.Pipe()
     process = context.Process(target=timed, args=(make, str(path), there))
     process.start()
@@ -189,28 +198,38 @@ class Filter:
         return lambda rows: [reason is None for reason in bound(rows)]
 
 
-# Open-R1's decontamination, as its script describes it: every window of every row is looked up
+# Open-R1's decontamination, which looks up every window of every row, once for each benchmark
 
 
-def windows(text: str) -> set[str]:
+def windows(text: str) -> list[str]:
     """Return all windows of a text, in lower case and with single spaces."""
     words = text.lower().split()
-    return {" ".join(words[i : i + SIZE]) for i in range(len(words) - SIZE + 1)}
+    return [" ".join(words[i : i + SIZE]) for i in range(len(words) - SIZE + 1)]
+
+
+def lookups(questions: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """Return the windows of every benchmark."""
+    return {name: {w for text in rows for w in windows(text)} for name, rows in questions.items()}
+
+
+def has_one(prompt: str, known: set[str]) -> bool:
+    """Tell whether a benchmark has a window of a prompt; all of them are looked up."""
+    found = {window in known for window in set(windows(prompt))}
+    return any(found)
 
 
 def open_r1() -> Asked:
-    """Return Open-R1's way: a pass with `Dataset.map` for each benchmark."""
+    """Return Open-R1's way: a pass with `Dataset.map` for each benchmark, in one process."""
+    benchmarks = benchmark_questions()
+
+    def mark(row: Any, *, name: str, known: set[str]) -> Any:
+        row[f"in_{name}"] = has_one(row["prompt"], known)
+        return row
 
     def stays(rows: Dataset) -> list[bool]:
-        for name, known in lookups().items():
-
-            def contaminated(
-                row: dict[str, Any], name: str = name, known: set[str] = known
-            ) -> dict[str, Any]:
-                return {f"in_{name}": any({window in known for window in windows(row["prompt"])})}
-
-            rows = rows.map(contaminated)
-        columns = [rows[f"in_{name}"][:] for name in BENCHMARKS]
+        for name, known in lookups(benchmarks).items():
+            rows = rows.map(partial(mark, name=name, known=known), load_from_cache_file=False)
+        columns = [rows[f"in_{name}"][:] for name in benchmarks]
         return [not any(found) for found in zip(*columns, strict=True)]
 
     return stays
@@ -218,23 +237,30 @@ def open_r1() -> Asked:
 
 def open_r1_in_memory() -> Asked:
     """Return the same without `Dataset.map`: prompts as a list, all benchmarks in one pass."""
+    benchmarks = benchmark_questions()
 
     def stays(rows: Dataset) -> list[bool]:
-        known = lookups()
-        return [
-            not any(any({window in one for window in windows(prompt)}) for one in known.values())
-            for prompt in rows["prompt"][:]
-        ]
+        known = lookups(benchmarks).values()
+        return [not any(has_one(prompt, one) for one in known) for prompt in rows["prompt"][:]]
 
     return stays
 
 
-def lookups() -> dict[str, set[str]]:
-    """Return the windows of every benchmark."""
-    return {
-        name: set().union(*(windows(question) for question in rows))
-        for name, rows in benchmark_questions().items()
-    }
+PEERS = {"Open-R1's algorithm": open_r1, "the same without Dataset.map": open_r1_in_memory}
+
+
+def compare(workload: str, path: Path, repeats: int) -> list[dict[str, Any]]:
+    """Measure `decontaminate` and its peers on the same rows, and compare all verdicts."""
+    systems = {"r1trl": Filter("decontaminate"), **PEERS}
+    found = [measure(name, make, path, repeats) for name, make in systems.items()]
+    ours = found[0]
+    if not 0 < ours["kept"] < 1:
+        raise RuntimeError("verdicts that are all the same compare nothing")
+    for row in found:
+        row["workload"], row["ratio"] = workload, ours["per_second"] / row["per_second"]
+        row["equal"] = row["stays"] == ours["stays"]
+        show(row)
+    return found
 
 
 # Near duplicates
@@ -273,53 +299,88 @@ def similarity(one: str, other: str) -> float:
     return len(first & second) / len(first | second)
 
 
-def near(folder: Path, count: int, thresholds: Sequence[float]) -> list[dict[str, Any]]:
-    """Return the recall and the precision on planted copies, by threshold.
+def near(rows: Dataset, alike: Sequence[float], path: Path, threshold: float) -> dict[str, Any]:
+    """Return the recall and the precision on planted copies at a threshold.
 
     A copy may be like an earlier copy where it is not like enough to its original, so what is
     dropped beside the planted pairs counts as wrong only where it is no copy at all.
     """
-    rows, alike = planted(count)
-    path, found = folder / "near.parquet", []
-    rows.to_parquet(path)
-    for threshold in thresholds:
-        seconds, memory, stays = alone(
-            Filter("near_duplicates", column="completion", threshold=threshold), path
-        )
-        wanted = [i for i, value in enumerate(alike) if value >= threshold]
-        dropped = [i for i, stay in enumerate(stays) if not stay]
-        copies = [i for i in dropped if alike[i] > 0]
-        found.append(
-            {
-                "threshold": threshold,
-                "rows": count,
-                "planted": len(wanted),
-                "recall": sum(not stays[i] for i in wanted) / len(wanted),
-                "precision": len(copies) / len(dropped),
-                "per_second": count / seconds,
-                "mib": memory,
-            }
-        )
-    return found
+    make = Filter("near_duplicates", column="completion", threshold=threshold)
+    seconds, memory, stays = alone(make, path)
+    wanted = [i for i, value in enumerate(alike) if value >= threshold]
+    dropped = [i for i, stay in enumerate(stays) if not stay]
+    return {
+        "threshold": threshold,
+        "rows": len(rows),
+        "planted": len(wanted),
+        "recall": sum(not stays[i] for i in wanted) / len(wanted),
+        "precision": sum(alike[i] > 0 for i in dropped) / len(dropped),
+        "per_second": len(rows) / seconds,
+        "mib": memory,
+    }
+
+
+# All of it
 
 
 def measure(name: str, make: Callable[[], Asked], path: Path, repeats: int) -> dict[str, Any]:
     """Return a filter's medians over fresh processes, and its verdicts."""
-    runs = [alone(make, path) for _ in range(repeats)]
+    runs = [alone(make, path)]
+    while runs[0][0] < LONG and len(runs) < repeats:
+        runs.append(alone(make, path))
     stays = runs[0][2]
     return {
         "filter": name,
         "per_second": len(stays) / statistics.median(run[0] for run in runs),
         "mib": statistics.median(run[1] for run in runs),
         "kept": sum(stays) / len(stays),
+        "rows": len(stays),
+        "runs": len(runs),
         "stays": stays,
     }
 
 
+def every_filter(rows: Dataset, folder: Path, repeats: int) -> list[dict[str, Any]]:
+    """Measure every filter."""
+    found = []
+    for name, options in FILTERS.items():
+        count = min(len(rows), FEWER.get(name, len(rows)))
+        path = written(rows.select(range(count)), folder / f"{count}.parquet")
+        make = Filter(name.partition(",")[0], **options)
+        found.append(measure(name, make, path, repeats))
+        show(found[-1])
+    return found
+
+
+def written(rows: Dataset, path: Path) -> Path:
+    """Write rows to a file, unless they are there, and return its path."""
+    if not path.exists():
+        rows.to_parquet(path)
+    return path
+
+
+def all_of_it(count: int, repeats: int, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Measure everything on about so many rows."""
+    rows = Dataset.from_list(list(rollouts(count)))
+    filters = every_filter(rows, folder, repeats)
+    once = rows.select(range(0, len(rows), PER_PROMPT))
+    workloads = {
+        f"{PER_PROMPT} rows of a prompt": written(rows, folder / f"{count}.parquet"),
+        "1 row of a prompt": written(once, folder / "once.parquet"),
+    }
+    peers = [row for name in workloads for row in compare(name, workloads[name], repeats)]
+    copies, alike = planted(count // 2)
+    path = written(copies, folder / "copies.parquet")
+    found = [near(copies, alike, path, threshold) for threshold in THRESHOLDS]
+    for row in [*filters, *peers]:
+        del row["stays"]
+    return {"filters": filters, "peers": peers, "near_duplicates": found}
+
+
 def main() -> None:
-    """Measure every filter, compare the verdicts and write the results."""
+    """Measure everything, write the results and fail where verdicts differ."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rows, one repeat")
+    parser.add_argument("--quick", action="store_true", help="few rows: does it run?")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the JSON goes")
     settings = parser.parse_args()
@@ -327,51 +388,27 @@ def main() -> None:
     count, repeats = (2000, 1) if settings.quick else (settings.rows, 3)
     about = machine(PACKAGES)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        Dataset.from_list(list(rollouts(count))).to_parquet(path)
-        rows = []
-        for name in FILTERS:
-            make = Filter(name.partition(",")[0], **FILTERS[name])
-            rows.append(measure(name, make, path, repeats))
-            show(rows[-1])
-        ours = next(row for row in rows if row["filter"] == "decontaminate")
-        peers = []
-        for name, what in {
-            "Open-R1's algorithm": open_r1,
-            "the same without Dataset.map": open_r1_in_memory,
-        }.items():
-            peers.append(measure(name, what, path, repeats))
-            peers[-1]["equal"] = peers[-1]["stays"] == ours["stays"]
-            peers[-1]["ratio"] = ours["per_second"] / peers[-1]["per_second"]
-            show(peers[-1])
-        planted_ones = near(Path(folder), count // 2, (0.7, 0.8, 0.9))
-    for row in planted_ones:
+        found = all_of_it(count, repeats, Path(folder))
+    for row in found["near_duplicates"]:
+        cells = f"{row['threshold']} | {row['planted']:,} | {row['recall']:.2%}"
         print(
-            f"near duplicates, {row['threshold']}: recall {row['recall']:.4f}, "
-            f"precision {row['precision']:.4f} of {row['planted']} in {row['rows']}"
+            f"| {cells} | {row['precision']:.2%} | {row['per_second']:,.0f} | {row['mib']:,.0f} |"
         )
-    for row in [*rows, *peers]:
-        del row["stays"]
-    content = {
-        "machine": about,
-        "quick": settings.quick,
-        "rows": count,
-        "filters": rows,
-        "peers": peers,
-        "near_duplicates": planted_ones,
-    }
+    content = {"machine": about, "quick": settings.quick, "rows": count, **found}
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     settings.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if not all(row["equal"] for row in found["peers"]):
+        sys.exit("decontaminate and Open-R1's algorithm differ in their verdicts")
 
 
 def show(row: Mapping[str, Any]) -> None:
     """Print a row of the table."""
-    more = f" {row['ratio']:.1f} x, equal: {row['equal']} |" if "ratio" in row else ""
-    print(
-        f"| {row['filter']} | {row['per_second']:,.0f} | {row['mib']:,.0f} | {row['kept']:.1%} |"
-        + more
-    )
-    sys.stdout.flush()
+    kept = f"{row['kept']:.1%}"
+    cells = [row["filter"], f"{row['per_second']:,.0f}", f"{row['mib']:,.0f}", kept, row["runs"]]
+    if "ratio" in row:
+        equal = "equal" if row["equal"] else "DIFFERENT"
+        cells = [row["workload"], *cells, f"{row['ratio']:.1f} x", equal]
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ class SamplingConfig:
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
     max_tokens: int = 2048
     batch_size: int = 32
     enough: int | None = None  # right answers after which a prompt is done, by measures.correct

@@ -6,7 +6,7 @@ memory for. What is drawn is what transformers' `generate` draws: token for toke
 greedy, from the same distribution where it is sampled.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -23,9 +23,8 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-Stop = Callable[[list[list[int]]], list[bool]]  # rows of new ids -> which are done
 Heard = Callable[[list[int], list[list[int]]], None]  # rows that have just ended, and their ids
-SHRINK = 0.875  # the share of a batch that is still being written below which the others leave it
+SHRINK = 0.7  # the share of a batch that is still being written below which the others leave it
 ROOM = 64  # columns that the cache grows by, at least
 SHARE = 0.3  # of the free memory that the cache may take
 
@@ -78,11 +77,19 @@ class Method:
         return found
 
 
+@dataclass(frozen=True)
+class Stop:
+    """What else ends a completion: `done`, told the last `tail` new ids of rows, says of which."""
+
+    tail: int
+    done: Callable[[list[list[int]]], list[bool]]
+
+
 @dataclass
 class Drawn:
-    """A completion: its ids, an end token among them, and the log-probability of each.
+    """A completion: its ids, the end token among them, and where asked for their log-probabilities.
 
-    The log-probabilities are the model's at the temperature, before anything is filtered out.
+    Those are the model's at the temperature, before anything is filtered out.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -97,17 +104,20 @@ def decode(
     method: Method,
     stop: Stop | None = None,
     heard: Heard | None = None,
+    logps: bool = False,
 ) -> list[Drawn]:
     """Draw a completion for every prompt, of at most as many tokens as its entry in `rooms`.
 
-    `stop` is asked after every token which rows are done; `heard` is told as rows end.
+    `stop` is asked after every token; `heard` is told as rows end; `logps` asks for
+    log-probabilities.
     """
     drawn = [Drawn() for _ in prompts]
     for rows in batches(prompts, rooms, rows_at_once(model)):
-        batch = Batch(model, [prompts[i] for i in rows], [rooms[i] for i in rows], method)
+        own = [prompts[i] for i in rows], [rooms[i] for i in rows]
+        batch = Batch(model, *own, method, logps)
         for ended in batch.run(stop):
-            for row, ids, logps in ended:
-                drawn[rows[row]] = Drawn(ids, logps)
+            for row, ids, told in ended:
+                drawn[rows[row]] = Drawn(ids, told)
             if heard:
                 heard([rows[row] for row, _, _ in ended], [ids for _, ids, _ in ended])
     return drawn
@@ -141,7 +151,7 @@ def rows_at_once(model: Any) -> Callable[[int], int]:
     return lambda length: int(SHARE * free / (token * length))
 
 
-class Rows(DynamicLayer):  # type: ignore[misc]
+class Rows(DynamicLayer):
     """A layer's keys and values, in storage that has room for more: adding some copies nothing."""
 
     def __init__(self) -> None:
@@ -154,45 +164,60 @@ class Rows(DynamicLayer):  # type: ignore[misc]
         if not self.is_initialized:
             self.lazy_initialization(keys, values)
             self.stored = [keys[:, :, :0], values[:, :, :0]]
-        begin, self.used = self.used, self.used + keys.shape[-2]
+        begin, self.used, rows = self.used, self.used + keys.shape[-2], len(keys)
         if self.used > self.stored[0].shape[-2]:
-            self.stored = [roomy(part[:, :, :begin], self.used) for part in self.stored]
+            self.stored = [roomy(p[:rows, :, :begin], self.used) for p in self.stored]
         for place, new in zip(self.stored, (keys, values), strict=True):
-            place[:, :, begin : self.used] = new
-        return self._shown()
+            place[:rows, :, begin : self.used] = new
+        return self._shown(rows)
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         """Keep the rows of these numbers, which may come twice, in their order."""
-        self.stored = [
-            roomy(part[:, :, : self.used], self.used, beam_idx) for part in self.stored
-        ]
-        self._shown()
+        rows, used = len(beam_idx), self.used
+        parts = [part[beam_idx] for part in (self.keys, self.values)]
+        if rows > len(self.stored[0]):
+            self.stored = [roomy(part, used) for part in parts]
+        else:  # in place: new memory would cost more than to copy
+            for place, part in zip(self.stored, parts, strict=True):
+                place[:rows, :, :used] = part
+        self._shown(rows)
 
-    def _shown(self) -> tuple[Any, Any]:
-        self.keys, self.values = (part[:, :, : self.used] for part in self.stored)
+    def _shown(self, rows: int) -> tuple[Any, Any]:
+        self.keys, self.values = (part[:rows, :, : self.used] for part in self.stored)
         return self.keys, self.values
 
 
-def roomy(part: torch.Tensor, used: int, rows: torch.Tensor | None = None) -> torch.Tensor:
-    """Copy keys or values, or some rows of them, into storage with room for more tokens."""
-    count = part.shape[0] if rows is None else len(rows)
-    room = part.new_empty((count, part.shape[1], used + max(ROOM, used // 4), part.shape[3]))
-    filled = room[:, :, : part.shape[2]]
-    filled.copy_(part if rows is None else part[rows])
+def roomy(part: torch.Tensor, used: int) -> torch.Tensor:
+    """Copy keys or values into storage that has room for more tokens than are used."""
+    rows, heads, _, size = part.shape
+    room = part.new_empty((rows, heads, used + max(ROOM, used // 4), size))
+    room[:, :, : part.shape[2]] = part
     return room
+
+
+def drawn_from(scores: torch.Tensor) -> torch.Tensor:
+    """Draw a number of every row by its softmax: where its running sum passes a random share."""
+    sums = scores.softmax(-1).double().cumsum(-1)
+    shares = torch.rand(len(sums), 1, dtype=torch.double, device=sums.device)
+    return torch.searchsorted(sums, shares * sums[:, -1:], right=True).squeeze(1)
 
 
 class Batch:
     """Rows that are written at the same time, one token each at a time."""
 
     def __init__(
-        self, model: Any, prompts: list[Sequence[int]], rooms: list[int], method: Method
+        self,
+        model: Any,
+        prompts: list[Sequence[int]],
+        rooms: list[int],
+        method: Method,
+        told: bool,
     ) -> None:
-        self.model, self.method, self.filters = model, method, method.filters()
+        self.model, self.method, self.filters, self.told = model, method, method.filters(), told
         device = model.device
         self.rooms = torch.tensor(rooms, device=device)
         self.tokens = torch.full((len(prompts), max(rooms)), method.padding, device=device)
-        self.logps = torch.zeros((len(prompts), max(rooms)), device=device)
+        self.logps = torch.zeros((len(prompts), max(rooms) if told else 0), device=device)
         self.rows = torch.arange(len(prompts), device=device)  # those that are in the batch
         self.done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
         self.ends = torch.tensor(method.ends, device=device)
@@ -213,6 +238,8 @@ class Batch:
         self.cache.layers = [
             Rows() if type(layer) is DynamicLayer else layer for layer in self.cache.layers
         ]
+        full = all(type(layer) is Rows for layer in self.cache.layers)
+        self.plain = full and self.model.config._attn_implementation == "sdpa"
         read = torch.tensor(ids, device=device)
         out = self.model(
             input_ids=read,
@@ -224,7 +251,9 @@ class Batch:
         )
         rows = torch.tensor(of_row, device=device)
         self.cache.reorder_cache(rows)
-        self.logits, self.positions, self.prompts = out.logits[rows, -1], lengths[rows], read[rows]
+        self.logits, self.positions = out.logits[rows, -1], lengths[rows]
+        beyond = out.logits.shape[-1]  # is no token, and so none that a penalty is for
+        self.prompts = read.masked_fill(~mask, beyond)[rows]
         room = torch.ones((len(rows), self.tokens.shape[1]), dtype=torch.bool, device=device)
         self.mask = torch.cat([mask[rows], room], 1) if padded else None
 
@@ -234,8 +263,8 @@ class Batch:
             new = self._draw(column)
             ended = torch.isin(new, self.ends) | (column + 1 >= self.rooms[self.rows])
             if stop:
-                written = self.tokens[self.rows, : column + 1].tolist()
-                ended |= torch.tensor(stop(written), device=ended.device)
+                tail = self.tokens[self.rows, max(0, column + 1 - stop.tail) : column + 1]
+                ended |= torch.tensor(stop.done(tail.tolist()), device=ended.device)
             just = self.rows[ended & ~self.done].tolist()
             if just:
                 count = column + 1
@@ -252,20 +281,18 @@ class Batch:
 
     def _draw(self, column: int) -> torch.Tensor:
         """Draw the next token of every row."""
-        logits, method = self.logits.float(), self.method
-        raw = torch.log_softmax(logits / (method.temperature or 1.0), -1)
-        scores = logits if self.filters else raw
+        scores, method = self.logits.float(), self.method
+        if self.told:
+            logps = torch.log_softmax(scores / (method.temperature or 1.0), -1)
         if self.filters:
             seen = self.prompts
             if method.repetition_penalty != 1.0:
                 seen = torch.cat([seen, self.tokens[self.rows, :column]], 1)
-            scores = self.filters(seen, logits)
-        if method.temperature == 0:
-            new = scores.argmax(-1)
-        else:
-            new = torch.multinomial(scores.softmax(-1), 1).squeeze(1)
+            scores = self.filters(seen, scores)
+        new = scores.argmax(-1) if method.temperature == 0 else drawn_from(scores)
         self.tokens[self.rows, column] = new
-        self.logps[self.rows, column] = raw.gather(1, new[:, None]).squeeze(1)
+        if self.told:
+            self.logps[self.rows, column] = logps.gather(1, new[:, None]).squeeze(1)
         return new
 
     def _keep(self, going: torch.Tensor) -> None:
@@ -281,8 +308,8 @@ class Batch:
     def _advance(self, new: torch.Tensor, used: int) -> None:
         """Run the model over the newest tokens."""
         mask = None if self.mask is None else self.mask[:, :used]
-        if mask is not None and self.model.config._attn_implementation == "sdpa":
-            mask = mask[:, None, None]
+        if mask is not None and self.plain:
+            mask = mask[:, None, None]  # what transformers would make of it, at some cost
         out = self.model(
             input_ids=new[:, None],
             attention_mask=mask,

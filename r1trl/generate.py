@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from transformers import StoppingCriteria
 
+from r1trl.decoding import Method, Stop, decode
 from r1trl.types import Draft
 
 
@@ -26,14 +26,15 @@ class LocalModel:
         """Write drafts on, each by at most `max_tokens` tokens, in batches of like length."""
         whole = [self._read(draft) for draft in drafts]
         order = sorted(range(len(drafts)), key=lambda i: len(whole[i]), reverse=True)
-        drawn, size = list(drafts), self.sampling["batch_size"]
+        written, size = list(drafts), self.sampling["batch_size"]
+        method, ends = self._method(), stop_at(stop, self.tokenizer) if stop else None
         for start in range(0, len(order), size):
             indices = order[start : start + size]
             rooms = [self._room(drafts[i], max_tokens) for i in indices]
-            rows = self._generate([whole[i] for i in indices], max(rooms), stop)
-            for i, room, ids in zip(indices, rooms, rows, strict=True):
-                drawn[i] = self._written(drafts[i], ids[:room], stop)
-        return drawn
+            rows = decode(self.model, [whole[i] for i in indices], rooms, method, ends)
+            for i, row in zip(indices, rows, strict=True):
+                written[i] = self._written(drafts[i], row.ids, stop)
+        return written
 
     def _read(self, draft: Draft) -> list[int]:
         """Return the ids of a prompt and what was written to it."""
@@ -42,21 +43,10 @@ class LocalModel:
     def _room(self, draft: Draft, max_tokens: int) -> int:
         return min(max_tokens, int(self.sampling["max_tokens"]) - len(draft.ids))
 
-    def _generate(
-        self, rows: list[list[int]], max_tokens: int, stop: Sequence[str]
-    ) -> list[list[int]]:
-        """Return the new ids of a batch, each up to its end token."""
-        width, padding = max(map(len, rows)), self.tokenizer.pad_token_id
-        ids = torch.tensor([[padding] * (width - len(row)) + row for row in rows])
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-        options = generation_options(self.sampling, self.tokenizer, max_tokens)
-        if stop:
-            options["stopping_criteria"] = [StopTexts(stop, self.tokenizer, width)]
-        device = self.model.device
-        with torch.inference_mode():
-            out = self.model.generate(ids.to(device), attention_mask=mask.to(device), **options)
-        new = out[:, width:].tolist()
-        return [until_end(row, self.tokenizer) for row in new]
+    def _method(self) -> Method:
+        names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+        ends, padding = (self.tokenizer.eos_token_id,), self.tokenizer.pad_token_id
+        return Method(**{n: self.sampling[n] for n in names}, ends=ends, padding=padding)
 
     def _written(self, draft: Draft, new: list[int], stop: Sequence[str]) -> Draft:
         """Return a draft with new ids, cut before the first of the stop texts."""
@@ -76,22 +66,18 @@ class LocalModel:
         return replace(draft, text=draft.text + text, ids=(*draft.ids, *ids), stopped=None)
 
 
-class StopTexts(StoppingCriteria):
-    """Ends rows that have said one of some texts after the prompt.
+def stop_at(stop: Sequence[str], tokenizer: Any) -> Stop:
+    """Return what ends rows that have said one of some texts.
 
     transformers' own `stop_strings` also end a row where half of the text is the prompt's.
     """
+    tail = max(len(mark.encode()) for mark in stop) + 1  # a token has at least a byte
 
-    def __init__(self, stop: Sequence[str], tokenizer: Any, width: int) -> None:
-        self.stop, self.tokenizer, self.width = stop, tokenizer, width
-        self.tail = max(len(mark.encode()) for mark in stop) + 1  # a token has at least a byte
+    def said(rows: list[list[int]]) -> list[bool]:
+        texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
+        return [any(mark in text for mark in stop) for text in texts]
 
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        """Tell which rows are done; only what the newest token may have ended is looked at."""
-        new = input_ids[:, max(self.width, input_ids.shape[1] - self.tail) :]
-        texts = self.tokenizer.batch_decode(new, skip_special_tokens=True)
-        done = [any(mark in text for mark in self.stop) for text in texts]
-        return torch.tensor(done, device=input_ids.device)
+    return Stop(tail, said)
 
 
 def first_stop(text: str, start: int, stop: Sequence[str]) -> tuple[int, str] | None:
@@ -110,31 +96,6 @@ def cut(ids: Sequence[int], text: str, tokenizer: Any) -> tuple[int, ...]:
         kept.pop()
     rest = text[len(said) :] if kept else text
     return (*kept, *tokenizer(rest, add_special_tokens=False)["input_ids"])
-
-
-def generation_options(
-    sampling: Mapping[str, Any], tokenizer: Any, max_tokens: int
-) -> dict[str, Any]:
-    """Return what `model.generate` is told."""
-    shared = {
-        "max_new_tokens": max_tokens,
-        "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-    }
-    if sampling["temperature"] == 0:
-        return {**shared, "do_sample": False}
-    chosen = {key: sampling[key] for key in ("temperature", "top_p", "top_k")}
-    return {**shared, "do_sample": True, **chosen}
-
-
-def until_end(ids: list[int], tokenizer: Any) -> list[int]:
-    """Return ids up to the first end token, or without the padding that follows a stop text."""
-    end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
-    if end in ids:
-        return ids[: ids.index(end) + 1]
-    while ids and ids[-1] == padding:
-        ids = ids[:-1]
-    return ids
 
 
 def load_model(path: str, dtype: str, attention: str | None) -> tuple[Any, Any]:

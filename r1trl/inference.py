@@ -99,7 +99,8 @@ class Chained:
         self, drafts: Sequence[Draft], *, max_tokens: int | None = None, stop: Sequence[str] = ()
     ) -> list[Draft]:
         """Have the sampler write drafts on, within these limits too."""
-        policy = Limited(self.policy, max_tokens, stop) if max_tokens or stop else self.policy
+        limited = max_tokens is not None or stop
+        policy = Limited(self.policy, max_tokens, stop) if limited else self.policy
         with blamed(self.where):
             drawn = list(self.sampler.generate(drafts, policy))
             if [draft.row for draft in drawn] != [draft.row for draft in drafts]:

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from r1trl.errors import StageError, blamed
+from r1trl.passes import Unpadded
 from r1trl.plugins import Plugins
+from r1trl.pool import cores
 from r1trl.prompts import need_columns, render, with_system
 from r1trl.rewards import make_scorer
 from r1trl.rollout import Rollouts, Slot
 from r1trl.sampling import Sampling
 from r1trl.training import Training, adapter, batch_args, rollout_args, trl_config
+
+MANY = 10_000  # rows that are worth the start of several processes
 
 
 def make_sft(training: Training) -> Any:
@@ -25,13 +29,40 @@ def make_sft(training: Training) -> Any:
         need_columns(rows, ["prompt", "completion"], f"{training.where}.data")
         rows = render(rows, training.tokenizer, settings["template"], "", settings["system"])
         rows = rows.select_columns(["prompt", "completion"])
-    return SFTTrainer(
+    flash = "flash" in (settings["attention"] or "") and not settings["args"].get("packing")
+    return type("R1trlSFTTrainer", (Trimmed, SFTTrainer), {})(
         model=settings["model"],
-        args=trl_config(training, **batch_args(training)),
+        args=trl_config(
+            training,
+            padding_free=settings["args"].get("padding_free", flash),
+            dataset_num_proc=settings["args"].get("dataset_num_proc", processes_for(len(rows))),
+            **batch_args(training),
+        ),
         train_dataset=rows,
         processing_class=training.tokenizer,
         peft_config=adapter(settings),
     )
+
+
+class Trimmed:
+    """A mixin for TRL's SFTTrainer that computes no padding."""
+
+    model: Any
+    is_fsdp_enabled: bool
+    is_deepspeed_enabled: bool
+    aux_loss_enabled: bool
+
+    def compute_loss(self, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
+        """Return the loss of a batch."""
+        together = self.is_fsdp_enabled or self.is_deepspeed_enabled  # are passes of all processes
+        plain = inputs.keys() == {"input_ids", "attention_mask", "labels"} and self.model.training
+        passed = Unpadded(model) if plain and not together and not self.aux_loss_enabled else model
+        return super().compute_loss(passed, inputs, *more, **named)  # type: ignore[misc]
+
+
+def processes_for(rows: int) -> int | None:
+    """Return how many processes tokenise so many rows; None: this one."""
+    return cores() if rows >= MANY and cores() > 1 else None
 
 
 def make_rl(training: Training) -> Any:

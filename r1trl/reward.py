@@ -66,7 +66,7 @@ class Setting:
         return [i for i in range(count) if all(columns[k][i] == v for k, v in self.where.items())]
 
     def begin(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> None:
-        """Begin to score rows that are soon asked about, where that takes no time of this thread."""
+        """Begin to score rows that are soon asked about, where other processes do it."""
         indices = self.applies(columns, step) if isinstance(self.reward, Verifier) else []
         if indices:
             self.reward.begin(_select(columns, indices), self.options, pool)

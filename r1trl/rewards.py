@@ -41,8 +41,13 @@ class Scorer:
         if found:
             self.pool.warm(found)
 
+    @property
+    def can_begin(self) -> bool:
+        """Tell whether anything can be scored elsewhere while completions are being written."""
+        return any(isinstance(setting.reward, Verifier) for setting in self.settings)
+
     def begin(self, columns: Columns, step: int | None = None) -> None:
-        """Begin to score rows that `score` is asked about soon: verifiers, but for quick verdicts."""
+        """Begin to score rows that `score` is soon asked about, in the scoring processes."""
         for setting in self.settings:
             if not setting.reads_rewards:
                 setting.begin(columns, step, self.pool)

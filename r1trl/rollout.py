@@ -15,7 +15,7 @@ import torch
 from trl.models import unwrap_model_for_generation
 
 from r1trl.decoding import Drawn, Method, decode
-from r1trl.passes import log_probabilities, without_silent
+from r1trl.passes import Texts, dealt, log_probabilities, without_silent
 from r1trl.reward import NOT_COLUMNS
 from r1trl.rewards import Scorer
 from r1trl.sampling import Sampling, roll_out
@@ -41,6 +41,17 @@ class Slot:
 class Rollouts:
     """The mixin; `prepare` is called once, right after the trainer has been constructed."""
 
+    args: Any  # the trainer's own
+    model: Any
+    model_wrapped: Any
+    accelerator: Any
+    processing_class: Any
+    state: Any
+    max_completion_length: int
+    reward_funcs: list[Any]
+    _buffered_inputs: Any
+    _step: int
+
     scorer: Scorer
     scores: Scores
     sampling: Sampling | None = None
@@ -57,11 +68,11 @@ class Rollouts:
         """Give the trainer its scorer and, where there are any, its samplers."""
         self.scorer, self.sampling = scorer, sampling
         scorer.warm()
-        for slot in self.reward_funcs:  # type: ignore[attr-defined]
+        for slot in self.reward_funcs:
             slot.rollouts = self
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        if self.sampling is None or not self.model.training:  # type: ignore[attr-defined]
+        if self.sampling is None or not self.model.training:
             return self._rolled_out(inputs)
         return roll_out(self, len(inputs), self._rolled_out)
 
@@ -75,28 +86,30 @@ class Rollouts:
         if method is None:
             return super()._generate_single_turn(prompt_ids, images, fields, *more)  # type: ignore[misc]
         with unwrap_model_for_generation(
-            self.model_wrapped,  # type: ignore[attr-defined]
-            self.accelerator,  # type: ignore[attr-defined]
-            gather_deepspeed3_params=self.args.ds3_gather_for_generation,  # type: ignore[attr-defined]
-            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,  # type: ignore[attr-defined]
+            self.model_wrapped,
+            self.accelerator,
+            gather_deepspeed3_params=self.args.ds3_gather_for_generation,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         ) as model:
-            rooms = [self.max_completion_length] * len(prompt_ids)  # type: ignore[attr-defined]
-            self.drawn = decode(model, prompt_ids, rooms, method, heard=self._begin_scoring)
+            rooms = [self.max_completion_length] * len(prompt_ids)
+            heard = self._begin_scoring if self.scorer.can_begin else None
+            told = keeps_precision(self)
+            self.drawn = decode(model, prompt_ids, rooms, method, None, heard, told)
         ids = [one.ids for one in self.drawn]
         return (ids, None) if more else ids  # GRPO's method has an argument and a result more
 
     def _begin_scoring(self, rows: list[int], ids: list[list[int]]) -> None:
         """Have completions scored that have ended, while others are being written."""
-        texts = self.processing_class.batch_decode(ids, skip_special_tokens=True)  # type: ignore[attr-defined]
+        texts = self.processing_class.batch_decode(ids, skip_special_tokens=True)
         columns = columns_of([self.inputs[row] for row in rows])
         columns |= {"completion": texts, "completion_ids": ids}
-        self.scorer.begin(columns, self.state.global_step)  # type: ignore[attr-defined]
+        self.scorer.begin(columns, self.state.global_step)
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, ids: Any) -> Any:
         self.texts = (prompts, completions)
         columns = columns_of(inputs)
         columns |= {"completion": completions, "completion_ids": ids}
-        step = self.state.global_step  # type: ignore[attr-defined]
+        step = self.state.global_step
         self.scores = self.scorer.score(columns, step)
         self.batch = {**columns, "step": step}
         now = time.monotonic()
@@ -115,24 +128,35 @@ class Rollouts:
         compute_aux_loss: bool = False,
         **images: Any,
     ) -> Any:
-        whole = (model, input_ids, attention_mask, logits_to_keep)
         if compute_aux_loss or any(value is not None for value in images.values()):
-            more = (batch_size, compute_entropy, compute_aux_loss)
-            return super()._get_per_token_logps_and_entropies(*whole, *more, **images)  # type: ignore[misc]
-        most, split = batch_size or len(input_ids), not sharded(self)
+            given = (input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy)
+            passed = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
+            return passed(model, *given, compute_aux_loss, **images)
+        texts = Texts(input_ids, attention_mask, logits_to_keep)
+        most, together = batch_size or len(input_ids), passes_together(self)
         if compute_entropy:
-            found = without_silent(*whole, most, split, self.silent)
-            self.silent = None
-            return (*found, None)
+            silent, self.silent = self.silent, None
+            return (*without_silent(model, texts, most, together, silent), None)
         if self.drawn and self.known is None and keeps_precision(self):
             self.known = written(self.drawn, attention_mask[:, -logits_to_keep:])
-        of_policy = model is self.model and not of_adapter(self)  # type: ignore[attr-defined]
-        if self.known is not None and (of_policy or (model is not self.model and unmoved(self))):  # type: ignore[attr-defined]
+        of_policy = model is self.model and not of_adapter(self)
+        same = of_policy or (model is not self.model and unmoved(self))
+        if self.known is not None and same:
             return self.known, None, None
-        logps, _ = log_probabilities(*whole, most, split=split)
-        if of_policy:
-            self.known = logps
+        logps, _ = log_probabilities(model, texts, most, together)
+        self.known = logps if of_policy else self.known
         return logps, None, None
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)  # type: ignore[misc]
+        if self._buffered_inputs is before or not counts_rows_alike(self):
+            return inputs
+        size = self.args.gradient_accumulation_steps
+        whole = self._buffered_inputs
+        steps = [dealt(whole[i : i + size]) for i in range(0, len(whole), size)]
+        self._buffered_inputs = [batch for step in steps for batch in step]
+        return self._buffered_inputs[self._step % len(whole)]
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         self.silent = inputs["advantages"] == 0 if skips_silent(self) else None
@@ -148,16 +172,25 @@ def columns_of(inputs: Any) -> dict[str, list[Any]]:
 def method_of(trainer: Any) -> Method | None:
     """Return how the trainer draws; None where TRL has to: by vLLM, for sharded weights, …"""
     elsewhere = trainer.use_vllm or trainer.use_transformers_continuous_batching
-    gathers = not sharded(trainer) or (
-        not trainer.is_fsdp_enabled and trainer.args.ds3_gather_for_generation
-    )
-    return Method.of(trainer.generation_config) if gathers and not elsewhere else None
+    whole = not trainer.is_fsdp_enabled and trainer.args.ds3_gather_for_generation
+    return Method.of(trainer.generation_config) if whole and not elsewhere else None
 
 
-def sharded(trainer: Any) -> bool:
+def passes_together(trainer: Any) -> bool:
     """Tell whether a pass through the model is something that all processes do together."""
-    plugin = trainer.accelerator.state.deepspeed_plugin
-    return bool(trainer.is_fsdp_enabled or (plugin and plugin.zero_stage == 3))
+    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
+
+
+def counts_rows_alike(trainer: Any) -> bool:
+    """Tell whether the gradient is the same however rows are dealt to micro-batches."""
+    by_batch = getattr(trainer, "loss_type", "") == "bnpo" or trainer.aux_loss_enabled
+    return not by_batch and not looks_at_entropy(trainer)
+
+
+def looks_at_entropy(trainer: Any) -> bool:
+    """Tell whether the entropies of a micro-batch are part of the loss; RLOO's never are."""
+    chosen = getattr(trainer, "top_entropy_quantile", 1.0) < 1.0
+    return bool(chosen or getattr(trainer, "_entropy_bonus_enabled", False))
 
 
 def keeps_precision(trainer: Any) -> bool:
@@ -179,8 +212,8 @@ def unmoved(trainer: Any) -> bool:
 
 def skips_silent(trainer: Any) -> bool:
     """Tell whether a row without advantage moves nothing: no KL, no entropy in GRPO's loss."""
-    plain = getattr(trainer, "top_entropy_quantile", None) == 1.0  # RLOO has none
-    return bool(plain and trainer.beta == 0.0 and not trainer._entropy_bonus_enabled)
+    is_grpo = hasattr(trainer, "loss_type")  # RLOO's old sums would be of other rows
+    return bool(is_grpo and trainer.beta == 0.0 and not looks_at_entropy(trainer))
 
 
 def written(drawn: list[Drawn], mask: torch.Tensor) -> torch.Tensor:
@@ -192,7 +225,7 @@ def written(drawn: list[Drawn], mask: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def texts_kept(trainer: Rollouts) -> Iterator[None]:
-    """Have TRL keep this process's texts where it would gather those of all, unless it logs them."""
+    """Have TRL keep a process's texts where it would gather those of all, unless it logs them."""
     base = next(c for c in type(trainer).__mro__ if c.__module__.startswith("trl.trainer."))
     module: Any = sys.modules[base.__module__]
     gather = module.gather_object
@@ -200,7 +233,7 @@ def texts_kept(trainer: Rollouts) -> Iterator[None]:
     def kept(what: Any) -> Any:
         return what if any(what is text for text in trainer.texts) else gather(what)
 
-    logged = trainer.args.log_completions  # type: ignore[attr-defined]
+    logged = trainer.args.log_completions
     module.gather_object = gather if logged else kept
     try:
         yield

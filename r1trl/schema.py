@@ -27,6 +27,7 @@ CONFIG_OF = {
 }
 SET_BY_R1TRL = (
     "output_dir",
+    "ddp_broadcast_buffers",
     "logging_dir",
     "report_to",
     "run_name",

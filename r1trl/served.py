@@ -8,6 +8,9 @@ from r1trl.generate import cut, load_tokenizer
 from r1trl.servers import Reply, Request, Servers
 from r1trl.types import Draft
 
+# vLLM's and SGLang's, which OpenAI's servers refuse: sent where they are not what turns them off.
+NOT_OPENAI = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+
 
 class ServedModel:
     """A model that servers have; what is here is its tokenizer."""
@@ -23,7 +26,10 @@ class ServedModel:
         self.next_seed = seed * 1_000_003 % 2**31
 
     def draw(self, drafts: Sequence[Draft], max_tokens: int, stop: Sequence[str]) -> list[Draft]:
-        """Write drafts on; tokens are counted as the tokenizer splits the texts."""
+        """Write drafts on; their ids are how the tokenizer splits the texts.
+
+        What was spent is what the servers say, stop texts included, or else what the ids come to.
+        """
         requests = [self._request(draft, max_tokens, stop) for draft in drafts]
         replies = self.servers.complete(requests)
         return [self._written(d, r, stop) for d, r in zip(drafts, replies, strict=True)]
@@ -38,8 +44,9 @@ class ServedModel:
             "seed": self.next_seed,
             **{key: self.sampling[key] for key in ("temperature", "top_p")},
         }
-        if self.sampling["top_k"]:
-            request["top_k"] = self.sampling["top_k"]  # vLLM's and SGLang's, not OpenAI's
+        for key, off in NOT_OPENAI.items():
+            if self.sampling.get(key, off) not in (None, off):
+                request[key] = self.sampling[key]
         return request | ({"stop": list(stop)} if stop else {})
 
     def _written(self, draft: Draft, reply: Reply, stop: Sequence[str]) -> Draft:
@@ -51,7 +58,8 @@ class ServedModel:
         ids = cut(draft.ids, text, self.tokenizer)
         if finished:
             ids = (*ids, self.tokenizer.eos_token_id)
-        spent = draft.spent + len(ids) - len(draft.ids)
+        drawn = len(ids) - len(draft.ids) if reply["tokens"] is None else reply["tokens"]
+        spent = draft.spent + drawn
         return Draft(draft.row, draft.prompt, text, ids, finished, spent, stopped)
 
     def write(self, draft: Draft, text: str) -> Draft:

@@ -19,6 +19,7 @@ from r1trl.errors import StageError
 Request = dict[str, Any]
 Reply = dict[str, Any]
 REFUSED = (400, 401, 403, 404, 405, 413, 422)  # another try would be answered alike
+BROKEN_OFF = ("abort", "error")  # what vLLM says of a completion that it gave up
 TRIES = 10
 LONGEST_REST = 60.0
 
@@ -28,6 +29,7 @@ class Server:
     """One server, and how it has been lately."""
 
     url: str
+    asked: int = 0  # requests that it has not answered yet
     failures: int = 0
     rests_until: float = 0.0
     error: str = ""
@@ -65,8 +67,8 @@ class Servers:
         ) as client:
             asking = [
                 asyncio.create_task(self._ask(client, server, number, batch))
-                for server in self.servers
                 for number in range(min(self.endpoints["concurrency"], len(requests)))
+                for server in self.servers  # in turn, so that few requests are shared out too
             ]
             watching = asyncio.create_task(self._watch(batch))
             try:
@@ -84,6 +86,7 @@ class Servers:
         while True:
             await server.ready(number)
             index = await batch.waiting.get()
+            server.asked += 1
             try:
                 reply = await _post(client, server.url, batch.requests[index])
             except (httpx.HTTPError, ValueError) as error:
@@ -92,10 +95,17 @@ class Servers:
             else:
                 server.failures = 0
                 batch.answered(index, reply)
+            finally:
+                server.asked -= 1
 
     async def _watch(self, batch: "Batch") -> None:
-        """Raise StageError when no server has answered for too long."""
+        """Raise StageError when no server has answered for too long.
+
+        One that is well and has nothing to do is waited with: others may leave requests hanging.
+        """
         while time.monotonic() - batch.heard < self.endpoints["patience"]:
+            if any(not server.asked and not server.failures for server in self.servers):
+                batch.heard = time.monotonic()
             await asyncio.sleep(0.1)
         told = "; ".join(f"{server.url}: {server.error or 'no reply'}" for server in self.servers)
         raise StageError(
@@ -148,9 +158,13 @@ async def _post(client: httpx.AsyncClient, url: str, request: Request) -> Reply:
     response = await client.post(f"{url}/completions", json=request)
     response.raise_for_status()
     try:
-        choice: Reply = response.json()["choices"][0]
+        body: Reply = response.json()
+        choice: Reply = body["choices"][0]
+        if choice["finish_reason"] in BROKEN_OFF:
+            raise ValueError(f"a completion broken off ({choice['finish_reason']})")
         return {key: choice[key] for key in ("text", "finish_reason")} | {
-            "stop_reason": choice.get("stop_reason")
+            "stop_reason": choice.get("stop_reason"),
+            "tokens": (body.get("usage") or {}).get("completion_tokens"),
         }
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError(f"no completion but {response.text[:200]!r}") from error

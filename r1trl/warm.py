@@ -5,6 +5,7 @@ Importing them takes many seconds and a run has a dozen stages. A fork runs the 
 """
 
 import ctypes
+import importlib
 import os
 import signal
 import sys
@@ -44,6 +45,7 @@ class Server:
 
 def import_everything() -> None:
     """Import what stages need; TRL and transformers load their classes when first named."""
+    import accelerate.utils
     import transformers
     import trl
 
@@ -57,6 +59,8 @@ def import_everything() -> None:
     }.items():
         for name in names:
             getattr(module, name)
+    if accelerate.utils.is_deepspeed_available():
+        importlib.import_module("deepspeed")  # every trainer asks for it
 
 
 def work(folder: Path, environment: Mapping[str, str]) -> None:

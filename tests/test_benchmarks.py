@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from r1trl.plugins import load
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -25,3 +27,21 @@ def test_the_benchmark_of_the_rewards_runs_and_explains_every_difference(tmp_pat
     assert {"plain numbers", "mixed LaTeX", "long completions"} <= workloads
     assert all(row["per_second"] > 0 for row in found["rows"])
     assert all(row["as_labelled"] > 0.8 for row in found["rows"])
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_filters_runs_and_its_verdicts_are_those_of_open_r1(tmp_path):
+    out = tmp_path / "filters.json"
+    script = BENCHMARKS / "filters.py"
+    done = subprocess.run(
+        [sys.executable, script, "--quick", "--out", out], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    measured = {row["filter"].partition(",")[0] for row in found["filters"]}
+    assert measured == set(load().offers["filter"]) - {"llm_judge"}, "a server's speed is not ours"
+    assert all(row["per_second"] > 0 and row["runs"] > 0 for row in found["filters"])
+    assert {row["filter"] for row in found["peers"]} > {"r1trl", "Open-R1's algorithm"}
+    assert all(row["equal"] and 0 < row["kept"] < 1 for row in found["peers"])
+    for row in found["near_duplicates"]:
+        assert row["planted"] > 0 and 0.97 <= row["recall"] <= 1 and row["precision"] == 1

@@ -23,6 +23,10 @@ SMOLLM2 = (
     "r1trl run --config-dir examples/smollm2_gym recipe=smollm2_gym scale=smollm2_gym "
     "model.path=models/smollm2 model.dtype=float32 name=smollm2"
 )
+VLLM = (
+    "r1trl run --config-dir examples/vllm_samples recipe=vllm_samples model.path=models/smollm2 "
+    "'stages.samples.endpoints={urls: [http://localhost:8000/v1], model: smollm2}' name=vllm"
+)
 FEWER_STEPS = (
     "scale.zero.first_steps=2 scale.zero.steps=2 scale.rl.minibatches=1 scale.rl.save_every=2 "
     "scale.rl.outputs=64 scale.rl.micro_batch=32 scale.rl.group=8 scale.zero.first_tokens=24 "
@@ -73,7 +77,7 @@ def from_file(tmp_path_factory):
     return first_stage(FROM_FILE, tmp_path_factory.mktemp("file"))
 
 
-@pytest.mark.parametrize("command", [FROM_FILE, FROM_MODULE, INSTALLED, MINE, FETCH, SMOLLM2])
+@pytest.mark.parametrize("command", [FROM_FILE, FROM_MODULE, INSTALLED, MINE, FETCH, SMOLLM2, VLLM])
 def test_the_readme_has_the_command_that_is_tested(command):
     text = (EXAMPLES / "README.md").read_text(encoding="utf-8").replace(" \\\n    ", " ")
     assert command in text
@@ -136,3 +140,8 @@ def test_smollm2_trains_on_reasoning_gym(tmp_path):
     assert first["rewards/think_format/mean"] >= 0.5
     assert first["rewards/reasoning_gym/mean"] > 0
     assert first["grad_norm"] > 0
+
+
+def test_the_samples_from_a_vllm_server_are_planned(tmp_path):
+    said = call(f"{VLLM.replace('r1trl run', 'r1trl plan')} runs_dir={tmp_path}")
+    assert "4 samples of up to 32 tokens" in said

@@ -1,11 +1,13 @@
 """Drafts written on by a model in this process, and by samplers in a chain before it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from r1trl.config import SamplingConfig
 from r1trl.errors import StageError
 from r1trl.generate import LocalModel, cut
 from r1trl.inference import Chained, Inference, Limited
@@ -14,12 +16,13 @@ from r1trl.types import Draft, Policy
 
 pytestmark = pytest.mark.slow
 LONGEST = 24
+WHERE = "stages.samples.samplers.mine"
 SCORING = {"on_failure": "mask", "failure_limit": 1.0, "deadline": 5.0, "processes": 1}
 
 
 def settings(model: Path, **sampling: Any) -> dict[str, Any]:
     """Return what a stage says of a model."""
-    greedy = {"temperature": 0, "top_p": 1.0, "top_k": 0, "max_tokens": LONGEST, "batch_size": 3}
+    greedy = asdict(SamplingConfig(temperature=0, max_tokens=LONGEST, batch_size=3))
     return {"model": str(model), "dtype": "float32", "sampling": {**greedy, **sampling}}
 
 
@@ -120,12 +123,12 @@ class Loses:
 
 def test_samplers_draw_from_one_another(inference: Inference) -> None:
     plain = inference.draw(drafts(*PROMPTS))
-    chained = Chained(Twice(), Chained(Twice(), inference)).draw(drafts(*PROMPTS))
+    chained = Chained(Twice(), Chained(Twice(), inference, WHERE), WHERE).draw(drafts(*PROMPTS))
     assert [d.text for d in chained] == [d.text + "!!" for d in plain]
 
 
 def test_the_limits_of_an_outer_sampler_hold_for_the_inner_ones(inference: Inference) -> None:
-    chained = Chained(Twice(), inference).draw(drafts("Hello"), max_tokens=4)[0]
+    chained = Chained(Twice(), inference, WHERE).draw(drafts("Hello"), max_tokens=4)[0]
     assert chained.text.endswith("!") and chained.spent == 4
     limited = Limited(inference, 4, ())
     assert limited.draw(drafts("Hello"), max_tokens=9)[0].spent == 4
@@ -133,5 +136,5 @@ def test_the_limits_of_an_outer_sampler_hold_for_the_inner_ones(inference: Infer
 
 
 def test_a_sampler_that_loses_drafts_is_named(inference: Inference) -> None:
-    with pytest.raises(StageError, match=r"Loses.generate must return one draft for each"):
-        Chained(Loses(), inference).draw(drafts(*PROMPTS))
+    with pytest.raises(StageError, match=rf"{WHERE}: .*generate must return one draft"):
+        Chained(Loses(), inference, WHERE).draw(drafts(*PROMPTS))

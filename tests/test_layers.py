@@ -14,7 +14,7 @@ PLUGINS = CORE.parent / "plugins"
 # From low to high. Modules of one line do not import each other.
 LAYERS = (
     "errors",
-    "types responses follow measures charts tables nursery",
+    "types responses follow measures charts tables nursery decoding passes",
     "values hookspecs pool page processes stage generate servers",
     "verifier scoring scores report launch sampling served",
     "reward tally __init__",

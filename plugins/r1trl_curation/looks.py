@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -91,8 +92,20 @@ def ends_looping(text: str, repeats: int) -> bool:
     multiple. A loop of digits or signs alone may be a number or a rule, and passes.
     """
     tail = text.rstrip()
-    for size in range(SHORTEST_LOOP, min(LONGEST_LOOP, len(tail) // (repeats + 1)) + 1):
+    for size in returns(tail, min(LONGEST_LOOP, len(tail) // (repeats + 1))):
         unit = tail[-size:]
         if tail.endswith(unit * (repeats + 1)) and any(letter.isalpha() for letter in unit):
             return True
     return False
+
+
+def returns(text: str, most: int) -> Iterator[int]:
+    """Yield how far back, from 20 to `most` characters, the last 20 come before: loops' sizes."""
+    if most < SHORTEST_LOOP:
+        return
+    end, last = text[-SHORTEST_LOOP:], len(text) - SHORTEST_LOOP
+    first = max(0, last - most)
+    place = text.rfind(end, first, last)
+    while place >= 0:
+        yield last - place
+        place = text.rfind(end, first, place + SHORTEST_LOOP - 1)

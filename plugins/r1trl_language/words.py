@@ -25,20 +25,20 @@ NOT_WORDS = re.compile(
 )
 HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 LATIN = r"A-Za-zÀ-ÖØ-öø-ɏ"
-WORD = re.compile(
-    rf"(?P<zh>[{HAN}])"
-    rf"|(?P<en>[{LATIN}]+(?:['’][{LATIN}]+)*)"
-    rf"|(?P<other>(?:(?![{HAN}{LATIN}])[^\W\d_])+)"
-)
-SCRIPTS = ("en", "zh", "other")
+WORDS = {
+    "en": re.compile(rf"[{LATIN}](?:[{LATIN}]+(?:['’][{LATIN}]+)*|(?:['’][{LATIN}]+)+)"),
+    "zh": re.compile(rf"[{HAN}]"),
+    "other": re.compile(rf"[^\W\d_{HAN}{LATIN}]{{2,}}"),
+}
+SCRIPTS = tuple(WORDS)
 
 
 def counts(text: str) -> Counter[str]:
     """Count a text's words by language: 'en', 'zh' and 'other'."""
-    words = WORD.finditer(NOT_WORDS.sub(" ", text))
-    return Counter(
-        word.lastgroup or "" for word in words if word.lastgroup == "zh" or len(word.group()) > 1
-    )
+    left = NOT_WORDS.sub(" ", text)
+    scripts = ("en",) if left.isascii() else SCRIPTS
+    found = {script: len(WORDS[script].findall(left)) for script in scripts}
+    return Counter({script: count for script, count in found.items() if count})
 
 
 def shares(text: str) -> dict[str, float]:

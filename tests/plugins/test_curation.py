@@ -91,6 +91,16 @@ def test_a_think_tag_that_the_prompt_ends_with_counts_as_the_texts_own():
     assert kept("readable", {"prompt": prompts, "completion": texts}) == [0]
 
 
+@pytest.mark.parametrize(
+    ("size", "copies", "stays"),
+    [(20, 4, False), (21, 3.95, True), (500, 4.5, False), (1000, 4, False), (1001, 4, True)],
+)
+def test_loops_of_20_to_1000_characters_are_found(size: int, copies: float, stays: bool):
+    unit = "".join(chr(ord("a") + (i * i + i // 26) % 26) for i in range(size))
+    text = "So: " + (unit * 5)[: int(size * copies)]
+    assert bool(kept("readable", {"completion": [text]})) is stays
+
+
 def test_readable_allows_as_many_repeats_as_told():
     assert kept("readable", {"completion": [UNREADABLE["same line"]]}, repeats=4) == [0]
 
@@ -116,9 +126,3 @@ def test_per_prompt_keeps_the_first_or_the_shortest_in_the_order_of_rows():
 @pytest.mark.parametrize(("count", "numbers"), [(0, []), (2, [0, 1]), (9, [0, 1, 2])])
 def test_limit_keeps_the_first_rows(count: int, numbers: list[int]):
     assert kept("limit", {"prompt": ["a", "b", "c"]}, count=count) == numbers
-
-
-@pytest.mark.parametrize("name", ["finished", "readable", "deduplicate", "per_prompt"])
-def test_no_rows_in_gives_no_rows_out(name: str):
-    rows = Dataset.from_dict({"prompt": [], "completion": [], "finished": []})
-    assert len(offered[name](rows)) == 0

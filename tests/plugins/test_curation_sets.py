@@ -1,18 +1,25 @@
-"""Filters that compare rows: with each other, with benchmarks, with what a model solves."""
+"""Filters that compare rows: with each other, with benchmarks, with what a model solves.
 
+At the end, what every filter of any plugin does with no rows, one row and a missing column.
+"""
+
+import json
 import random
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import r1trl_curation
-import r1trl_language
 from datasets import Dataset
 from r1trl_curation.near import bands, jaccard, runs_of
 from r1trl_curation.overlap import Overlap
 from r1trl_curation.words import words
 
-FILTERS = {**r1trl_curation.r1trl_filters(), **r1trl_language.r1trl_filters()}
+from r1trl.plugins import load
+
+FILTERS = {name: offer.what for name, offer in load().offers["filter"].items()}
 Rows = dict[str, list[Any]]
 
 
@@ -302,12 +309,28 @@ def test_a_share_of_other_scripts_may_be_allowed() -> None:
     assert kept("scripts", {"completion": ["abc д"]}, allowed=["latin", "Cyrillic"]) == [0]
 
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "decontaminate": {"benchmarks": BENCHMARKS},
-    "token_length": {"least": 1},
-    "difficulty": {"shares": [1, 1, 1]},
-    "limit": {"count": 5},
-    "in_language": {"languages": ["en"]},
+JUDGE = {"model": "m", "url": "http://127.0.0.1:1/v1", "retries": 0}
+NEEDS: dict[str, tuple[dict[str, Any], str | None]] = {  # the options given; the column needed
+    "agreement": ({}, "answer/accuracy"),
+    "balance": ({}, "domain"),
+    "correct": ({}, "rewards/accuracy"),
+    "decontaminate": ({"benchmarks": BENCHMARKS}, "prompt"),
+    "deduplicate": ({"columns": ["completion"]}, "completion"),
+    "difficulty": ({"shares": [0, 0, 1]}, "rewards/accuracy"),
+    "finished": ({}, "finished"),
+    "in_language": ({"languages": ["en"]}, "prompt"),
+    "limit": ({"count": 5}, None),
+    "llm_judge": ({"judge": JUDGE}, "prompt"),
+    "near_duplicates": ({}, "prompt"),
+    "no_code_blocks": ({}, "completion"),
+    "one_language": ({}, "completion"),
+    "pass_rate": ({}, "rewards/accuracy"),
+    "per_prompt": ({}, "prompt"),
+    "readable": ({}, "completion"),
+    "scripts": ({}, "completion"),
+    "short_paragraphs": ({}, "completion"),
+    "tidy": ({}, "completion"),
+    "token_length": ({"least": 1}, "completion_tokens"),
 }
 ROW = {
     "prompt": "What is it?",
@@ -321,20 +344,72 @@ ROW = {
 }
 
 
-@pytest.mark.parametrize("name", FILTERS)
+class Ten(BaseHTTPRequestHandler):
+    """A judge to whom everything is worth 10."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        message = {"role": "assistant", "content": "Score: 10"}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        reply = {"id": "1", "object": "chat.completion", "choices": [choice]}
+        self.wfile.write(json.dumps(reply).encode())
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def judge() -> Iterator[dict[str, Any]]:
+    """The options of a judge that runs here."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ten) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield {**JUDGE, "url": f"http://127.0.0.1:{server.server_address[1]}/v1"}
+        server.shutdown()
+        thread.join()
+
+
+def test_of_every_filter_it_is_said_which_column_it_needs() -> None:
+    assert sorted(NEEDS) == sorted(FILTERS)
+
+
+@pytest.mark.parametrize("name", sorted(FILTERS))
 def test_no_row_gives_no_verdict(name: str) -> None:
     rows = Dataset.from_dict({column: [] for column in ROW})
-    assert FILTERS[name](rows, **OPTIONS.get(name, {})) == []
+    assert FILTERS[name](rows, **NEEDS[name][0]) == []
 
 
-@pytest.mark.parametrize("name", FILTERS)
-def test_a_single_good_row_stays(name: str) -> None:
-    options = {"shares": [0, 0, 1]} if name == "difficulty" else OPTIONS.get(name, {})
+@pytest.mark.parametrize("name", sorted(FILTERS))
+def test_a_single_good_row_stays(name: str, judge: dict[str, Any]) -> None:
+    options = {"judge": judge} if name == "llm_judge" else NEEDS[name][0]
     assert FILTERS[name](Dataset.from_list([ROW]), **options) == [None]
 
 
-@pytest.mark.parametrize("name", sorted(set(FILTERS) - {"limit"}))
+@pytest.mark.parametrize("name", sorted(FILTERS))
 def test_rows_without_the_column_that_is_needed_are_refused(name: str) -> None:
-    rows = Dataset.from_dict({"other": ["x"]})
-    with pytest.raises(ValueError, match=r"the rows have no column '.*'; there are: other"):
-        FILTERS[name](rows, **OPTIONS.get(name, {}))
+    options, column = NEEDS[name]
+    others = sorted(set(ROW) - {column})
+    rows = Dataset.from_list([{other: ROW[other] for other in others}])
+    if column is None:
+        assert FILTERS[name](Dataset.from_dict({"other": ["x"]}), **options) == [None]
+        return
+    told = f"the rows have no column '{column}'; there are: {', '.join(others)}$"
+    with pytest.raises(ValueError, match=told):
+        FILTERS[name](rows, **options)
+
+
+@pytest.mark.parametrize("column", ["prompt", "rewards/accuracy", "completion"])
+def test_filters_by_two_columns_name_whichever_is_missing(column: str) -> None:
+    rows = Dataset.from_list([{name: ROW[name] for name in ROW if name != column}])
+    names = {
+        "prompt": ("agreement", "pass_rate", "difficulty", "deduplicate"),
+        "rewards/accuracy": ("pass_rate", "difficulty"),
+        "completion": ("deduplicate", "near_duplicates"),
+    }[column]
+    more = {"near_duplicates": {"column": column}, "deduplicate": {"columns": ["domain", column]}}
+    for name in names:
+        with pytest.raises(ValueError, match=f"the rows have no column '{column}'; there are: "):
+            FILTERS[name](rows, **{**NEEDS[name][0], **more.get(name, {})})

@@ -9,8 +9,11 @@ from datasets import Dataset
 from r1trl_sampling.adaptive import Adaptive
 from r1trl_sampling.curriculum import Curriculum
 from r1trl_sampling.gates import Dynamic, RewardRange
+from r1trl_sampling.phases import Phases
+from r1trl_sampling.uniform import Uniform
 
 from r1trl import Group
+from r1trl.plugins import load
 
 ROWS = Dataset.from_dict({"difficulty": [5.0, 1.0, 4.0, 2.0, 3.0], "prompt": list("abcde")})
 NONE = Dataset.from_dict({"difficulty": [], "prompt": []})
@@ -93,11 +96,58 @@ def test_curriculum_needs_numbers_in_its_column() -> None:
         Curriculum(steps=5, by="prompt").choose(ROWS, 1, 0, 1)
 
 
-@pytest.mark.parametrize("sampler", [Adaptive(), Curriculum(steps=3)])
-def test_no_rows_are_an_error_and_one_row_is_enough(sampler: Any) -> None:
-    with pytest.raises(ValueError, match="there are no rows to draw prompts from"):
+VERBS = ("choose", "generate", "admit")
+OFFERED = {name: offer.what for name, offer in load().offers["sampler"].items()}
+# Those that choose, each with a column it needs; test_search.py has those that generate.
+CHOOSERS: dict[str, tuple[Any, str | None]] = {
+    "adaptive": (Adaptive, None),
+    "curriculum": (lambda: Curriculum(steps=3, by="difficulty"), "difficulty"),
+    "phases": (lambda: Phases(begin={}, by="prompt"), "prompt"),
+    "uniform": (Uniform, None),
+}
+GATES: dict[str, Any] = {"dynamic": Dynamic, "reward_range": lambda: RewardRange(least=0.5)}
+
+
+def doing(verb: str) -> list[str]:
+    """Return the names of the samplers that any plugin offers and that have a verb."""
+    return sorted(name for name, what in OFFERED.items() if hasattr(what, verb))
+
+
+def test_every_sampler_that_chooses_or_admits_is_asked_here() -> None:
+    assert doing("choose") == sorted(CHOOSERS)
+    assert doing("admit") == sorted(GATES)
+    assert sorted(OFFERED) == sorted({name for verb in VERBS for name in doing(verb)})
+
+
+@pytest.mark.parametrize("name", doing("choose"))
+def test_no_rows_are_an_error_and_one_row_is_enough(name: str) -> None:
+    sampler = CHOOSERS[name][0]()
+    with pytest.raises(ValueError, match=r"there are no rows|no row of any 'prompt' has begun"):
         sampler.choose(NONE, 2, 0, 1)
     assert sampler.choose(ROWS.select([1]), 3, 0, 1) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", doing("choose"))
+def test_a_sampler_names_the_column_it_needs(name: str) -> None:
+    make, column = CHOOSERS[name]
+    rows = Dataset.from_dict({"other": ["x"]})
+    if column is None:
+        assert make().choose(rows, 1, 0, 1) == [0]
+        return
+    with pytest.raises(ValueError, match=f"the rows have no column '{column}'; there are: other"):
+        make().choose(rows, 1, 0, 1)
+
+
+@pytest.mark.parametrize("name", doing("admit"))
+def test_a_gate_refuses_a_group_without_completions_or_values(name: str) -> None:
+    gate = GATES[name]()
+    assert gate.admit(group(0)) is gate.admit(group(0, None)) is False
+    assert gate.admit(group(0, 1.0)) is (name == "reward_range"), "one alone has no signal"
+
+
+def test_a_gate_names_the_reward_that_the_stage_has_not() -> None:
+    with pytest.raises(ValueError, match="no reward of the stage is called 'form'; there are: acc"):
+        RewardRange(least=0.5, reward="form").admit(group(0, 1.0))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from r1trl_search.thinking import BudgetForcing, ThinkPrefill
 from r1trl_search.tree import Node, TreeSearch
 
 from r1trl import Draft
+from r1trl.plugins import load
 
 
 class Script:
@@ -202,7 +203,28 @@ SAMPLERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+OFFERED = load().offers["sampler"]
+GENERATING = sorted(name for name, offer in OFFERED.items() if hasattr(offer.what, "generate"))
+
+
+def test_every_sampler_that_generates_is_asked_here() -> None:
+    assert sorted(SAMPLERS) == GENERATING
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_one_draft_becomes_one_completion_that_has_cost_something(name: str) -> None:
+    class Ends(Script):
+        def _drawn(self, draft: Draft, max_tokens: int | None, stop: Sequence[str]) -> Draft:
+            text = f"{draft.text}a"
+            ids = tuple(map(ord, text))
+            return replace(draft, text=text, ids=ids, finished=True, spent=draft.spent + 1)
+
+    (found,) = SAMPLERS[name].generate(empty(), Ends({}))
+    assert (found.row, found.prompt, found.finished) == (0, "prompt", True)
+    assert found.text.endswith("a") and found.spent > 100
+
+
+@pytest.mark.parametrize("name", GENERATING)
 def test_no_drafts_and_finished_drafts_are_fine(name: str) -> None:
     assert SAMPLERS[name].generate([], Script({})) == []
     done = Draft(3, "prompt", "abc", (1, 2, 3), finished=True, spent=7)

@@ -1,0 +1,142 @@
+r"""How fast are completions drawn? r1trl's decoding and transformers' `generate`, in turn.
+
+Real tokens per second, that is without what follows an end token; every measurement is a process of
+its own. Prints a table and writes results/generation.json; see README.md.
+
+    python benchmarks/generation.py                          # the tiny models
+    python benchmarks/generation.py --model models/smollm2   # and SmolLM2
+    python benchmarks/generation.py --quick
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from children import child, in_turn, peak
+from machine import machine
+
+HERE = Path(__file__).parent
+PACKAGES = ("r1trl", "transformers", "torch")
+SYSTEMS = ("generate", "r1trl")
+# model, different prompts, completions of each, most tokens, tokens put before each prompt
+WORKLOADS: dict[str, tuple[str, int, int, int, int]] = {
+    "tiny": ("tiny", 16, 8, 96, 0),
+    "tiny, 512 rows": ("tiny", 64, 8, 96, 0),
+    "SmolLM2": ("smollm2", 4, 8, 256, 0),
+    "SmolLM2, long prompts": ("smollm2", 2, 16, 64, 400),
+}
+REPEATS = {"tiny": 5, "smollm2": 1}
+
+
+def prompts_of(kind: str, tokenizer: Any, count: int, before: int) -> list[list[int]]:
+    """Return prompts as ids: problems of the tiny world, or sums to explain for SmolLM2."""
+    if kind == "tiny":
+        from r1trl_tiny import r1trl_datasets
+
+        rows = r1trl_datasets()["tiny_problems"](count=count, seed=5)
+        return [tokenizer(f"User: {row['prompt']} Assistant:")["input_ids"] for row in rows]
+    found = []
+    for i in range(count):
+        said = [{"role": "user", "content": f"What is {17 + 9 * i} + {25 + 4 * i}? Explain."}]
+        text = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        long = tokenizer("Here is a note that you need not read. " * before)["input_ids"][:before]
+        found.append(long + tokenizer(text)["input_ids"])
+    return found
+
+
+def one(system: str, workload: str, model: str | None, seed: int) -> dict[str, Any]:
+    """Draw a few times with one system; return its real tokens per second."""
+    import r1trl_tiny
+    import torch
+
+    from r1trl.decoding import Method, decode
+    from r1trl.generate import load_model
+
+    kind, count, copies, longest, before = WORKLOADS[workload]
+    base = Path(r1trl_tiny.__file__).parent / "models" / "base"
+    loaded, tokenizer = load_model(str(base if kind == "tiny" else model), "float32", None)
+    prompts = [p for p in prompts_of(kind, tokenizer, count, before) for _ in range(copies)]
+    end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
+
+    def generated() -> list[int]:
+        width = max(map(len, prompts))
+        ids = torch.tensor([[padding] * (width - len(p)) + p for p in prompts])
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+        how = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+        more = {"max_new_tokens": longest, "pad_token_id": padding, "eos_token_id": end}
+        device = loaded.device
+        with torch.no_grad():
+            out = loaded.generate(
+                ids.to(device), attention_mask=mask.to(device), **how, **more, disable_compile=True
+            )
+        rows = out[:, width:].tolist()
+        return [row.index(end) + 1 if end in row else len(row) for row in rows]
+
+    def decoded() -> list[int]:
+        method = Method(ends=(end,), padding=padding)
+        found = decode(loaded, prompts, [longest] * len(prompts), method)
+        return [len(drawn.ids) for drawn in found]
+
+    draw = generated if system == "generate" else decoded
+    torch.manual_seed(seed)
+    if kind == "tiny":
+        draw()  # warms up
+    rates, lengths = [], list[int]()
+    for _ in range(REPEATS[kind]):
+        begun = time.perf_counter()
+        drawn = draw()
+        rates.append(sum(drawn) / (time.perf_counter() - begun))
+        lengths += drawn
+    return {"rate": statistics.median(rates), "mean": statistics.fmean(lengths), "mib": peak()}
+
+
+def main() -> None:
+    """Measure both systems in turn."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", help="a folder with SmolLM2")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round, the smallest workload")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "generation.json")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        system, workload, model, seed = given.one
+        given.out.write_text(json.dumps(one(system, workload, model, int(seed))))
+        return
+    about, table = machine(PACKAGES), []
+    print("| workload | generate, tokens/s | r1trl | ratio | tokens | MiB | MiB |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for workload, (kind, *_) in WORKLOADS.items():
+        if (kind == "smollm2" and not given.model) or (given.quick and workload != "tiny"):
+            continue
+        runs = in_turn(
+            SYSTEMS,
+            1 if given.quick else given.rounds,
+            lambda system, seed, workload=workload: child(
+                __file__, system, workload, given.model or "", seed
+            ),
+        )
+        row = {
+            name: {key: statistics.median(run[key] for run in found) for key in found[0]}
+            for name, found in runs.items()
+        }
+        table.append({"workload": workload, **row, "runs": runs})
+        theirs, ours = row["generate"], row["r1trl"]
+        print(
+            f"| {workload} | {theirs['rate']:,.0f} | {ours['rate']:,.0f} | "
+            f"{ours['rate'] / theirs['rate']:.2f} x | {theirs['mean']:.0f}, {ours['mean']:.0f} | "
+            f"{theirs['mib']:,.0f} | {ours['mib']:,.0f} |"
+        )
+        sys.stdout.flush()
+    content = {"machine": about, "workloads": table}
+    given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+r"""What does a GRPO step cost in r1trl and in bare TRL? Whole steps, the same work, in turn.
+
+Both get the same model, rows, seed, reward and TRL arguments; every run is a process of its own,
+one system after the other, seed by seed. Prints a table and writes results/grpo-WORLD.json; see
+README.md.
+
+    python benchmarks/grpo.py                                        # the tiny world
+    python benchmarks/grpo.py --world varied --model models/smollm2  # answers of 20 to 256 tokens
+    python benchmarks/grpo.py --world long --model models/smollm2    # long prompts, groups of 16
+    python benchmarks/grpo.py --quick                                # does it run?
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from children import child, in_turn, peak
+from machine import machine
+
+HERE = Path(__file__).parent
+PACKAGES = ("r1trl", "trl", "transformers", "torch")
+SYSTEMS = ("trl", "r1trl")
+WARM = 1  # steps that are not counted
+EXAMPLE = HERE.parent / "examples" / "smollm2_gym"
+SHARED = (
+    "recipe=zero",
+    "stages.zero_first.rewards={accuracy: null, think_format: null, right: {}}",
+    f"plugins.load=[{HERE / 'right.py'}]",
+    "stages.zero_first.args.save_strategy=no",
+    "stages.zero_first.transitions={equal_rewards: null, entropy_collapse: null}",
+    "~stages.zero",
+    "~stages.scoreboard",
+)
+SHOWN = "\\n".join(f"Calculate {a} + {b}. Answer: {a + b}." for a in range(2, 9) for b in (3, 7))
+CHAT = "<|im_start|>user\n{{ prompt }} Explain.<|im_end|>\n<|im_start|>assistant\n"
+WORLDS: dict[str, tuple[str, ...]] = {
+    "tiny": (
+        *("scale=tiny", "scale.rl.outputs=128", "scale.rl.minibatches=1"),
+        *("scale.rl.micro_batch=128", "scale.zero.first_tokens=96"),
+    ),
+    "varied": (
+        *("scale=smollm2_gym", "scale.rl.outputs=32", "scale.rl.group=8"),
+        *("scale.rl.micro_batch=8", "scale.zero.first_tokens=256"),
+        f"template.zero={CHAT!r}",
+    ),
+    "long": (
+        *("scale=smollm2_gym", "scale.rl.outputs=32", "scale.rl.group=16"),
+        *("scale.rl.micro_batch=8", "scale.zero.first_tokens=64"),
+        f'template.zero="{SHOWN}\\n{{{{ prompt }}}} Answer:"',
+    ),
+}
+STEPS = {"tiny": 40, "varied": 3, "long": 3}
+
+
+def training(world: str, model: str, seed: int, steps: int, folder: Path) -> Any:
+    """Return the stage that is trained, as r1trl lays it out."""
+    from r1trl.compose import compose
+    from r1trl.data import rows_of
+    from r1trl.generate import load_tokenizer
+    from r1trl.plan import make_plan
+    from r1trl.plugins import load
+    from r1trl.tracking import Tracker
+    from r1trl.training import Training
+
+    own = [f"model.path={model}", "model.dtype=float32"] if model else []
+    sizes = [f"scale.zero.first_steps={steps}", f"runs_dir={folder}", "name=b", f"seed={seed}"]
+    config, _ = compose([*SHARED, *WORLDS[world], *own, *sizes], EXAMPLE if model else None)
+    planned = make_plan(config).stages[0]
+    work = planned.work
+    plugins = load(work.plugins["load"], work.plugins["block"])
+    rows = rows_of(work, work.settings["data"], planned.folder, plugins)
+    tokenizer, tracker = load_tokenizer(work.settings["model"]), Tracker(work, folder, main=False)
+    return Training(work, planned.folder, rows, tokenizer, plugins, tracker, {})
+
+
+def bare(stage: Any) -> Any:
+    """Return TRL's own trainer with the arguments that r1trl would give it."""
+    import trl
+    from right import right
+
+    from r1trl.prompts import render
+    from r1trl.training import rollout_args, trl_config
+
+    settings = stage.work.settings
+    return trl.GRPOTrainer(
+        model=settings["model"],
+        args=trl_config(stage, reward_weights=[1.0], **rollout_args(stage)),
+        train_dataset=render(stage.rows, stage.tokenizer, settings["template"], ""),
+        processing_class=stage.tokenizer,
+        reward_funcs=[right],
+    )
+
+
+def one(system: str, world: str, model: str, seed: int, steps: int) -> dict[str, Any]:
+    """Train with one system; return the seconds of every step and of its phases."""
+    from r1trl.policy import make_rl
+
+    with tempfile.TemporaryDirectory() as folder:
+        stage = training(world, model, seed, steps, Path(folder))
+        trainer = bare(stage) if system == "trl" else make_rl(stage)
+        clock = Clock(trainer)
+        trainer.train()
+        if system == "r1trl":
+            trainer.scorer.close()
+    log = [row for row in trainer.state.log_history if "reward" in row]
+    return {
+        "seed": seed,
+        "steps": clock.steps,
+        "phases": {name: found[WARM:] for name, found in clock.phases.items()},
+        "reward": [round(row["reward"], 4) for row in log],
+        "tokens": [row["completions/mean_length"] for row in log],
+        "mib": peak(),
+    }
+
+
+class Clock:
+    """Measures a trainer's steps and their phases, from outside."""
+
+    def __init__(self, trainer: Any) -> None:
+        from transformers import TrainerCallback
+
+        clock = self
+        self.steps: list[float] = []
+        self.phases: dict[str, list[float]] = defaultdict(list)
+        self.now: dict[str, float] = defaultdict(float)
+
+        class Steps(TrainerCallback):
+            def on_step_begin(self, *_: Any, **__: Any) -> None:
+                clock.now.clear()
+                clock.begun = time.perf_counter()
+
+            def on_step_end(self, *_: Any, **__: Any) -> None:
+                clock.steps.append(time.perf_counter() - clock.begun)
+                for name in PHASES.values():
+                    clock.phases[name].append(clock.now[name])
+
+        trainer.add_callback(Steps())
+        for method, name in PHASES.items():
+            holder = trainer.accelerator if method == "backward" else trainer
+            wrap = self.without_grad if method.startswith("_get") else self.timed
+            setattr(holder, method, wrap(getattr(holder, method), name))
+
+    def timed(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """Return a function that does the same and is timed."""
+
+        def timed(*given: Any, **more: Any) -> Any:
+            begun = time.perf_counter()
+            try:
+                return call(*given, **more)
+            finally:
+                self.now[name] += time.perf_counter() - begun
+
+        return timed
+
+    def without_grad(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """Time a function's calls without gradient: the old policy's and the reference's passes."""
+        import torch
+
+        timed = self.timed(call, name)
+
+        def chosen(*given: Any, **more: Any) -> Any:
+            return (call if torch.is_grad_enabled() else timed)(*given, **more)
+
+        return chosen
+
+
+PHASES = {
+    "_generate": "generation",
+    "_calculate_rewards": "rewards",
+    "_compute_loss": "loss",
+    "backward": "backward",
+    "_get_per_token_logps_and_entropies": "passes without gradient",
+}
+
+
+def compared(of: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return the ratio of the systems' step times, pair by pair and in all, and of each phase."""
+    pairs = [
+        statistics.fmean(ours["steps"][WARM:]) / statistics.fmean(theirs["steps"][WARM:])
+        for theirs, ours in zip(of["trl"], of["r1trl"], strict=True)
+    ]
+    table = {}
+    for name, mine in of.items():
+        steps = [seconds for run in mine for seconds in run["steps"][WARM:]]
+        phases = {
+            phase: statistics.fmean([s for run in mine for s in run["phases"][phase]])
+            for phase in mine[0]["phases"]
+        }
+        table[name] = {
+            "step": statistics.fmean(steps),
+            "median": statistics.median(steps),
+            **phases,
+            "tokens": statistics.fmean([t for run in mine for t in run["tokens"][WARM:]]),
+            "mib": statistics.median(run["mib"] for run in mine),
+        }
+    return {"ratio": statistics.median(pairs), "pairs": pairs, "systems": table}
+
+
+def show(found: Mapping[str, Any]) -> str:
+    """Return the comparison as Markdown."""
+    table = found["systems"]
+    lines = ["| | TRL | r1trl | ratio |", "|---|---:|---:|---:|"]
+    for name in table["trl"]:
+        theirs, ours = table["trl"][name], table["r1trl"][name]
+        ratio = f"{ours / theirs:.2f}" if theirs > 1e-3 else ""
+        lines.append(f"| {name} | {theirs:,.3f} | {ours:,.3f} | {ratio} |")
+    pairs = ", ".join(f"{pair:.2f}" for pair in found["pairs"])
+    return "\n".join([*lines, f"\nratio of step times: {found['ratio']:.3f} (by seed: {pairs})"])
+
+
+def main() -> None:
+    """Run both systems in turn and compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--world", choices=WORLDS, default="tiny")
+    parser.add_argument("--model", help="a folder with SmolLM2, for the worlds varied and long")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--quick", action="store_true", help="one seed, three steps")
+    parser.add_argument("--out", type=Path, help="where the JSON goes")
+    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    steps = 3 if given.quick else given.steps or STEPS[given.world]
+    if given.one:
+        system, world, model, seed, count = given.one
+        given.out.write_text(json.dumps(one(system, world, model, int(seed), int(count))))
+        return
+
+    def measured(system: str, seed: int) -> Any:
+        run = child(__file__, system, given.world, given.model or "", seed, steps)
+        print(f"{system} {seed}: {statistics.fmean(run['steps'][WARM:]):.2f} s a step", flush=True)
+        return run
+
+    about = machine(PACKAGES)
+    runs = in_turn(SYSTEMS, 1 if given.quick else given.seeds, measured)
+    found = compared(runs)
+    print(show(found))
+    out = given.out or HERE / "results" / f"grpo-{given.world}.json"
+    content = {"machine": about, "world": given.world, **found, "runs": runs}
+    out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

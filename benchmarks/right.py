@@ -1,0 +1,26 @@
+"""A reward that costs next to nothing: 1 where what stands between answer tags is the solution."""
+
+import re
+from typing import Any
+
+import r1trl
+
+TAGGED = re.compile(r"<answer>([^<]*)</answer>")
+
+
+def right(prompts: Any, completions: Any, completion_ids: Any, **columns: Any) -> list[float]:
+    """Compare the last tagged answer, or the last word, with the column `solution` or `answer`."""
+    solutions = columns.get("solution") or columns["answer"]
+    return [float(said(text) == str(s)) for text, s in zip(completions, solutions, strict=True)]
+
+
+def said(text: str) -> str:
+    """Return the answer in a text."""
+    found = TAGGED.findall(text) or text.split() or [""]
+    return str(found[-1]).strip(" .*$")
+
+
+@r1trl.hookimpl
+def r1trl_rewards() -> dict[str, Any]:
+    """Offer the reward."""
+    return {"right": right}
