@@ -25,7 +25,7 @@ from transformers.cache_utils import DynamicLayer
 
 Heard = Callable[[list[int], list[list[int]]], None]  # rows that have just ended, and their ids
 SHRINK = 0.7  # the share of a batch that is still being written below which the others leave it
-ROOM = 64  # columns that the cache grows by, at least
+ROOM = 32  # columns that the cache grows by, at least
 SHARE = 0.3  # of the free memory that the cache may take
 
 
@@ -96,7 +96,7 @@ class Drawn:
     logps: list[float] = field(default_factory=list)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def decode(
     model: Any,
     prompts: Sequence[Sequence[int]],

@@ -75,8 +75,8 @@ def log_probabilities(model: Any, texts: Texts, most: int, together: bool) -> Fo
         found.append(passed)
     back = order.argsort()
     entropies = [entropy for _, entropy in found if entropy is not None]
-    logps = torch.cat([logps for logps, _ in found])[back]
-    return logps, torch.cat(entropies)[back] if entropies else None
+    logps = torch.cat([logps for logps, _ in found]).index_select(0, back)
+    return logps, torch.cat(entropies).index_select(0, back) if entropies else None
 
 
 def parts(
@@ -116,6 +116,11 @@ def _placed(out: Any, begin: torch.Tensor, texts: Texts) -> Found:
     if out.entropy is None:
         return logps, None
     return logps, out.entropy.gather(1, places).masked_fill(~there, 0.0)
+
+
+def _filled(matrix: torch.Tensor, width: int) -> torch.Tensor:
+    """Fill a matrix up with zeros on the right."""
+    return torch.nn.functional.pad(matrix, (0, width - matrix.shape[1]))
 
 
 class Prefixes:
@@ -159,7 +164,8 @@ class Prefixes:
             shift_labels=ids[:, 1:].masked_fill(~mask, -100),
             fused_lm_head=True,
         )
-        return _placed(out, torch.zeros_like(before), own)
+        entropies = None if out.entropy is None else _filled(out.entropy, own.keep)
+        return _filled(out.log_probs, own.keep), entropies  # they are 0 where no label is
 
     def _gone_on(self, group: torch.Tensor, longest: int) -> DynamicCache:
         """Return a cache for rows of these prompts."""
@@ -259,11 +265,8 @@ class Unpadded:
         columns = {name: [out[name] for out in found] for name in names}
         back = order.argsort()
         return type(found[0])(
-            **{name: _stacked(column, width - 1)[back] for name, column in columns.items()}
+            **{
+                n: torch.cat([_filled(c, width - 1) for c in column])[back]
+                for n, column in columns.items()
+            }
         )
-
-
-def _stacked(tensors: list[torch.Tensor], width: int) -> torch.Tensor:
-    """Put matrices below each other, filled up with zeros on the right."""
-    pad = torch.nn.functional.pad
-    return torch.cat([pad(one, (0, width - one.shape[1])) for one in tensors])

@@ -110,16 +110,37 @@ def _changes(stage: PlannedStage) -> list[str]:
 
 def describe(plan: Plan) -> str:
     """Return what would run: stages in order, where each starts, on what, where and how large."""
-    rows = [["stage", "kind", "starts from", "data", "size", "launch", "state"]]
+    rows = [["stage", "kind", "starts from", "data", "size", "drawn by", "launch", "state"]]
     for planned in plan.stages:
         settings, stage = planned.work.settings, plan.config.stages[planned.work.stage]
         data = ", ".join(settings["data"] or settings["benchmarks"])
         state = "finished" if planned.finished else "to do"
         where = _where(planned.launch)
         name, kind = planned.work.stage, stage.kind
-        rows.append([name, kind, _start(stage), data, _size(stage), where, state])
+        rows.append([name, kind, _start(stage), data, _size(stage), _drawn(stage), where, state])
     title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
-    return f"{title}\n\n{aligned(rows)}"
+    here = any(row[5] == HERE for row in rows)
+    return f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
+
+
+HERE = "r1trl"
+EXPLAINED = (
+    "drawn by r1trl: in the stage's own processes; prompts are read once, and no time goes into\n"
+    "completions that have ended. On GPUs vLLM is faster: args.use_vllm=true of a grpo or rloo\n"
+    "stage (pip install vllm), endpoints.urls=[…] of a sample or evaluate stage."
+)
+
+
+def _drawn(stage: StageConfig) -> str:
+    """Return who draws a stage's completions."""
+    if stage.kind not in (*TRAINS_ON_ROLLOUTS, *MAKES_DATASET):
+        return ""
+    if stage.endpoints:
+        return f"{len(stage.endpoints.urls)} servers"
+    if stage.args.get("use_vllm"):
+        return f"vLLM, {stage.args.get('vllm_mode', 'colocate')}"
+    batching = stage.args.get("use_transformers_continuous_batching")
+    return "transformers, continuous batching" if batching else HERE
 
 
 def _where(launch: Mapping[str, Any]) -> str:

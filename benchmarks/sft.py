@@ -1,0 +1,153 @@
+r"""What does supervised fine-tuning cost in r1trl and in bare TRL? The same rows, in turn.
+
+Bare TRL as it comes, and with rows grouped by length, which is its fastest setting where attention
+kernels cannot pack (packing needs flash attention, or rows see one another). Prints a table and
+writes results/sft.json; see README.md.
+
+    python benchmarks/sft.py                          # the tiny model
+    python benchmarks/sft.py --model models/smollm2   # and SmolLM2
+    python benchmarks/sft.py --quick
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from children import child, in_turn, peak
+from machine import machine
+
+HERE = Path(__file__).parent
+PACKAGES = ("r1trl", "trl", "transformers", "torch")
+SYSTEMS = ("trl", "trl, by length", "r1trl")
+# rows, rows of an update, rows of a micro-batch, shortest and longest completion in words
+WORKLOADS = {"tiny": (2048, 64, 32, 4, 60), "SmolLM2": (24, 8, 4, 20, 200)}
+
+
+def rows(tokenizer: Any, count: int, shortest: int, longest: int) -> list[dict[str, str]]:
+    """Return prompts with completions of very different lengths, as answers are."""
+    source = random.Random(1)
+    words = [word for word in tokenizer.get_vocab() if word.isascii() and word.isalpha()]
+
+    def text(size: int) -> str:
+        return " ".join(source.choices(words, k=size))
+
+    spread = longest / shortest
+    sizes = [round(shortest * spread ** source.random()) for _ in range(count)]
+    return [{"prompt": f"User: {text(12)} Assistant:", "completion": text(n)} for n in sizes]
+
+
+def training(workload: str, model: str, folder: Path) -> Any:
+    """Return the stage that is trained, as r1trl lays it out."""
+    import r1trl_tiny
+
+    from r1trl.compose import compose
+    from r1trl.data import rows_of
+    from r1trl.generate import load_tokenizer
+    from r1trl.plan import make_plan
+    from r1trl.plugins import load
+    from r1trl.tracking import Tracker
+    from r1trl.training import Training
+
+    count, batch, micro, shortest, longest = WORKLOADS[workload]
+    path = model or str(Path(r1trl_tiny.__file__).parent / "models" / "base")
+    tokenizer, data = load_tokenizer(path), folder / "rows.jsonl"
+    made = rows(tokenizer, count, shortest, longest)
+    data.write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
+    config, _ = compose(
+        [
+            *("scale=tiny", "+stage@stages.tune=sft", "name=b", f"runs_dir={folder}"),
+            *(f"model.path={path}", "model.dtype=float32", f"stages.tune.batch={batch}"),
+            *(f"+stages.tune.data.rows.path={data}", "stages.tune.template='{{ prompt }}'"),
+            f"stages.tune.args.per_device_train_batch_size={micro}",
+            *("stages.tune.args.num_train_epochs=1", "stages.tune.args.save_strategy=no"),
+            *("stages.tune.args.max_length=512", "stages.tune.args.learning_rate=1e-5"),
+        ],
+        None,
+    )
+    planned = make_plan(config).stages[0]
+    plugins, tracker = load([], []), Tracker(planned.work, folder, main=False)
+    read = rows_of(planned.work, planned.work.settings["data"], planned.folder, plugins)
+    return Training(planned.work, planned.folder, read, tokenizer, plugins, tracker, {})
+
+
+def one(system: str, workload: str, model: str) -> dict[str, Any]:
+    """Train for one epoch with one system."""
+    import trl
+
+    from r1trl.policy import make_sft
+    from r1trl.prompts import render
+    from r1trl.training import batch_args, trl_config
+
+    with tempfile.TemporaryDirectory() as folder:
+        stage = training(workload, model, Path(folder))
+        if system == "r1trl":
+            trainer = make_sft(stage)
+        else:
+            grouped = {"train_sampling_strategy": "group_by_length"} if "length" in system else {}
+            read = render(stage.rows, stage.tokenizer, stage.work.settings["template"], "")
+            trainer = trl.SFTTrainer(
+                model=stage.work.settings["model"],
+                args=trl_config(stage, **batch_args(stage), **grouped),
+                train_dataset=read.select_columns(["prompt", "completion"]),
+                processing_class=stage.tokenizer,
+            )
+        begun = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - begun
+    tokens = max(row.get("num_tokens", 0) for row in trainer.state.log_history)
+    losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    return {"rate": tokens / seconds, "seconds": seconds, "loss": losses[-1], "mib": peak()}
+
+
+def main() -> None:
+    """Measure the systems in turn."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", help="a folder with SmolLM2")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round, the tiny model")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "sft.json")
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        given.out.write_text(json.dumps(one(*given.one)))
+        return
+    about, table = machine(PACKAGES), []
+    print("| workload | system | tokens/s | seconds | r1trl's time / this one's | MiB |")
+    print("|---|---|---:|---:|---:|---:|")
+    for workload in WORKLOADS:
+        if workload != "tiny" and (given.quick or not given.model):
+            continue
+        model = given.model if workload != "tiny" else ""
+        runs = in_turn(
+            SYSTEMS,
+            1 if given.quick else given.rounds,
+            lambda system, _, workload=workload, model=model: child(
+                __file__, system, workload, model
+            ),
+        )
+        row = {
+            name: {key: statistics.median(run[key] for run in found) for key in found[0]}
+            for name, found in runs.items()
+        }
+        for name, figures in row.items():
+            ratio = row["r1trl"]["seconds"] / figures["seconds"]
+            print(
+                f"| {workload} | {name} | {figures['rate']:,.0f} | {figures['seconds']:.1f} | "
+                f"{ratio:.2f} | {figures['mib']:,.0f} |"
+            )
+        sys.stdout.flush()
+        table.append({"workload": workload, **row, "runs": runs})
+    content = {"machine": about, "workloads": table}
+    given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
