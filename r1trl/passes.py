@@ -10,14 +10,14 @@ values, through which gradients flow back into it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-TOKENS = 512  # a pass is worth its start from about so many tokens on
-SLACK = 0.75  # rows shorter than this share of a pass's longest begin a new one
+START = 128  # tokens that could be passed in the time that it takes to start a pass
 WORTH = 0.1  # the share of all tokens from which on it is worth reading shared prompts once
 Found = tuple[torch.Tensor, torch.Tensor | None]  # log-probabilities, entropies
 
@@ -82,17 +82,27 @@ def log_probabilities(model: Any, texts: Texts, most: int, together: bool) -> Fo
 def parts(
     order: torch.Tensor, lengths: list[int], most: int, split: bool
 ) -> Iterator[torch.Tensor]:
-    """Yield the rows that are passed together; where they are split, they are nearly as long."""
-    numbers, begin = order.tolist(), 0
-    for end in range(1, len(numbers) + 1):
-        longest, count = lengths[numbers[begin]], end - begin
-        if (
-            end == len(numbers)
-            or count == most
-            or (split and count * longest >= TOKENS and lengths[numbers[end]] < SLACK * longest)
-        ):
-            yield order[begin:end]
-            begin = end
+    """Yield the rows that are passed together, at most so many.
+
+    `order` has their numbers by falling length. Where they are split, it is so that padding and the
+    starts of passes take the least time: what is best for the first rows, then for some more.
+    """
+    if not split:
+        yield from torch.split(order, most)
+        return
+    sizes = [lengths[row] for row in order.tolist()]
+    ends = [i for i in range(1, len(sizes)) if sizes[i] < sizes[i - 1]] + [len(sizes)]
+    best: dict[int, tuple[float, int]] = {0: (0.0, 0)}  # rows from the first -> cost, last part
+    for end in ends:
+        best[end] = min(
+            (cost + -((begin - end) // most) * START + (end - begin) * sizes[begin], begin)
+            for begin, (cost, _) in best.items()
+        )
+    cuts = [len(sizes)]
+    while cuts[-1]:
+        cuts.append(best[cuts[-1]][1])
+    for begin, end in pairwise(reversed(cuts)):
+        yield from torch.split(order[begin:end], most)
 
 
 def _passed(model: Any, texts: Texts) -> Found:

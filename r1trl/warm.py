@@ -6,6 +6,7 @@ Importing them takes many seconds and a run has a dozen stages. A fork runs the 
 
 import ctypes
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -60,7 +61,9 @@ def import_everything() -> None:
         for name in names:
             getattr(module, name)
     if accelerate.utils.is_deepspeed_available():
+        logging.disable(logging.WARNING)  # it tells every run that there is no GPU
         importlib.import_module("deepspeed")  # every trainer asks for it
+        logging.disable(logging.NOTSET)
 
 
 def work(folder: Path, environment: Mapping[str, str]) -> None:
