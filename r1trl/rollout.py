@@ -195,7 +195,8 @@ def looks_at_entropy(trainer: Any) -> bool:
 
 def keeps_precision(trainer: Any) -> bool:
     """Tell whether drawing computes what a training pass does, but for rounding in float32."""
-    return not (trainer.args.bf16 or trainer.args.fp16 or trainer.args.cast_lm_head_to_fp32)
+    args = trainer.args
+    return not (args.bf16 or args.fp16 or getattr(args, "cast_lm_head_to_fp32", False))
 
 
 def of_adapter(trainer: Any) -> bool:

@@ -615,6 +615,15 @@ def test_a_plan_says_where_each_stage_starts_and_how_large_it_is(started: Any) -
         "models/base",
         "problems",
         "7 steps × 256 outputs",
+        "r1trl",
         "accelerate, 2 processes",
         "to do",
     ]
+    assert lines[-1].endswith("endpoints.urls=[…] of a sample or evaluate stage.")
+
+
+def test_a_plan_says_who_draws_completions(started: Any) -> None:
+    vllm = make_plan(started("stages.zero.args.use_vllm=true", "stages.zero_first.endpoints=null"))
+    cells = [line.split() for line in describe(vllm).splitlines()]
+    drawn = {line[0]: "vLLM," in line for line in cells if line and line[0].startswith("zero")}
+    assert drawn == {"zero_first": False, "zero": True}
