@@ -9,7 +9,7 @@ BIN := .venv/bin
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[gym,judge,curation,chinese,e2b,lora]' --group dev
 	touch $@
 
-.PHONY: setup demo test lint check
+.PHONY: setup demo test lint check bench
 setup: .venv/installed
 
 demo: setup
@@ -24,3 +24,14 @@ lint: setup
 	$(BIN)/mypy
 
 check: lint test
+
+# Half an hour, on a machine that does nothing else. MODEL=models/smollm2 adds SmolLM2 (see examples/README.md).
+bench: setup
+	$(BIN)/python benchmarks/grpo.py
+	$(BIN)/python benchmarks/generation.py $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python benchmarks/sft.py $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/rewards.py
+	$(BIN)/python benchmarks/filters.py
+	$(if $(MODEL),$(BIN)/python benchmarks/grpo.py --world varied --seeds 1 --model $(MODEL))
+	$(if $(MODEL),$(BIN)/python benchmarks/grpo.py --world long --seeds 1 --model $(MODEL))
