@@ -26,7 +26,7 @@ SYSTEMS = ("generate", "r1trl")
 WORKLOADS: dict[str, tuple[str, int, int, int, int]] = {
     "tiny": ("tiny", 16, 8, 96, 0),
     "tiny, 512 rows": ("tiny", 64, 8, 96, 0),
-    "SmolLM2": ("smollm2", 4, 8, 256, 0),
+    "SmolLM2": ("smollm2", 8, 8, 256, 0),
     "SmolLM2, long prompts": ("smollm2", 2, 16, 64, 400),
 }
 REPEATS = {"tiny": 5, "smollm2": 1}

@@ -29,7 +29,6 @@ SYSTEMS = ("trl", "r1trl")
 WARM = 1  # steps that are not counted
 EXAMPLE = HERE.parent / "examples" / "smollm2_gym"
 SHARED = (
-    "recipe=zero",
     "stages.zero_first.rewards={accuracy: null, think_format: null, right: {}}",
     f"plugins.load=[{HERE / 'right.py'}]",
     "stages.zero_first.args.save_strategy=no",
@@ -37,22 +36,26 @@ SHARED = (
     "~stages.zero",
     "~stages.scoreboard",
 )
-SHOWN = "\\n".join(f"Calculate {a} + {b}. Answer: {a + b}." for a in range(2, 9) for b in (3, 7))
+SHOWN = "\n".join(f"Calculate {a} + {b}. Answer: {a + b}." for a in range(2, 9) for b in (3, 7))
 CHAT = "<|im_start|>user\n{{ prompt }} Explain.<|im_end|>\n<|im_start|>assistant\n"
+SMOLLM2 = (
+    *("recipe=smollm2_gym", "scale=smollm2_gym", "scale.rl.outputs=16", "scale.rl.micro_batch=8"),
+    "stages.zero_first.rewards.reasoning_gym=null",
+)
 WORLDS: dict[str, tuple[str, ...]] = {
     "tiny": (
-        *("scale=tiny", "scale.rl.outputs=128", "scale.rl.minibatches=1"),
+        *("recipe=zero", "scale=tiny", "scale.rl.outputs=128", "scale.rl.minibatches=1"),
         *("scale.rl.micro_batch=128", "scale.zero.first_tokens=96"),
     ),
     "varied": (
-        *("scale=smollm2_gym", "scale.rl.outputs=32", "scale.rl.group=8"),
-        *("scale.rl.micro_batch=8", "scale.zero.first_tokens=256"),
-        f"template.zero={CHAT!r}",
+        *SMOLLM2,
+        *("scale.rl.group=8", "scale.zero.first_tokens=256"),
+        f"template.zero='{CHAT}'",
     ),
     "long": (
-        *("scale=smollm2_gym", "scale.rl.outputs=32", "scale.rl.group=16"),
-        *("scale.rl.micro_batch=8", "scale.zero.first_tokens=64"),
-        f'template.zero="{SHOWN}\\n{{{{ prompt }}}} Answer:"',
+        *SMOLLM2,
+        *("scale.rl.group=16", "scale.zero.first_tokens=64"),
+        f"template.zero='{SHOWN}\n{{{{ prompt }}}} Answer:'",
     ),
 }
 STEPS = {"tiny": 40, "varied": 3, "long": 3}
