@@ -53,8 +53,9 @@ def one(system: str, workload: str, model: str | None, seed: int) -> dict[str, A
     import r1trl_tiny
     import torch
 
-    from r1trl.decoding import Method, decode
+    from r1trl.decoding import decode
     from r1trl.generate import load_model
+    from r1trl.method import Method
 
     kind, count, copies, longest, before = WORKLOADS[workload]
     base = Path(r1trl_tiny.__file__).parent / "models" / "base"

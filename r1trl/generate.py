@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from r1trl.decoding import Method, Stop, decode
+from r1trl.batch import Stop
+from r1trl.decoding import decode
+from r1trl.method import Method
 from r1trl.types import Draft
 
 

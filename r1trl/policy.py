@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from r1trl.errors import StageError, blamed
-from r1trl.passes import Unpadded
 from r1trl.plugins import Plugins
 from r1trl.pool import cores
 from r1trl.prompts import need_columns, render, with_system
@@ -12,6 +11,7 @@ from r1trl.rewards import make_scorer
 from r1trl.rollout import Rollouts, Slot
 from r1trl.sampling import Sampling
 from r1trl.training import Training, adapter, batch_args, rollout_args, trl_config
+from r1trl.unpadded import Unpadded
 
 MANY = 10_000  # rows that are worth the start of several processes
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from r1trl.decoding import Method, batches, decode
+from r1trl.decoding import batches, decode
+from r1trl.method import Method
 
 pytestmark = pytest.mark.slow
 END, PADDING, VOCABULARY, LONGEST = 2, 0, 96, 24

@@ -14,10 +14,11 @@ PLUGINS = CORE.parent / "plugins"
 # From low to high. Modules of one line do not import each other.
 LAYERS = (
     "errors",
-    "types responses follow measures charts tables nursery decoding passes",
-    "values hookspecs pool page processes stage generate servers",
-    "verifier scoring scores report launch sampling served",
-    "reward tally __init__",
+    "types responses follow measures charts tables nursery method cache texts",
+    "values hookspecs pool page processes stage servers batch prefixes unpadded traits",
+    "verifier scoring scores report launch sampling decoding passes",
+    "reward tally __init__ generate",
+    "served",
     "offers config tracking",
     "plugins",
     "schema compose rewards references sources recording",

@@ -9,7 +9,7 @@ import trl
 from datasets import Dataset
 from safetensors.torch import load_file
 
-from r1trl import passes
+from r1trl import texts, unpadded
 from r1trl.policy import Trimmed
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def trained(bases: tuple[type, ...], model: Path, folder: Path, tokenizer: Any, 
 def test_the_weights_are_those_that_trl_comes_to(
     more: dict[str, Any], tiny_model: Path, tmp_path: Path, tokenizer: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(passes, "START", 16)  # small parts, so that there are several
+    monkeypatch.setattr(texts, "START", 16)  # small parts, so that there are several
     weights, log = trained((trl.SFTTrainer,), tiny_model, tmp_path, tokenizer, **more)
     ours, our_log = trained((Trimmed, trl.SFTTrainer), tiny_model, tmp_path, tokenizer, **more)
     start = load_file(tiny_model / "model.safetensors")
@@ -67,7 +67,7 @@ def test_the_weights_are_those_that_trl_comes_to(
 
 
 def test_a_batch_is_passed_in_parts_of_nearly_equally_long_rows(monkeypatch: Any) -> None:
-    monkeypatch.setattr(passes, "START", 1.5)
+    monkeypatch.setattr(texts, "START", 1.5)
     mask = torch.tensor([[1] * n + [0] * (9 - n) for n in (3, 9, 8, 3, 2, 0)])
     ids, seen = torch.arange(6.0)[:, None].expand(-1, 9), []
 
@@ -75,7 +75,7 @@ def test_a_batch_is_passed_in_parts_of_nearly_equally_long_rows(monkeypatch: Any
         seen.append((input_ids[:, 0].tolist(), input_ids.shape[1]))
         return dict.fromkeys(("log_probs", "entropy", "is_top1", "label_mask"), input_ids[:, 1:])
 
-    whole = passes.Unpadded(model)(input_ids=ids, attention_mask=mask)
+    whole = unpadded.Unpadded(model)(input_ids=ids, attention_mask=mask)
     assert seen == [([1, 2], 9), ([0, 3, 4], 3), ([5], 2)]
     assert whole["log_probs"].tolist() == [
         [i] * (n - 1) + [0] * (9 - n) for i, n in enumerate((3, 9, 9, 3, 3, 2))
