@@ -68,20 +68,32 @@ def rollouts(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_stage_killed_ten_times_ends_with_the_rows_of_one_that_was_not(stage: Stage) -> None:
-    whole, killed = stage("whole"), stage("killed")
+    small = "stages.samples.sampling={n: 2, shard_size: 2}"
+    whole, killed = stage("whole", small), stage("killed", small)
     local = {"how": "local", "environment": {}}
-    delays, kills = random.Random(3), 0
+    source, kills = random.Random(3), 0
     with Workers() as workers:
         assert workers.run(whole, local) == 0
         while not (killed / "result.json").exists():
-            kill = threading.Timer(delays.uniform(0.3, 2.0), kill_child, [workers._warm.pid])
+            after = source.choice([0.1, 0.4, 0.7, None, None])  # seconds, or a shard more
+            kill = threading.Thread(target=kill_soon, args=[workers._warm.pid, killed, after])
             if kills < 10:
                 kill.start()
             kills += workers.run(killed, local) == -signal.SIGKILL
-            kill.cancel()
     assert kills == 10
     assert rollouts(killed) == rollouts(whole)
     assert Counter(row["problem"] for row in rollouts(killed)) == dict.fromkeys(range(48), 2)
+
+
+def kill_soon(pid: int, folder: Path, seconds: float | None) -> None:
+    """Kill the worker of a stage some time after its start, or once it has finished a shard."""
+    begun, before = time.monotonic(), len(list(folder.glob("parts/*/*.parquet")))
+    while time.monotonic() - begun < 60:
+        there = len(list(folder.glob("parts/*/*.parquet")))
+        if there > before if seconds is None else time.monotonic() - begun > seconds:
+            kill_child(pid)
+            return
+        time.sleep(0.005)
 
 
 def kill_child(pid: int) -> None:
