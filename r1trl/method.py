@@ -33,7 +33,7 @@ class Method:
     def of(cls, config: Any) -> Self | None:
         """Read a GenerationConfig; None where it asks for what is not done here."""
         asked = {k: v for k, v in config.to_diff_dict().items() if v is not None}
-        ends = asked.pop("eos_token_id", ())
+        ends = asked.pop("eos_token_id", [])
         for name in ("max_new_tokens", "bos_token_id", "disable_compile", "transformers_version"):
             asked.pop(name, None)
         own = {

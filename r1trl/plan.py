@@ -18,6 +18,12 @@ from r1trl.tables import aligned
 from r1trl.types import Benchmarks
 
 CHECKED_WHEN_FINISHED = ("kind", "seed", "settings")
+HERE = "r1trl"  # draws completions itself
+EXPLAINED = (
+    "drawn by r1trl: in the stage's own processes; prompts are read once, and no time goes into\n"
+    "completions that have ended. On GPUs vLLM is faster: args.use_vllm=true of a grpo or rloo\n"
+    "stage (pip install vllm), endpoints.urls=[…] of a sample or evaluate stage."
+)
 
 
 @dataclass(frozen=True)
@@ -121,14 +127,6 @@ def describe(plan: Plan) -> str:
     title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
     here = any(row[5] == HERE for row in rows)
     return f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
-
-
-HERE = "r1trl"
-EXPLAINED = (
-    "drawn by r1trl: in the stage's own processes; prompts are read once, and no time goes into\n"
-    "completions that have ended. On GPUs vLLM is faster: args.use_vllm=true of a grpo or rloo\n"
-    "stage (pip install vllm), endpoints.urls=[…] of a sample or evaluate stage."
-)
 
 
 def _drawn(stage: StageConfig) -> str:

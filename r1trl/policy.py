@@ -29,12 +29,10 @@ def make_sft(training: Training) -> Any:
         need_columns(rows, ["prompt", "completion"], f"{training.where}.data")
         rows = render(rows, training.tokenizer, settings["template"], "", settings["system"])
         rows = rows.select_columns(["prompt", "completion"])
-    flash = "flash" in (settings["attention"] or "") and not settings["args"].get("packing")
     return type("R1trlSFTTrainer", (Trimmed, SFTTrainer), {})(
         model=settings["model"],
         args=trl_config(
             training,
-            padding_free=settings["args"].get("padding_free", flash),
             dataset_num_proc=settings["args"].get("dataset_num_proc", processes_for(len(rows))),
             **batch_args(training),
         ),

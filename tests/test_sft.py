@@ -49,7 +49,10 @@ def trained(bases: tuple[type, ...], model: Path, folder: Path, tokenizer: Any, 
     return weights, [row for row in trainer.state.log_history if "loss" in row]
 
 
-@pytest.mark.parametrize("more", [{}, {"loss_type": "dft"}, {"completion_only_loss": False}])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"loss_type": "dft"}, {"completion_only_loss": False}, {"label_smoothing_factor": 0.1}],
+)
 def test_the_weights_are_those_that_trl_comes_to(
     more: dict[str, Any], tiny_model: Path, tmp_path: Path, tokenizer: Any, monkeypatch: Any
 ) -> None:
@@ -71,11 +74,12 @@ def test_a_batch_is_passed_in_parts_of_nearly_equally_long_rows(monkeypatch: Any
     mask = torch.tensor([[1] * n + [0] * (9 - n) for n in (3, 9, 8, 3, 2, 0)])
     ids, seen = torch.arange(6.0)[:, None].expand(-1, 9), []
 
-    def model(input_ids: Any) -> Any:
+    def model(input_ids: Any, fused_lm_head: bool) -> Any:
+        assert fused_lm_head
         seen.append((input_ids[:, 0].tolist(), input_ids.shape[1]))
         return dict.fromkeys(("log_probs", "entropy", "is_top1", "label_mask"), input_ids[:, 1:])
 
-    whole = unpadded.Unpadded(model)(input_ids=ids, attention_mask=mask)
+    whole = unpadded.Unpadded(model)(input_ids=ids, attention_mask=mask, fused_lm_head=True)
     assert seen == [([1, 2], 9), ([0, 3, 4], 3), ([5], 2)]
     assert whole["log_probs"].tolist() == [
         [i] * (n - 1) + [0] * (9 - n) for i, n in enumerate((3, 9, 9, 3, 3, 2))

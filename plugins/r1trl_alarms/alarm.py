@@ -3,20 +3,21 @@
 A stage that fails keeps its checkpoints: the same command with other settings goes on from there.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from statistics import fmean
 
 from r1trl import Progress, StageError, StageResult
 
 
-class Alarm:
+class Alarm(ABC):
     """The base of every alarm; an alarm says in `seen` what is the matter, or None."""
 
     reason: str | None = None
 
+    @abstractmethod
     def seen(self, progress: Progress) -> str | None:
         """Return what is the matter in what was logged, or None."""
-        raise NotImplementedError
 
     def until(self, progress: Progress) -> str | None:
         """Return why the stage has to end, or None."""
