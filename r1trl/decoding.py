@@ -15,6 +15,7 @@ import torch
 
 from r1trl.batch import Batch, Stop
 from r1trl.method import Method
+from r1trl.onednn import fast_linear
 
 Heard = Callable[[list[int], list[list[int]]], None]  # rows that have just ended, and their ids
 SHARE = 0.3  # of the free memory that the cache may take
@@ -47,14 +48,15 @@ def decode(
     log-probabilities.
     """
     drawn = [Drawn() for _ in prompts]
-    for rows in batches(prompts, rooms, rows_at_once(model)):
-        own = [prompts[i] for i in rows], [rooms[i] for i in rows]
-        batch = Batch(model, *own, method, logps)
-        for ended in batch.run(stop):
-            for row, ids, told in ended:
-                drawn[rows[row]] = Drawn(ids, told)
-            if heard:
-                heard([rows[row] for row, _, _ in ended], [ids for _, ids, _ in ended])
+    with fast_linear(model, max(rooms, default=0)):
+        for rows in batches(prompts, rooms, rows_at_once(model)):
+            own = [prompts[i] for i in rows], [rooms[i] for i in rows]
+            batch = Batch(model, *own, method, logps)
+            for ended in batch.run(stop):
+                for row, ids, told in ended:
+                    drawn[rows[row]] = Drawn(ids, told)
+                if heard:
+                    heard([rows[row] for row, _, _ in ended], [ids for _, ids, _ in ended])
     return drawn
 
 

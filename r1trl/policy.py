@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from r1trl.errors import StageError, blamed
+from r1trl.packing import can_pack
 from r1trl.plugins import Plugins
 from r1trl.pool import cores
 from r1trl.prompts import need_columns, render, with_system
@@ -46,15 +47,13 @@ class Trimmed:
     """A mixin for TRL's SFTTrainer that computes no padding."""
 
     model: Any
-    is_fsdp_enabled: bool
-    is_deepspeed_enabled: bool
     aux_loss_enabled: bool
 
     def compute_loss(self, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
         """Return the loss of a batch."""
-        together = self.is_fsdp_enabled or self.is_deepspeed_enabled  # are passes of all processes
         plain = inputs.keys() == {"input_ids", "attention_mask", "labels"} and self.model.training
-        passed = Unpadded(model) if plain and not together and not self.aux_loss_enabled else model
+        possible = plain and not self.aux_loss_enabled and can_pack(model)
+        passed = Unpadded(model) if possible else model
         return super().compute_loss(passed, inputs, *more, **named)  # type: ignore[misc]
 
 

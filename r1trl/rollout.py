@@ -23,7 +23,6 @@ from r1trl.traits import (
     keeps_precision,
     method_of,
     of_adapter,
-    passes_together,
     skips_silent,
     texts_kept,
     unmoved,
@@ -141,17 +140,16 @@ class Rollouts:
             passed = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
             return passed(model, *given, compute_aux_loss, **images)
         texts = Texts(input_ids, attention_mask, logits_to_keep)
-        most, together = batch_size or len(input_ids), passes_together(self)
         if compute_entropy:
             silent, self.silent = self.silent, None
-            return (*without_silent(model, texts, most, together, silent), None)
+            return (*without_silent(model, texts, silent), None)
         if self.drawn and self.known is None and keeps_precision(self):
             self.known = written(self.drawn, attention_mask[:, -logits_to_keep:])
         of_policy = model is self.model and not of_adapter(self)
         same = of_policy or (model is not self.model and unmoved(self))
         if self.known is not None and same:
             return self.known, None, None
-        logps, _ = log_probabilities(model, texts, most, together)
+        logps, _ = log_probabilities(model, texts, batch_size or len(input_ids))
         self.known = logps if of_policy else self.known
         return logps, None, None
 

@@ -27,7 +27,6 @@ CONFIG_OF = {
 }
 SET_BY_R1TRL = (
     "output_dir",
-    "ddp_broadcast_buffers",
     "logging_dir",
     "report_to",
     "run_name",

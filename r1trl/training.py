@@ -48,7 +48,6 @@ def trl_config(training: Training, **more: Any) -> Any:
         **args_of(name, settings["args"]),
         "output_dir": str(training.folder / "checkpoints"),
         "report_to": "none",
-        "ddp_broadcast_buffers": False,  # they are constants, and passes are not equally many
         "seed": work.own_seed,
         "bf16": settings["dtype"] == "bfloat16",
         "model_init_kwargs": model_options(settings),

@@ -18,11 +18,6 @@ def method_of(trainer: Any) -> Method | None:
     return Method.of(trainer.generation_config) if whole and not elsewhere else None
 
 
-def passes_together(trainer: Any) -> bool:
-    """Tell whether a pass through the model is something that all processes do together."""
-    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
-
-
 def counts_rows_alike(trainer: Any) -> bool:
     """Tell whether the gradient is the same however rows are dealt to micro-batches."""
     by_batch = getattr(trainer, "loss_type", "") == "bnpo" or trainer.aux_loss_enabled

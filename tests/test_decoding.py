@@ -18,19 +18,19 @@ def make(architecture: str, **more: Any) -> Any:
     """Return a small random model that ends some of its answers."""
     import transformers
 
-    config = getattr(transformers, f"{architecture}Config")(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        pad_token_id=PADDING,
-        eos_token_id=END,
-        initializer_range=0.5,
-        **more,
-    )
+    settings = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 128,
+        "pad_token_id": PADDING,
+        "eos_token_id": END,
+        "initializer_range": 0.5,
+    }
+    config = getattr(transformers, f"{architecture}Config")(**settings | more)
     torch.manual_seed(1)
     return getattr(transformers, f"{architecture}ForCausalLM")(config).eval()
 
@@ -61,6 +61,7 @@ def generated(model: Any, asked: list[list[int]], rooms: int, **how: Any) -> lis
         ("Llama", {}),
         ("Qwen2", {}),
         ("Qwen3", {"head_dim": 8}),
+        ("Qwen3", {"hidden_size": 256, "intermediate_size": 512, "initializer_range": 0.1}),
         ("Qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}),
         ("Llama", {"attn_implementation": "eager"}),
     ],

@@ -14,9 +14,9 @@ PLUGINS = CORE.parent / "plugins"
 # From low to high. Modules of one line do not import each other.
 LAYERS = (
     "errors",
-    "types responses follow measures charts tables nursery method cache texts",
-    "values hookspecs pool page processes stage servers batch prefixes unpadded traits",
-    "verifier scoring scores report launch sampling decoding passes",
+    "types responses follow measures charts tables nursery method cache onednn texts spans",
+    "values hookspecs pool page processes stage servers batch packing traits",
+    "verifier scoring scores report launch sampling decoding passes unpadded",
     "reward tally __init__ generate",
     "served",
     "offers config tracking",

@@ -9,7 +9,7 @@ import trl
 from datasets import Dataset
 from safetensors.torch import load_file
 
-from r1trl import texts, unpadded
+from r1trl import spans
 from r1trl.policy import Trimmed
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def trained(bases: tuple[type, ...], model: Path, folder: Path, tokenizer: Any, 
 def test_the_weights_are_those_that_trl_comes_to(
     more: dict[str, Any], tiny_model: Path, tmp_path: Path, tokenizer: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(texts, "START", 16)  # small parts, so that there are several
+    monkeypatch.setattr(spans, "START", 16)  # small parts, so that there are several
     weights, log = trained((trl.SFTTrainer,), tiny_model, tmp_path, tokenizer, **more)
     ours, our_log = trained((Trimmed, trl.SFTTrainer), tiny_model, tmp_path, tokenizer, **more)
     start = load_file(tiny_model / "model.safetensors")
@@ -67,20 +67,3 @@ def test_the_weights_are_those_that_trl_comes_to(
     for row, our_row in zip(log, our_log, strict=True):
         for metric in ("loss", "grad_norm", "num_tokens", "entropy", "mean_token_accuracy"):
             assert our_row[metric] == pytest.approx(row[metric], rel=1e-4), metric
-
-
-def test_a_batch_is_passed_in_parts_of_nearly_equally_long_rows(monkeypatch: Any) -> None:
-    monkeypatch.setattr(texts, "START", 1.5)
-    mask = torch.tensor([[1] * n + [0] * (9 - n) for n in (3, 9, 8, 3, 2, 0)])
-    ids, seen = torch.arange(6.0)[:, None].expand(-1, 9), []
-
-    def model(input_ids: Any, fused_lm_head: bool) -> Any:
-        assert fused_lm_head
-        seen.append((input_ids[:, 0].tolist(), input_ids.shape[1]))
-        return dict.fromkeys(("log_probs", "entropy", "is_top1", "label_mask"), input_ids[:, 1:])
-
-    whole = unpadded.Unpadded(model)(input_ids=ids, attention_mask=mask, fused_lm_head=True)
-    assert seen == [([1, 2], 9), ([0, 3, 4], 3), ([5], 2)]
-    assert whole["log_probs"].tolist() == [
-        [i] * (n - 1) + [0] * (9 - n) for i, n in enumerate((3, 9, 9, 3, 3, 2))
-    ]

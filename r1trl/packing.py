@@ -1,0 +1,147 @@
+"""Packing: rows as one long row without padding, in which shared prompts stand once.
+
+Completions of a prompt go on from its keys and values, through which gradients flow back into it.
+"""
+
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from r1trl.errors import StageError
+from r1trl.spans import Part, Spans, alike
+from r1trl.texts import Texts
+
+WORTH = 0.1  # the share of all tokens from which on it is worth reading shared prompts once
+
+
+class Packed:
+    """Texts as one long row. `rows` and `columns` say where each of its tokens is in the texts.
+
+    The last token of every row tells of nothing, and is left out. Where prompts are shared, the
+    last token of a prompt is read with every completion, whose first one it has to tell.
+    """
+
+    def __init__(self, texts: Texts) -> None:
+        self.texts, self.spans = texts, Spans()
+        self.rows = self.columns = texts.ids.new_empty(0)
+        shared = shared_prompts(texts)
+        begin = texts.width - texts.prompts
+        end = (texts.width + texts.completions - 1).clamp(min=texts.width)
+        everyone = torch.arange(len(texts.ids), device=texts.ids.device)
+        if shared is None:
+            self._lay(everyone, begin, (end - begin).clamp(min=1))
+            return
+        group, which = shared
+        lengths = texts.prompts[which] - 1
+        order = self._lay(which, begin[which], lengths)
+        self.spans.prompts = len(self.spans.parts)
+        places = torch.zeros_like(lengths)
+        places[order] = lengths[order].cumsum(0) - lengths[order]
+        prefixes = places[group], lengths[group]
+        self._lay(everyone, torch.full_like(end, texts.width - 1), end - texts.width + 1, prefixes)
+
+    def _lay(
+        self,
+        rows: torch.Tensor,
+        begin: torch.Tensor,
+        sizes: torch.Tensor,
+        prefixes: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Add `sizes` tokens of rows from their columns `begin` on; return the rows' order.
+
+        `prefixes` tells where among all prompts those of the rows begin, and their lengths.
+        """
+        chosen = alike(sizes)
+        for part in chosen:
+            own = sizes[part]
+            inside = torch.arange(int(own.max()), device=own.device)
+            there = inside < own[:, None]
+            tokens = (own.cumsum(0) - own)[:, None] + inside
+            after: tuple[torch.Tensor, ...] = ()
+            if prefixes:
+                places, lengths = prefixes[0][part], prefixes[1][part]
+                prefix = torch.arange(int(lengths.max()), device=own.device)
+                last = int((prefixes[0] + prefixes[1]).max()) - 1
+                where = (places[:, None] + prefix).clamp(max=last)
+                after = (where, seen(lengths, len(prefix), len(inside)))
+            index = there.flatten().nonzero().squeeze(1)
+            self.spans.parts.append(Part(tokens.clamp(max=len(index) - 1), index, *after))
+            self.rows = torch.cat([self.rows, rows[part].repeat_interleave(own)])
+            self.columns = torch.cat([self.columns, (begin[part][:, None] + inside)[there]])
+        return torch.cat(chosen)
+
+    def passed(self, model: Any, labels: torch.Tensor) -> Any:
+        """Pass the long row through a model that TRL has given its `fused_lm_head`.
+
+        `labels` (rows, tokens) are those of the texts, -100 where nothing is asked. Raises
+        StageError where the model does not take packed rows after all.
+        """
+        ids, before = self.texts.ids, self.texts.width - self.texts.prompts
+        given = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device)  # that none is made
+        self.spans.layers = 0
+        out = model(
+            input_ids=ids[self.rows, self.columns][None],
+            attention_mask=given,
+            position_ids=(self.columns - before[self.rows])[None],
+            shift_labels=labels[self.rows, self.columns + 1][None],
+            fused_lm_head=True,
+            spans=self.spans,
+        )
+        if self.spans.layers != config_of(model).num_hidden_layers:
+            raise StageError(
+                "model.attention: this model's attention does not tell packed rows apart; "
+                "set model.attention=eager"
+            )
+        return out
+
+    def put(self, found: torch.Tensor) -> torch.Tensor:
+        """Put what is said of the next token (1, tokens) where that is: (rows, tokens)."""
+        size = self.texts.ids.shape
+        return found.new_zeros(size).index_put((self.rows, self.columns + 1), found[0])
+
+
+def shared_prompts(texts: Texts) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return the number of every row's prompt and a row of each; None if it is not worth it."""
+    if not texts.width:
+        return None
+    _, group = torch.unique(texts.ids[:, : texts.width], dim=0, return_inverse=True)
+    which = group.new_zeros(int(group.max()) + 1)
+    which[group] = torch.arange(len(group), device=group.device)
+    read = texts.prompts - 1
+    saved = int(read.sum() - read[which].sum())
+    return (group, which) if saved > WORTH * int(texts.mask.sum()) else None
+
+
+def seen(before: torch.Tensor, longest: int, count: int) -> torch.Tensor:
+    """Return what each of `count` tokens after a prefix sees: (rows, 1, count, longest + count).
+
+    `before` has the length of every row's prefix, which is padded on the right to `longest`. Where
+    all are as long, one row stands for all.
+    """
+    device, rows = before.device, 1 if bool((before == longest).all()) else len(before)
+    prefix = torch.arange(longest, device=device) < before[:rows, None]
+    prefix = prefix[:, None, None].expand(-1, 1, count, -1)
+    own = torch.ones((count, count), dtype=torch.bool, device=device).tril()
+    return torch.cat([prefix, own.expand(rows, 1, -1, -1)], -1)
+
+
+def can_pack(model: Any) -> bool:
+    """Tell whether a model's attention is all transformers' `sdpa` over all that went before."""
+    config = config_of(model)
+    full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    hooked = getattr(unwrapped(model), "_supports_attention_backend", False)
+    return bool(full and hooked and config._attn_implementation == "sdpa")
+
+
+def config_of(model: Any) -> Any:
+    """Return the configuration of a model's language model, whatever the model is wrapped in."""
+    return unwrapped(model).config.get_text_config()
+
+
+def unwrapped(model: Any) -> Any:
+    """Return a model without what processes that train together have wrapped it in."""
+    while hasattr(model, "module"):
+        model = model.module
+    return model
