@@ -25,10 +25,11 @@ lint: setup
 
 check: lint test
 
-# Half an hour, on a machine that does nothing else. MODEL=models/smollm2 adds SmolLM2 (see examples/README.md).
+# Three quarters of an hour, on a machine that does nothing else. MODEL=models/smollm2 adds SmolLM2 (see examples/README.md).
 bench: setup
 	$(BIN)/python benchmarks/grpo.py
 	$(BIN)/python benchmarks/generation.py $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/sft.py $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/rewards.py

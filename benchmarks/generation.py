@@ -4,7 +4,7 @@ Real tokens per second, that is without what follows an end token; every measure
 its own. Prints a table and writes results/generation.json; see README.md.
 
     python benchmarks/generation.py                          # the tiny models
-    python benchmarks/generation.py --model models/smollm2   # and SmolLM2
+    python benchmarks/generation.py --model models/smollm2   # and a folder's, or a shape's
     python benchmarks/generation.py --quick
 """
 
@@ -12,12 +12,14 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from children import child, in_turn, peak
 from machine import machine
+from shapes import SHAPES, made
 
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "transformers", "torch")
@@ -26,14 +28,14 @@ SYSTEMS = ("generate", "r1trl")
 WORKLOADS: dict[str, tuple[str, int, int, int, int]] = {
     "tiny": ("tiny", 16, 8, 96, 0),
     "tiny, 512 rows": ("tiny", 64, 8, 96, 0),
-    "SmolLM2": ("smollm2", 8, 8, 256, 0),
-    "SmolLM2, long prompts": ("smollm2", 2, 16, 64, 400),
+    "model": ("model", 8, 8, 256, 0),
+    "model, long prompts": ("model", 2, 16, 64, 400),
 }
-REPEATS = {"tiny": 5, "smollm2": 1}
+REPEATS = {"tiny": 5, "model": 1}
 
 
 def prompts_of(kind: str, tokenizer: Any, count: int, before: int) -> list[list[int]]:
-    """Return prompts as ids: problems of the tiny world, or sums to explain for SmolLM2."""
+    """Return prompts as ids: problems of the tiny world, or sums to explain."""
     if kind == "tiny":
         from r1trl_tiny import r1trl_datasets
 
@@ -48,7 +50,7 @@ def prompts_of(kind: str, tokenizer: Any, count: int, before: int) -> list[list[
     return found
 
 
-def one(system: str, workload: str, model: str | None, seed: int) -> dict[str, Any]:
+def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[str, Any]:
     """Draw a few times with one system; return its real tokens per second."""
     import r1trl_tiny
     import torch
@@ -59,7 +61,9 @@ def one(system: str, workload: str, model: str | None, seed: int) -> dict[str, A
 
     kind, count, copies, longest, before = WORKLOADS[workload]
     base = Path(r1trl_tiny.__file__).parent / "models" / "base"
-    loaded, tokenizer = load_model(str(base if kind == "tiny" else model), "float32", None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(base) if kind == "tiny" else made(model, Path(folder))
+        loaded, tokenizer = load_model(path, dtype, None)
     prompts = [p for p in prompts_of(kind, tokenizer, count, before) for _ in range(copies)]
     end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
 
@@ -100,27 +104,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", help="a folder with SmolLM2")
+    parser.add_argument("--model", default="", help=f"a folder, or one of {', '.join(SHAPES)}")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round, the smallest workload")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "generation.json")
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        system, workload, model, seed = given.one
-        given.out.write_text(json.dumps(one(system, workload, model, int(seed))))
+        *names, seed = given.one
+        given.out.write_text(json.dumps(one(*names, int(seed))))
         return
     about, table = machine(PACKAGES), []
     print("| workload | generate, tokens/s | r1trl | ratio | tokens | MiB | MiB |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for workload, (kind, *_) in WORKLOADS.items():
-        if (kind == "smollm2" and not given.model) or (given.quick and workload != "tiny"):
+        if (kind == "model" and not given.model) or (given.quick and workload != "tiny"):
             continue
         runs = in_turn(
             SYSTEMS,
             1 if given.quick else given.rounds,
             lambda system, seed, workload=workload: child(
-                __file__, system, workload, given.model or "", seed
+                __file__, system, workload, given.model, given.dtype, seed
             ),
         )
         row = {

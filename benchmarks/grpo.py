@@ -20,14 +20,13 @@ import json
 import random
 import statistics
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from children import child, in_turn, peak
+from clock import Clock
 from machine import machine
 from shapes import SHAPES, made, share_of_peak
 
@@ -134,7 +133,7 @@ def replayed(trainer: Any, seed: int) -> Any:
     """Return a function in the place of generation: random ids, lengths spread over a factor 16."""
     source, most = random.Random(seed), trainer.max_completion_length
 
-    def replay(prompt_ids: Any, images: Any, fields: Any) -> Any:
+    def replay(prompt_ids: Any, *_: Any) -> Any:
         sizes = [int(most * 16 ** -source.random()) for _ in prompt_ids]
         end = trainer.processing_class.eos_token_id
         return [[*source.choices(range(3, 600), k=n - 1), end] for n in sizes], None
@@ -173,66 +172,6 @@ def one(job: Job) -> dict[str, Any]:
     }
 
 
-class Clock:
-    """Measures a trainer's steps and their phases, from outside."""
-
-    def __init__(self, trainer: Any) -> None:
-        from transformers import TrainerCallback
-
-        clock = self
-        self.steps: list[float] = []
-        self.phases: dict[str, list[float]] = defaultdict(list)
-        self.now: dict[str, float] = defaultdict(float)
-
-        class Steps(TrainerCallback):
-            def on_step_begin(self, *_: Any, **__: Any) -> None:
-                clock.now.clear()
-                clock.begun = time.perf_counter()
-
-            def on_step_end(self, *_: Any, **__: Any) -> None:
-                clock.steps.append(time.perf_counter() - clock.begun)
-                for name in PHASES.values():
-                    clock.phases[name].append(clock.now[name])
-
-        trainer.add_callback(Steps())
-        for method, name in PHASES.items():
-            holder = trainer.accelerator if method == "backward" else trainer
-            wrap = self.without_grad if method.startswith("_get") else self.timed
-            setattr(holder, method, wrap(getattr(holder, method), name))
-
-    def timed(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """Return a function that does the same and is timed."""
-
-        def timed(*given: Any, **more: Any) -> Any:
-            begun = time.perf_counter()
-            try:
-                return call(*given, **more)
-            finally:
-                self.now[name] += time.perf_counter() - begun
-
-        return timed
-
-    def without_grad(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """Time a function's calls without gradient: the old policy's and the reference's passes."""
-        import torch
-
-        timed = self.timed(call, name)
-
-        def chosen(*given: Any, **more: Any) -> Any:
-            return (call if torch.is_grad_enabled() else timed)(*given, **more)
-
-        return chosen
-
-
-PHASES = {
-    "_generate": "generation",
-    "_calculate_rewards": "rewards",
-    "_compute_loss": "loss",
-    "backward": "backward",
-    "_get_per_token_logps_and_entropies": "passes without gradient",
-}
-
-
 def compared(of: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """Return the ratio of the systems' step times, pair by pair and in all, and of each phase."""
     pairs = [
@@ -264,6 +203,8 @@ def show(found: Mapping[str, Any]) -> str:
     lines = ["| | TRL | r1trl | ratio |", "|---|---:|---:|---:|"]
     for name in table["trl"]:
         theirs, ours = table["trl"][name], table["r1trl"][name]
+        if name == "share of peak" and not ours:
+            continue  # the peak is not known
         ratio = f"{ours / theirs:.2f}" if theirs > 1e-3 else ""
         lines.append(f"| {name} | {theirs:,.3f} | {ours:,.3f} | {ratio} |")
     pairs = ", ".join(f"{pair:.2f}" for pair in found["pairs"])
@@ -303,7 +244,13 @@ def main() -> None:
     found = compared(runs)
     print(show(found))
     out = given.out or HERE / "results" / f"grpo-{given.world}.json"
-    content = {"machine": about, "world": given.world, "model": given.model, **found, "runs": runs}
+    content = {
+        "machine": about,
+        "world": given.world,
+        "model": Path(given.model).name,
+        **found,
+        "runs": runs,
+    }
     out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -5,7 +5,8 @@ kernels cannot pack (packing needs flash attention, or rows see one another). Pr
 writes results/sft.json; see README.md.
 
     python benchmarks/sft.py                          # the tiny model
-    python benchmarks/sft.py --model models/smollm2   # and SmolLM2
+    python benchmarks/sft.py --model models/smollm2   # and a folder's, or a shape's (see shapes.py)
+    python benchmarks/sft.py --workload 8k --model Qwen3-0.6B --dtype bfloat16   # on a GPU
     python benchmarks/sft.py --quick
 """
 
@@ -21,12 +22,18 @@ from typing import Any
 
 from children import child, in_turn, peak
 from machine import machine
+from shapes import SHAPES, made, share_of_peak
 
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "trl", "transformers", "torch")
 SYSTEMS = ("trl", "trl, by length", "r1trl")
-# rows, rows of an update, rows of a micro-batch, shortest and longest completion in words
-WORKLOADS = {"tiny": (2048, 64, 32, 4, 60), "SmolLM2": (24, 8, 4, 20, 200)}
+# rows, rows of an update, rows of a micro-batch, shortest and longest completion in words, tokens
+WORKLOADS = {
+    "tiny": (2048, 64, 32, 4, 60, 512),
+    "quick": (128, 64, 32, 4, 60, 512),
+    "model": (24, 8, 4, 20, 200, 512),
+    "8k": (64, 16, 4, 500, 8000, 8192),
+}
 
 
 def rows(tokenizer: Any, count: int, shortest: int, longest: int) -> list[dict[str, str]]:
@@ -42,7 +49,7 @@ def rows(tokenizer: Any, count: int, shortest: int, longest: int) -> list[dict[s
     return [{"prompt": f"User: {text(12)} Assistant:", "completion": text(n)} for n in sizes]
 
 
-def training(workload: str, model: str, folder: Path) -> Any:
+def training(workload: str, model: str, dtype: str, folder: Path) -> Any:
     """Return the stage that is trained, as r1trl lays it out."""
     import r1trl_tiny
 
@@ -54,19 +61,24 @@ def training(workload: str, model: str, folder: Path) -> Any:
     from r1trl.tracking import Tracker
     from r1trl.training import Training
 
-    count, batch, micro, shortest, longest = WORKLOADS[workload]
-    path = model or str(Path(r1trl_tiny.__file__).parent / "models" / "base")
+    count, batch, micro, shortest, longest, most = WORKLOADS[workload]
+    tiny = str(Path(r1trl_tiny.__file__).parent / "models" / "base")
+    path = made(model, folder / "model") if model else tiny
     tokenizer, data = load_tokenizer(path), folder / "rows.jsonl"
-    made = rows(tokenizer, count, shortest, longest)
-    data.write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
+    pairs = rows(tokenizer, count, shortest, longest)
+    data.write_text("".join(json.dumps(row) + "\n" for row in pairs), encoding="utf-8")
     config, _ = compose(
         [
             *("scale=tiny", "+stage@stages.tune=sft", "name=b", f"runs_dir={folder}"),
-            *(f"model.path={path}", "model.dtype=float32", f"stages.tune.batch={batch}"),
+            *(f"model.path={path}", f"model.dtype={dtype}", f"stages.tune.batch={batch}"),
             *(f"+stages.tune.data.rows.path={data}", "stages.tune.template='{{ prompt }}'"),
             f"stages.tune.args.per_device_train_batch_size={micro}",
-            *("stages.tune.args.num_train_epochs=1", "stages.tune.args.save_strategy=no"),
-            *("stages.tune.args.max_length=512", "stages.tune.args.learning_rate=1e-5"),
+            *(
+                "stages.tune.args.num_train_epochs=1",
+                "stages.tune.args.logging_steps=1",
+                "stages.tune.args.save_strategy=no",
+            ),
+            *(f"stages.tune.args.max_length={most}", "stages.tune.args.learning_rate=1e-5"),
         ],
         None,
     )
@@ -76,7 +88,7 @@ def training(workload: str, model: str, folder: Path) -> Any:
     return Training(planned.work, planned.folder, read, tokenizer, plugins, tracker, {})
 
 
-def one(system: str, workload: str, model: str) -> dict[str, Any]:
+def one(system: str, workload: str, model: str, dtype: str) -> dict[str, Any]:
     """Train for one epoch with one system."""
     import trl
 
@@ -85,7 +97,7 @@ def one(system: str, workload: str, model: str) -> dict[str, Any]:
     from r1trl.training import batch_args, trl_config
 
     with tempfile.TemporaryDirectory() as folder:
-        stage = training(workload, model, Path(folder))
+        stage = training(workload, model, dtype, Path(folder))
         if system == "r1trl":
             trainer = make_sft(stage)
         else:
@@ -102,7 +114,14 @@ def one(system: str, workload: str, model: str) -> dict[str, Any]:
         seconds = time.perf_counter() - begun
     tokens = max(row.get("num_tokens", 0) for row in trainer.state.log_history)
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    return {"rate": tokens / seconds, "seconds": seconds, "loss": losses[-1], "mib": peak()}
+    rate, mean = tokens / seconds, tokens / WORKLOADS[workload][0]
+    return {
+        "rate": rate,
+        "peak": share_of_peak(trainer.model, rate, mean) or 0.0,
+        "seconds": seconds,
+        "loss": losses[-1],
+        "mib": peak(),
+    }
 
 
 def main() -> None:
@@ -110,27 +129,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", help="a folder with SmolLM2")
+    parser.add_argument("--model", default="", help=f"a folder, or one of {', '.join(SHAPES)}")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--workload", choices=WORKLOADS, action="append", help="all that there are")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round, the tiny model")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "sft.json")
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         given.out.write_text(json.dumps(one(*given.one)))
         return
     about, table = machine(PACKAGES), []
-    print("| workload | system | tokens/s | seconds | r1trl's time / this one's | MiB |")
-    print("|---|---|---:|---:|---:|---:|")
-    for workload in WORKLOADS:
-        if workload != "tiny" and (given.quick or not given.model):
-            continue
-        model = given.model if workload != "tiny" else ""
+    print("| workload | system | tokens/s | of peak | seconds | r1trl's time / this one's | MiB |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    usual = ["quick"] if given.quick else ["tiny", *(["model"] if given.model else [])]
+    for workload in given.workload or usual:
+        model = given.model if workload in ("model", "8k") else ""
         runs = in_turn(
             SYSTEMS,
             1 if given.quick else given.rounds,
             lambda system, _, workload=workload, model=model: child(
-                __file__, system, workload, model
+                __file__, system, workload, model, given.dtype
             ),
         )
         row = {
@@ -140,8 +160,8 @@ def main() -> None:
         for name, figures in row.items():
             ratio = row["r1trl"]["seconds"] / figures["seconds"]
             print(
-                f"| {workload} | {name} | {figures['rate']:,.0f} | {figures['seconds']:.1f} | "
-                f"{ratio:.2f} | {figures['mib']:,.0f} |"
+                f"| {workload} | {name} | {figures['rate']:,.0f} | {figures['peak']:.1%} | "
+                f"{figures['seconds']:.1f} | {ratio:.2f} | {figures['mib']:,.0f} |"
             )
         sys.stdout.flush()
         table.append({"workload": workload, **row, "runs": runs})

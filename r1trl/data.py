@@ -1,6 +1,8 @@
 """The rows of a stage: those of its sources, filtered, mixed and put together."""
 
+import filecmp
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +56,11 @@ def load_data(
 
 
 def rows_of(work: Work, sources: Mapping[str, Any], folder: Path, plugins: Plugins) -> "Dataset":
-    """Load a stage's rows on process 0, write data/, and read it in every process."""
+    """Load a stage's rows on process 0, write data/, and read it in every process.
+
+    Rows that are those of before keep their file, and with it what `datasets` has cached of them:
+    a stage that goes on does not tokenise again.
+    """
     from datasets import Dataset
 
     data = folder / "data"
@@ -62,11 +68,20 @@ def rows_of(work: Work, sources: Mapping[str, Any], folder: Path, plugins: Plugi
         where, filters = f"stages.{work.stage}", work.settings["filters"]
         rows, counts = load_data(sources, filters, plugins, work.seed, where)
         data.mkdir(parents=True, exist_ok=True)
-        rows.to_parquet(data / "rows.parquet")
+        rows.to_parquet(data / "new.parquet")
+        if not same_files(data / "new.parquet", data / "rows.parquet"):
+            shutil.rmtree(data / ".cache", ignore_errors=True)
+            (data / "new.parquet").replace(data / "rows.parquet")
+        (data / "new.parquet").unlink(missing_ok=True)
         text = json.dumps(counts, indent=1) + "\n"
         (data / "filters.json").write_text(text, encoding="utf-8")
     wait()
     return Dataset.from_parquet(str(data / "rows.parquet"), cache_dir=str(data / ".cache"))
+
+
+def same_files(one: Path, other: Path) -> bool:
+    """Tell whether both are there and say the same."""
+    return other.exists() and filecmp.cmp(one, other, shallow=False)
 
 
 def mix(parts: list["Dataset"], weights: Sequence[float | None], seed: int) -> list["Dataset"]:

@@ -106,7 +106,8 @@ def shared_prompts(texts: Texts) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Return the number of every row's prompt and a row of each; None if it is not worth it."""
     if not texts.width:
         return None
-    _, group = torch.unique(texts.ids[:, : texts.width], dim=0, return_inverse=True)
+    ids = texts.ids.masked_fill(texts.mask == 0, -1)[:, : texts.width]
+    _, group = torch.unique(ids, dim=0, return_inverse=True)
     which = group.new_zeros(int(group.max()) + 1)
     which[group] = torch.arange(len(group), device=group.device)
     read = texts.prompts - 1

@@ -45,3 +45,29 @@ def test_the_benchmark_of_the_filters_runs_and_its_verdicts_are_those_of_open_r1
     assert all(row["equal"] and 0 < row["kept"] < 1 for row in found["peers"])
     for row in found["near_duplicates"]:
         assert row["planted"] > 0 and 0.97 <= row["recall"] <= 1 and row["precision"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "more", "systems"),
+    [
+        ("grpo", ("--replay", "--model", "1M"), {"trl", "r1trl"}),
+        ("generation", (), {"generate", "r1trl"}),
+        ("sft", (), {"trl", "trl, by length", "r1trl"}),
+    ],
+)
+def test_the_benchmarks_beside_trl_run(script, more, systems, tmp_path):
+    out = tmp_path / "found.json"
+    command = [sys.executable, BENCHMARKS / f"{script}.py", "--quick", "--out", out, *more]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert {"date", "cores", "python", "versions"} <= set(found["machine"])
+    if script == "grpo":
+        assert set(found["systems"]) == systems
+        assert all(row["step"] > 0 and row["mib"] > 0 for row in found["systems"].values())
+        same = [run["tokens"] for runs in found["runs"].values() for run in runs]
+        assert same[0] == same[1], "both are trained on the same completions"
+    else:
+        assert systems <= set(found["workloads"][0])
+        assert all(found["workloads"][0][name]["rate"] > 0 for name in systems)

@@ -295,6 +295,23 @@ def test_a_stages_rows_and_counts_are_written_and_read_again(
     assert written.to_list() == rows.to_list()
 
 
+def test_rows_that_are_read_again_are_not_processed_again(plugins: Plugins, tmp_path: Path) -> None:
+    path, data = tmp_path / "n.jsonl", tmp_path / "data"
+    work = Work("x", "sft", "run", 1, {"filters": {}})
+
+    def processed() -> set[str]:
+        sources = {"n": {"path": jsonl(path, NUMBERS)}}
+        rows_of(work, sources, tmp_path, plugins).map(lambda row: {"more": row["prompt"]})
+        return {file.name for file in data.rglob("*.arrow")}
+
+    first = processed()
+    assert processed() == first
+    rows = rows_of(work, {"n": {"path": jsonl(path, NUMBERS[:-1])}}, tmp_path, plugins)
+    assert len(rows) == len(NUMBERS) - 1
+    assert len(list(data.rglob("*.arrow"))) == 1, "what was cached of others is gone"
+    assert {file.name for file in data.iterdir()} == {".cache", "filters.json", "rows.parquet"}
+
+
 def prompts(rows: list[Any], tokenizer: Any, template: str | None, prefill: str = "") -> list[str]:
     """Render prompts."""
     made = Dataset.from_list([{"prompt": row} for row in rows])

@@ -116,6 +116,16 @@ def test_no_padding_is_read_and_a_shared_prompt_once() -> None:
     assert len(Packed(texts_of(ALONE)).rows) == sum(p + c - 1 for p, c in ALONE)
 
 
+def test_prompts_that_differ_in_padding_alone_are_two() -> None:
+    ids = torch.tensor([[0, 0, 5, 6], [0, 0, 5, 7], [0, 0, 5, 8]])
+    mask = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
+    packed = Packed(Texts(ids, mask, 1))
+    assert packed.spans.prompts
+    assert sorted(zip(packed.rows.tolist(), packed.columns.tolist(), strict=True)) == [
+        *[(0, 2), (1, 2), (2, 1), (2, 2)]
+    ]
+
+
 def test_prompts_are_not_shared_where_that_saves_little(monkeypatch: Any) -> None:
     monkeypatch.setattr(packing, "WORTH", 0.5)
     packed = Packed(texts_of(SHARED))
