@@ -9,23 +9,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import torch
 
 LARGE = 2**17  # weights of a layer from which on it pays
 STEPS = 16  # tokens to be written from which on it pays
+SHARE = 0.3  # of the free memory that the copies may take
 
 
 @contextmanager
 def fast_linear(model: Any, steps: int) -> Iterator[None]:
     """Have a model's large linear layers use packed weights, for so many tokens to be written."""
     layers = [layer for layer in model.modules() if can_replace(layer)] if steps >= STEPS else []
-    for layer in layers:
-        layer.forward = forward_of(layer)
+    size = sum(layer.weight.nbytes for layer in layers)
+    if size > SHARE * psutil.virtual_memory().available:
+        layers = []
     try:
+        for layer in layers:
+            layer.forward = forward_of(layer)
         yield
     finally:
         for layer in layers:
-            del layer.forward
+            vars(layer).pop("forward", None)
 
 
 def can_replace(layer: Any) -> bool:
@@ -44,6 +49,8 @@ def forward_of(layer: torch.nn.Linear) -> Any:
     linear = torch.ops.mkldnn._linear_pointwise
 
     def forward(rows: torch.Tensor) -> Any:
+        if rows.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+            return torch.nn.functional.linear(rows, layer.weight, bias)
         return linear(rows, weight, bias, "none", [], "")
 
     return forward

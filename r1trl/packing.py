@@ -4,15 +4,17 @@ Completions of a prompt go on from its keys and values, through which gradients 
 """
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from r1trl.errors import StageError
 from r1trl.spans import Part, Spans, alike
 from r1trl.texts import Texts
 
+CAN_PACK: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # by model
+CLOSE = 0.02  # what may differ by rounding, in bfloat16 too, relative to the largest
 WORTH = 0.1  # the share of all tokens from which on it is worth reading shared prompts once
 
 
@@ -75,36 +77,30 @@ class Packed:
     def passed(self, model: Any, labels: torch.Tensor) -> Any:
         """Pass the long row through a model that TRL has given its `fused_lm_head`.
 
-        `labels` (rows, tokens) are those of the texts, -100 where nothing is asked. Raises
-        StageError where the model does not take packed rows after all.
+        `labels` (rows, tokens) are those of the texts, -100 where nothing is asked.
         """
         ids, before = self.texts.ids, self.texts.width - self.texts.prompts
         given = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device)  # that none is made
-        self.spans.layers = 0
-        out = model(
+        routed = getattr(config_of(model), "output_router_logits", False)
+        return model(
             input_ids=ids[self.rows, self.columns][None],
             attention_mask=given,
             position_ids=(self.columns - before[self.rows])[None],
             shift_labels=labels[self.rows, self.columns + 1][None],
             fused_lm_head=True,
             spans=self.spans,
+            **({"output_router_logits": False} if routed else {}),  # nobody asks for their loss
         )
-        if self.spans.layers != config_of(model).num_hidden_layers:
-            raise StageError(
-                "model.attention: this model's attention does not tell packed rows apart; "
-                "set model.attention=eager"
-            )
-        return out
 
     def put(self, found: torch.Tensor) -> torch.Tensor:
         """Put what is said of the next token (1, tokens) where that is: (rows, tokens)."""
-        size = self.texts.ids.shape
-        return found.new_zeros(size).index_put((self.rows, self.columns + 1), found[0])
+        where = self.rows.to(found.device), self.columns.to(found.device) + 1
+        return found.new_zeros(self.texts.ids.shape).index_put(where, found[0])
 
 
 def shared_prompts(texts: Texts) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Return the number of every row's prompt and a row of each; None if it is not worth it."""
-    if not texts.width:
+    if not texts.width or int(texts.prompts.min()) < 1:
         return None
     ids = texts.ids.masked_fill(texts.mask == 0, -1)[:, : texts.width]
     _, group = torch.unique(ids, dim=0, return_inverse=True)
@@ -128,12 +124,38 @@ def seen(before: torch.Tensor, longest: int, count: int) -> torch.Tensor:
     return torch.cat([prefix, own.expand(rows, 1, -1, -1)], -1)
 
 
-def can_pack(model: Any) -> bool:
-    """Tell whether a model's attention is all transformers' `sdpa` over all that went before."""
-    config = config_of(model)
-    full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
-    hooked = getattr(unwrapped(model), "_supports_attention_backend", False)
-    return bool(full and hooked and config._attn_implementation == "sdpa")
+def can_pack(model: Any, device: torch.device) -> bool:
+    """Tell whether a model passes packed rows: found out once for each, in all processes at once.
+
+    Its attention has to be transformers' `sdpa` over all that went before, and to say of two rows
+    that share a prompt what it says of each alone.
+    """
+    own, config = unwrapped(model), config_of(model)
+    if own not in CAN_PACK:
+        full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+        hooked = getattr(own, "_supports_attention_backend", False)
+        promising = full and hooked and config._attn_implementation == "sdpa"
+        CAN_PACK[own] = promising and tried(model, device)
+        if promising and not CAN_PACK[own]:
+            print("this model does not tell packed rows apart: they are padded", flush=True)
+    return CAN_PACK[own]
+
+
+@torch.no_grad()
+def tried(model: Any, device: torch.device) -> bool:
+    """Pass two small rows packed and alone, and compare what is said."""
+    ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 9, 8]], device=device)
+    texts, training = Texts(ids, torch.ones_like(ids), 2), model.training
+    model.eval()
+    try:
+        packed = Packed(texts)
+        found = packed.put(packed.passed(model, ids).log_probs)
+        alone = [model(input_ids=row[None], labels=row[None], fused_lm_head=True) for row in ids]
+    finally:
+        model.train(training)
+    wanted = torch.cat([out.log_probs for out in alone]).float()[:, 2:]
+    off = (found.float()[:, 3:] - wanted).abs().max()
+    return packed.spans.layers > 0 and bool(off < CLOSE * max(1.0, float(wanted.abs().max())))
 
 
 def config_of(model: Any) -> Any:

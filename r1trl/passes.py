@@ -22,7 +22,7 @@ def log_probabilities(model: Any, texts: Texts, most: int) -> Found:
     None. Both are (rows, keep) and 0 where no token is. At most `most` rows are passed at once, so
     that there are as many passes as rows divided by it, whatever is in them.
     """
-    pass_ = _packed if can_pack(model) else _padded
+    pass_ = _packed if can_pack(model, texts.ids.device) else _padded
     rows = torch.arange(len(texts.ids), device=texts.ids.device)
     found = [pass_(model, texts.of(some)) for some in torch.split(rows, most)]
     entropies = [entropy for _, entropy in found if entropy is not None]

@@ -52,8 +52,9 @@ class Trimmed:
     def compute_loss(self, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
         """Return the loss of a batch."""
         plain = inputs.keys() == {"input_ids", "attention_mask", "labels"} and self.model.training
-        possible = plain and not self.aux_loss_enabled and can_pack(model)
-        passed = Unpadded(model) if possible else model
+        possible = plain and not self.aux_loss_enabled
+        packs = possible and can_pack(model, inputs["input_ids"].device)
+        passed = Unpadded(model) if packs else model
         return super().compute_loss(passed, inputs, *more, **named)  # type: ignore[misc]
 
 

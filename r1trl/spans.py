@@ -3,9 +3,9 @@
 It is registered with transformers as `sdpa`, and is what that was unless a pass brings `spans`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import torch
 from transformers import AttentionInterface
@@ -29,14 +29,25 @@ class Part:
     prefix: torch.Tensor | None = None
     mask: torch.Tensor | None = None
 
+    def on(self, device: torch.device) -> Self:
+        """Return it on the device of a layer, where a model is spread over several."""
+        if self.tokens.device == device:
+            return self
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(
+            self, **{name: part.to(device) for name, part in own.items() if part is not None}
+        )
 
-@dataclass
+
 class Spans:
-    """The parts of a long row in their order, the first `prompts` of which are prompts."""
+    """The parts of a long row in their order, the first `prompts` of which are prompts.
 
-    parts: list[Part] = field(default_factory=list)
-    prompts: int = 0
-    layers: int = 0  # that have attended by them
+    It is no dataclass, because FSDP would copy that; `layers` counts those that attended by it.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.prompts = self.layers = 0
 
 
 def attention(
@@ -44,20 +55,22 @@ def attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor | None,
+    attention_mask: torch.Tensor | None,
     spans: Spans | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend as `sdpa` does; with `spans`, a (1, heads, tokens, size) is many rows."""
     if spans is None:
-        out, _ = sdpa_attention_forward(module, query, key, value, mask, **more)
+        out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **more)
         return out, None
-    spans.layers += 1
-    sizes = [len(part.there) for part in spans.parts]
+    if attention_mask is not None and attention_mask.numel() == 1:  # the model made none of its own
+        spans.layers += 1
+    parts = [part.on(query.device) for part in spans.parts]
+    sizes = [len(part.there) for part in parts]
     stretches = [torch.split(given[0].transpose(0, 1), sizes) for given in (query, key, value)]
     before = [torch.cat(of[: spans.prompts]) for of in stretches[1:] if spans.prompts]
     found = []
-    for part, *own in zip(spans.parts, *stretches, strict=True):
+    for part, *own in zip(parts, *stretches, strict=True):
         queries, *seen = (placed(given, part.tokens) for given in own)
         if part.prefix is not None:
             prompts = [placed(given, part.prefix) for given in before]

@@ -1,9 +1,12 @@
 """Large layers have packed weights while completions are drawn, and only then."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from r1trl import onednn
 from r1trl.onednn import LARGE, STEPS, fast_linear
 
 
@@ -53,6 +56,20 @@ def test_weights_are_those_of_the_time() -> None:
         with torch.no_grad():
             layers["large"].weight.mul_(3.0)
     assert not torch.allclose(*found)
+
+
+def test_what_is_not_float32_is_computed_as_before() -> None:
+    layers, given = make(), torch.ones(2, 256)
+    with torch.inference_mode(), fast_linear(layers, STEPS), torch.autocast("cpu"):
+        assert layers["large"](given).dtype == torch.bfloat16
+        assert layers["large"](given.bfloat16()).dtype == torch.bfloat16
+
+
+def test_copies_are_not_made_where_memory_is_short(monkeypatch: Any) -> None:
+    monkeypatch.setattr(onednn, "SHARE", 0.0)
+    layers = make()
+    with fast_linear(layers, STEPS):
+        assert not replaced(layers)
 
 
 def test_few_steps_are_not_worth_it() -> None:
