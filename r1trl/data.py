@@ -69,10 +69,11 @@ def rows_of(work: Work, sources: Mapping[str, Any], folder: Path, plugins: Plugi
         rows, counts = load_data(sources, filters, plugins, work.seed, where)
         data.mkdir(parents=True, exist_ok=True)
         rows.to_parquet(data / "new.parquet")
-        if not same_files(data / "new.parquet", data / "rows.parquet"):
-            shutil.rmtree(data / ".cache", ignore_errors=True)
+        if same_files(data / "new.parquet", data / "rows.parquet"):
+            (data / "new.parquet").unlink()
+        else:
+            shutil.rmtree(data / ".cache", ignore_errors=True)  # what stays is not read again
             (data / "new.parquet").replace(data / "rows.parquet")
-        (data / "new.parquet").unlink(missing_ok=True)
         text = json.dumps(counts, indent=1) + "\n"
         (data / "filters.json").write_text(text, encoding="utf-8")
     wait()
@@ -80,7 +81,7 @@ def rows_of(work: Work, sources: Mapping[str, Any], folder: Path, plugins: Plugi
 
 
 def same_files(one: Path, other: Path) -> bool:
-    """Tell whether both are there and say the same."""
+    """Tell whether the other is there and says the same."""
     return other.exists() and filecmp.cmp(one, other, shallow=False)
 
 

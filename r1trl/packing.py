@@ -55,7 +55,7 @@ class Packed:
 
         `prefixes` tells where among all prompts those of the rows begin, and their lengths.
         """
-        chosen = alike(sizes)
+        chosen, last = alike(sizes), len(self.rows) - 1  # of the tokens of prompts
         for part in chosen:
             own = sizes[part]
             inside = torch.arange(int(own.max()), device=own.device)
@@ -65,7 +65,6 @@ class Packed:
             if prefixes:
                 places, lengths = prefixes[0][part], prefixes[1][part]
                 prefix = torch.arange(int(lengths.max()), device=own.device)
-                last = int((prefixes[0] + prefixes[1]).max()) - 1
                 where = (places[:, None] + prefix).clamp(max=last)
                 after = (where, seen(lengths, len(prefix), len(inside)))
             index = there.flatten().nonzero().squeeze(1)
