@@ -23,7 +23,7 @@ import r1trl_tiny
 from datasets import Dataset, disable_caching, disable_progress_bars
 from machine import machine
 
-from r1trl.plugins import load
+from r1trl.plugins.loading import load
 
 RESULTS = Path(__file__).parent / "results" / "filters.json"
 PACKAGES = ("r1trl", "datasets", "rensa", "pyarrow")
@@ -171,7 +171,7 @@ def alone(make: Callable[[], Asked], path: Path) -> tuple[float, float, list[boo
     It is forked from one that has only imported the libraries, which would take seconds each time.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["datasets", "r1trl.plugins"])
+    context.set_forkserver_preload(["datasets", "r1trl.plugins.loading"])
     here, there = context.Pipe()
     process = context.Process(target=timed, args=(make, str(path), there))
     process.start()

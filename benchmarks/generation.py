@@ -55,9 +55,9 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
     import r1trl_tiny
     import torch
 
-    from r1trl.decoding import decode
-    from r1trl.generate import load_model
-    from r1trl.method import Method
+    from r1trl.decoding.decode import decode
+    from r1trl.decoding.sampling_params import Method
+    from r1trl.generation.local import load_model
 
     kind, count, copies, longest, before = WORKLOADS[workload]
     base = Path(r1trl_tiny.__file__).parent / "models" / "base"

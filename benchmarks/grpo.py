@@ -90,13 +90,13 @@ class Job:
 
 def training(job: Job, folder: Path) -> Any:
     """Return the stage that is trained, as r1trl lays it out."""
-    from r1trl.compose import compose
-    from r1trl.data import rows_of
-    from r1trl.generate import load_tokenizer
-    from r1trl.plan import make_plan
-    from r1trl.plugins import load
-    from r1trl.tracking import Tracker
-    from r1trl.training import Training
+    from r1trl.config.compose import compose
+    from r1trl.data.rows import rows_of
+    from r1trl.generation.local import load_tokenizer
+    from r1trl.plan.plan import make_plan
+    from r1trl.plugins.loading import load
+    from r1trl.training.arguments import Training
+    from r1trl.training.tracking import Tracker
 
     path = made(job.model, folder / "model") if job.model else ""
     own = [f"model.path={path}", f"model.dtype={job.dtype}"] if path else []
@@ -116,8 +116,8 @@ def bare(stage: Any) -> Any:
     import trl
     from right import right
 
-    from r1trl.prompts import render
-    from r1trl.training import rollout_args, trl_config
+    from r1trl.data.prompts import render
+    from r1trl.training.arguments import rollout_args, trl_config
 
     settings = stage.work.settings
     return trl.GRPOTrainer(
@@ -143,7 +143,7 @@ def replayed(trainer: Any, seed: int) -> Any:
 
 def one(job: Job) -> dict[str, Any]:
     """Train with one system; return the seconds of every step and of its phases."""
-    from r1trl.policy import make_rl
+    from r1trl.training.trainers import make_rl
 
     with tempfile.TemporaryDirectory() as folder:
         stage = training(job, Path(folder))

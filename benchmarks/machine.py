@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from r1trl.pool import cores
+from r1trl.rewards.pool import cores
 
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cases import WORKLOADS, Sample, samples
 from machine import machine
 from r1trl_math import accuracy
 
-from r1trl.pool import Pool, cores
+from r1trl.rewards.pool import Pool, cores
 
 RESULTS = Path(__file__).parent / "results" / "rewards.json"
 PACKAGES = ("r1trl", "trl", "math-verify", "latex2sympy2_extended", "sympy")

@@ -53,13 +53,13 @@ def training(workload: str, model: str, dtype: str, folder: Path) -> Any:
     """Return the stage that is trained, as r1trl lays it out."""
     import r1trl_tiny
 
-    from r1trl.compose import compose
-    from r1trl.data import rows_of
-    from r1trl.generate import load_tokenizer
-    from r1trl.plan import make_plan
-    from r1trl.plugins import load
-    from r1trl.tracking import Tracker
-    from r1trl.training import Training
+    from r1trl.config.compose import compose
+    from r1trl.data.rows import rows_of
+    from r1trl.generation.local import load_tokenizer
+    from r1trl.plan.plan import make_plan
+    from r1trl.plugins.loading import load
+    from r1trl.training.arguments import Training
+    from r1trl.training.tracking import Tracker
 
     count, batch, micro, shortest, longest, most = WORKLOADS[workload]
     tiny = str(Path(r1trl_tiny.__file__).parent / "models" / "base")
@@ -92,9 +92,9 @@ def one(system: str, workload: str, model: str, dtype: str) -> dict[str, Any]:
     """Train for one epoch with one system."""
     import trl
 
-    from r1trl.policy import make_sft
-    from r1trl.prompts import render
-    from r1trl.training import batch_args, trl_config
+    from r1trl.data.prompts import render
+    from r1trl.training.arguments import batch_args, trl_config
+    from r1trl.training.trainers import make_sft
 
     with tempfile.TemporaryDirectory() as folder:
         stage = training(workload, model, dtype, Path(folder))

@@ -69,8 +69,8 @@ def r1trl_stage_started(stage):
 
 def lay_out(folder: Path, name: str) -> Any:
     """Plan the three small stages in a folder."""
-    from r1trl.compose import compose
-    from r1trl.plan import make_plan
+    from r1trl.config.compose import compose
+    from r1trl.plan.plan import make_plan
 
     (folder / "conf" / "recipe").mkdir(parents=True, exist_ok=True)
     (folder / "conf" / "recipe" / "starts.yaml").write_text(RECIPE)
@@ -82,8 +82,8 @@ def lay_out(folder: Path, name: str) -> Any:
 
 def measured(folder: Path, name: str, warm: bool) -> dict[str, float]:
     """Carry out the stages; return the seconds until each began to work."""
-    from r1trl.launch import Workers
-    from r1trl.stage import write_work
+    from r1trl.run.launch import Workers
+    from r1trl.stage.files import write_work
 
     seconds = {}
     with Workers() as workers:
@@ -94,7 +94,7 @@ def measured(folder: Path, name: str, warm: bool) -> dict[str, float]:
                 status = workers.run(planned.folder, planned.launch)
             else:
                 with (planned.folder / "log.txt").open("wb") as log:
-                    command = [sys.executable, "-m", "r1trl.worker", str(planned.folder)]
+                    command = [sys.executable, "-m", "r1trl.run.worker", str(planned.folder)]
                     status = subprocess.run(command, stdout=log, stderr=log).returncode
             if status:
                 raise RuntimeError((planned.folder / "log.txt").read_text())

@@ -14,7 +14,7 @@ from cases import Sample, pairs
 from r1trl_math import accuracy
 from r1trl_math.answers import final_part, last_boxed
 
-from r1trl.pool import Failure, Pool, cores
+from r1trl.rewards.pool import Failure, Pool, cores
 
 POLICIES = ("boxed", "latex_any")
 INSTANCES = 3

@@ -7,7 +7,7 @@ from r1trl.errors import ConfigError
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from r1trl.run import run
+    from r1trl.run.loop import run
 
     status = 0
     for plan, composed in _plans(arguments):
@@ -16,7 +16,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from r1trl.plan import describe
+    from r1trl.plan.plan import describe
 
     for plan, _ in _plans(arguments):
         print(describe(plan))
@@ -26,7 +26,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _preflight(plan: Any) -> None:
-    from r1trl.preflight import preflight
+    from r1trl.trust.preflight import preflight
 
     found = preflight(plan)
     for finding in found:
@@ -39,8 +39,8 @@ def _preflight(plan: Any) -> None:
 
 
 def _plans(arguments: argparse.Namespace) -> list[Any]:
-    from r1trl.compose import compose, sweep
-    from r1trl.plan import make_plan
+    from r1trl.config.compose import compose, sweep
+    from r1trl.plan.plan import make_plan
 
     overrides = sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
     plans = []
@@ -55,7 +55,7 @@ def _plans(arguments: argparse.Namespace) -> list[Any]:
 
 def _further(config: Any) -> list[str]:
     """Return what else is wrong with a config that has problems already."""
-    from r1trl.plan import make_plan
+    from r1trl.plan.plan import make_plan
 
     try:
         if config is not None:
@@ -66,7 +66,7 @@ def _further(config: Any) -> list[str]:
 
 
 def _plugins(arguments: argparse.Namespace) -> int:
-    from r1trl.plugins import load
+    from r1trl.plugins.loading import load
 
     plugins = load(arguments.load)
     for kind, offers in plugins.offers.items():
@@ -81,7 +81,7 @@ def _plugins(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from r1trl.check import check, table
+    from r1trl.trust.check import check, table
 
     verdicts = check(arguments.plugin, arguments.options, arguments.rows)
     print(table(verdicts))
@@ -89,7 +89,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _rescore(arguments: argparse.Namespace) -> int:
-    from r1trl.rescore import rescore
+    from r1trl.trust.rescore import rescore
 
     print(rescore(arguments.folder, arguments.overrides))
     print(f"\n{arguments.folder / 'rescored.parquet'}")
@@ -97,7 +97,7 @@ def _rescore(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from r1trl.report import write_report
+    from r1trl.report.report import write_report
 
     if not (arguments.run / "stages").is_dir():
         raise ConfigError([f"{arguments.run} is not the folder of a run: it has no stages/"])

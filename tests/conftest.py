@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from r1trl.compose import compose
-from r1trl.config import RunConfig
+from r1trl.config.compose import compose
+from r1trl.config.schema import RunConfig
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from r1trl.plugins import load
+from r1trl.plugins.loading import load
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

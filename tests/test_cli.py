@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from r1trl.compose import compose
-from r1trl.config import RunConfig
-from r1trl.plan import make_plan
-from r1trl.stage import digest, made_by, write_result, write_work
+from r1trl.config.compose import compose
+from r1trl.config.schema import RunConfig
+from r1trl.plan.plan import make_plan
+from r1trl.stage.files import digest, made_by, write_result, write_work
 from r1trl.types import StageResult
 
 DONE = ("recipe=zero", "scale=tiny", "name=done")

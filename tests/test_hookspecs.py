@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from r1trl import hookspecs
-from r1trl.plugins import HOOK_OF
+from r1trl.plugins.loading import HOOK_OF
 from r1trl.types import KINDS
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("r1trl_")]
-TESTS = Path(__file__).with_name("test_plugins.py").read_text(encoding="utf-8")
+TESTS = (Path(__file__).parent / "plugins" / "test_loading.py").read_text(encoding="utf-8")
 
 
 def test_there_is_an_offering_hook_for_every_kind_and_two_that_hear() -> None:

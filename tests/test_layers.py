@@ -1,4 +1,4 @@
-"""Who may import whom: a lower layer never a higher one, and the core no plugin by name."""
+"""Who may import whom: a lower folder never a higher one, no cycle, and the core no plugin."""
 
 import ast
 import re
@@ -11,32 +11,31 @@ import r1trl
 
 CORE = Path(r1trl.__file__).parent
 PLUGINS = CORE.parent / "plugins"
-# From low to high. Modules of one line do not import each other.
+# From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
-    "errors",
-    "types responses follow measures charts tables nursery method cache onednn texts spans",
-    "values hookspecs pool page processes stage servers batch packing traits",
-    "verifier scoring scores report launch sampling decoding passes unpadded",
-    "reward tally __init__ generate",
-    "served",
-    "offers config tracking",
+    "errors decoding packing",
+    "types",
+    "hookspecs",
     "plugins",
-    "schema compose rewards references sources recording",
-    "filtering prompts inference",
-    "data answering",
-    "offer_checks rollout training shards subject",
-    "drawing_checks",
-    "checks contract sample",
-    "plan policy reward_model shapes check rescore",
-    "trainer run readings",
-    "trials",
-    "worker preflight",
-    "warm commands",
+    "rewards config",
+    "names stage",
+    "data report",
+    "generation plan training",
+    "trust",
+    "kinds",
+    "run",
+    "commands",
     "cli",
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
-MODULES = sorted(file.stem for file in CORE.glob("*.py"))
+FILES = sorted(CORE.rglob("*.py"))
+FOLDERS = sorted(folder for folder in CORE.iterdir() if (folder / "__init__.py").exists())
 PLUGIN_FILES = sorted(PLUGINS.rglob("*.py"))
+
+
+def name_of(file: Path) -> str:
+    """Return a file's path below the core, for a test's name."""
+    return str(file.relative_to(CORE))
 
 
 def imports(file: Path) -> Iterator[tuple[str, str]]:
@@ -49,32 +48,60 @@ def imports(file: Path) -> Iterator[tuple[str, str]]:
             yield from ((node.module or "", alias.name) for alias in node.names)
 
 
-def of_core(file: Path) -> set[str]:
-    """Return the modules of the core that a file imports."""
+def modules_imported(file: Path) -> set[Path]:
+    """Return the files of the core that a file imports."""
     found = set()
     for module, name in imports(file):
-        package, _, rest = module.partition(".")
-        if package == "r1trl":
-            found.add(rest or (name if name in MODULES else "__init__"))
+        if module.partition(".")[0] != "r1trl":
+            continue
+        parts = [*module.split(".")[1:], *([name] if name else [])]
+        for end in range(len(parts), -1, -1):
+            path = CORE.joinpath(*parts[:end])
+            if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file():
+                is_module = path.with_suffix(".py").is_file()
+                found.add(path.with_suffix(".py") if is_module else path / "__init__.py")
+                break
     return found
 
 
-def test_every_module_of_the_core_has_its_layer() -> None:
-    assert set(MODULES) <= set(LEVEL), "a new module: say in LAYERS where it stands"
+def room_of(file: Path) -> str:
+    """Return the name by which LAYERS knows a file: its folder, or itself."""
+    parts = file.relative_to(CORE).parts
+    if len(parts) > 1:
+        return parts[0]
+    return "names" if file.name == "__init__.py" else file.stem
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_lower_ones(module: str) -> None:
-    higher = {n for n in of_core(CORE / f"{module}.py") if LEVEL[n] >= LEVEL[module]}
-    assert not higher
+def test_every_folder_and_module_has_its_layer() -> None:
+    assert {room_of(file) for file in FILES} == set(LEVEL), "say in LAYERS where it stands"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_a_module_imports_only_its_own_folder_and_lower_ones(file: Path) -> None:
+    rooms = {room_of(other) for other in modules_imported(file)} - {room_of(file)}
+    assert not {room for room in rooms if LEVEL[room] >= LEVEL[room_of(file)]}
 
 
 def test_there_is_no_cycle() -> None:
-    left = {module: of_core(CORE / f"{module}.py") for module in MODULES}
+    left = {file: modules_imported(file) - {file} for file in FILES}
     while left:
-        free = {module for module, needed in left.items() if not needed & set(left)}
-        assert free, f"these import each other: {sorted(left)}"
-        left = {module: needed for module, needed in left.items() if module not in free}
+        free = {file for file, needed in left.items() if not needed & set(left)}
+        assert free, f"these import each other: {sorted(map(name_of, left))}"
+        left = {file: needed for file, needed in left.items() if file not in free}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_folder_says_what_it_is_for_and_holds_at_most_ten_modules(folder: Path) -> None:
+    purpose = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert purpose and len(purpose) > 80 and "import" in purpose.lower()
+    assert len([file for file in folder.glob("*.py") if file.name != "__init__.py"]) <= 10
+
+
+@pytest.mark.parametrize(
+    "file", [*FILES, *PLUGIN_FILES], ids=lambda file: f"{file.parent.name}.{file.stem}"
+)
+def test_a_module_has_at_most_200_lines(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 200
 
 
 @pytest.mark.parametrize("file", PLUGIN_FILES, ids=lambda f: str(f.relative_to(PLUGINS)))
@@ -94,11 +121,9 @@ def test_a_plugin_imports_no_other_plugin(file: Path) -> None:
         assert not package.startswith("r1trl_") or package == own
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_the_core_names_no_plugin(module: str) -> None:
-    packages = {folder.name for folder in PLUGINS.iterdir() if folder.name.startswith("r1trl_")}
-    assert len(packages) > 5
-    tree = ast.parse((CORE / f"{module}.py").read_text(encoding="utf-8"))
+def constants(file: Path) -> Iterator[str]:
+    """Yield every string constant of a file that is no docstring."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     documented = {
         node.body[0].value
         for node in ast.walk(tree)
@@ -106,9 +131,19 @@ def test_the_core_names_no_plugin(module: str) -> None:
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    named = {package for name, _ in imports(CORE / f"{module}.py") for package in packages & {name}}
     for node in ast.walk(tree):
-        text = node.value if isinstance(node, ast.Constant) and node not in documented else None
-        if isinstance(text, str):
-            named |= {package for package in packages if package in text}
+        if (
+            isinstance(node, ast.Constant)
+            and node not in documented
+            and isinstance(node.value, str)
+        ):
+            yield node.value
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_the_core_names_no_plugin(file: Path) -> None:
+    packages = {folder.name for folder in PLUGINS.iterdir() if folder.name.startswith("r1trl_")}
+    assert len(packages) > 5
+    named = {package for name, _ in imports(file) for package in packages & {name}}
+    named |= {package for text in constants(file) for package in packages if package in text}
     assert not named

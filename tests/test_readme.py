@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from r1trl import hookspecs
-from r1trl.config import LaunchConfig, build
+from r1trl.config.schema import LaunchConfig, build
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def test_its_pictures_and_links_exist() -> None:
 
 
 def test_every_built_in_reward_is_in_it() -> None:
-    from r1trl.plugins import load
+    from r1trl.plugins.loading import load
 
     table = README[README.index("| reward | its value |") :].partition("\n\n")[0]
     missing = [name for name in load().offers["reward"] if f"`{name}`" not in table]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from r1trl.compose import compose, conf_folder
-from r1trl.config import RunConfig
-from r1trl.plan import Plan, make_plan
+from r1trl.config.compose import compose, conf_folder
+from r1trl.config.schema import RunConfig
+from r1trl.plan.plan import Plan, make_plan
 
 RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule", "search")
 SCALES = ("paper", "tiny")

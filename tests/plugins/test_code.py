@@ -19,7 +19,7 @@ from r1trl_code.inside.values import decode, encode, update
 from r1trl_code.reward import code
 from r1trl_code.sandbox import SandboxError
 
-from r1trl.pool import Pool
+from r1trl.rewards.pool import Pool
 
 
 def score(program: str, tests, **options):

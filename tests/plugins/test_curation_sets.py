@@ -17,7 +17,7 @@ from r1trl_curation.near import bands, jaccard, runs_of
 from r1trl_curation.overlap import Overlap
 from r1trl_curation.words import words
 
-from r1trl.plugins import load
+from r1trl.plugins.loading import load
 
 FILTERS = {name: offer.what for name, offer in load().offers["filter"].items()}
 Rows = dict[str, list[Any]]

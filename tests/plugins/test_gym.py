@@ -9,7 +9,7 @@ import r1trl_gym
 from r1trl_gym import entries
 from r1trl_gym.answer import find
 
-from r1trl.pool import Pool
+from r1trl.rewards.pool import Pool
 
 reasoning_gym = pytest.importorskip("reasoning_gym")
 

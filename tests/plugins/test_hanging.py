@@ -5,7 +5,7 @@ import time
 import pytest
 from r1trl_math.reward import accuracy
 
-from r1trl.pool import Failure, Pool
+from r1trl.rewards.pool import Failure, Pool
 
 HANGING = [
     r"7^{10^{9}}",

@@ -5,8 +5,8 @@ import math
 import pytest
 import r1trl_length
 
-from r1trl.plugins import load
-from r1trl.rewards import make_scorer
+from r1trl.plugins.loading import load
+from r1trl.rewards.scorer import make_scorer
 
 SCORING = {"on_failure": "mask", "failure_limit": 1.0, "deadline": 5.0, "processes": 1}
 offered = r1trl_length.r1trl_rewards()

@@ -15,7 +15,7 @@ from datasets import Dataset
 from r1trl_judge import r1trl_filters, r1trl_rewards
 
 from r1trl import Failure
-from r1trl.rewards import Scorer, Setting
+from r1trl.rewards.scorer import Scorer, Setting
 
 LLMJudge = r1trl_rewards()["llm_judge"]
 

@@ -15,8 +15,8 @@ from r1trl_math.reward import accuracy, quick
 from r1trl_math.values import differ
 from r1trl_math.verdict import library, parse_answer
 
-from r1trl.pool import Failure, Pool
-from r1trl.verifier import UNSURE
+from r1trl.rewards.pool import Failure, Pool
+from r1trl.rewards.verifier import UNSURE
 
 SOLUTION = r"First $x=1$, so $\boxed{1}$ fails. Hence the area is $\boxed{\dfrac{3}{4}}$ exactly."
 

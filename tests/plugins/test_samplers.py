@@ -13,7 +13,7 @@ from r1trl_sampling.phases import Phases
 from r1trl_sampling.uniform import Uniform
 
 from r1trl import Group
-from r1trl.plugins import load
+from r1trl.plugins.loading import load
 
 ROWS = Dataset.from_dict({"difficulty": [5.0, 1.0, 4.0, 2.0, 3.0], "prompt": list("abcde")})
 NONE = Dataset.from_dict({"difficulty": [], "prompt": []})

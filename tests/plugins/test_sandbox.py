@@ -8,7 +8,7 @@ import pytest
 from r1trl_code.choice import ready
 from r1trl_code.reward import code
 
-from r1trl.pool import Failure, Pool
+from r1trl.rewards.pool import Failure, Pool
 
 pytestmark = pytest.mark.skipif(ready() is not None, reason=str(ready()))
 

@@ -11,7 +11,7 @@ from r1trl_search.thinking import BudgetForcing, ThinkPrefill
 from r1trl_search.tree import Node, TreeSearch
 
 from r1trl import Draft
-from r1trl.plugins import load
+from r1trl.plugins.loading import load
 
 
 class Script:

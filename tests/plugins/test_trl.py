@@ -7,9 +7,9 @@ import sys
 import pytest
 import r1trl_trl
 
-from r1trl.offers import Offer
-from r1trl.plugins import load
-from r1trl.rewards import make_scorer
+from r1trl.plugins.loading import load
+from r1trl.plugins.offer import Offer
+from r1trl.rewards.scorer import make_scorer
 
 offered = r1trl_trl.r1trl_rewards()
 SCORING = {"on_failure": "mask", "failure_limit": 1.0, "deadline": 5.0, "processes": 1}

@@ -1,0 +1,4 @@
+"""The rows of a stage: sources loaded, columns mapped, filters applied, prompts rendered.
+
+It may import stage/, config/ and plugins/.
+"""

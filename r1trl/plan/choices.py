@@ -1,0 +1,146 @@
+"""What can be wrong with what a stage picks from plugins: names, options, what is not ready."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from r1trl.config.arguments import check_options
+from r1trl.config.schema import StageConfig
+from r1trl.errors import unknown
+from r1trl.plugins.loading import Plugins
+from r1trl.plugins.offer import Offer
+from r1trl.rewards.scorer import COMMON_OPTIONS
+from r1trl.types import Benchmarks, RewardName
+
+COMMON_TYPES: dict[str, Any] = {
+    "reward": str,
+    "weight": int | float,
+    "requires": list,
+    "where": Mapping,
+    "from_step": int,
+    "until_step": int,
+}
+
+
+def check_offers(plugins: Plugins, kind: str, chosen: Mapping[str, Any], where: str) -> list[str]:
+    """Check what is chosen of a kind, name -> options; return the problems."""
+    found = []
+    for name, options in chosen.items():
+        found += check_offer(plugins, kind, name, options, f"{where}.{name}", where)
+    return found
+
+
+def check_offer(
+    plugins: Plugins, kind: str, name: str, options: Any, key: str, place: str
+) -> list[str]:
+    """Check one choice; `key` is where its options stand, `place` where its name does."""
+    offers = plugins.offers[kind]
+    if options is None:
+        return []
+    if name not in offers:
+        return [f"{place}: {unknown(kind, name, offers)}"]
+    if not isinstance(options, Mapping):
+        return [f"{key}: must be a mapping of options, such as {{}}"]
+    return check_options(offers[name], options, key) or _unready(offers[name], options, key)
+
+
+def check_filters(
+    plugins: Plugins, chosen: Mapping[str, Any], benchmarks: Iterable[str], where: str
+) -> list[str]:
+    """Check filters, and that the benchmarks that they name are the run's; return the problems."""
+    found = check_offers(plugins, "filter", chosen, where)
+    for name, options in active(chosen).items():
+        offer = plugins.offers["filter"].get(name)
+        for option in offer.options_of(Benchmarks) if offer else ():
+            key = f"{where}.{name}.{option}"
+            named = options.get(option)
+            named = named if isinstance(named, list) else []
+            known = set(benchmarks)
+            found += [f"{key}: {unknown('benchmark', n, known)}" for n in named if n not in known]
+            found += [] if known else [f"{key}: the run has no benchmarks"]
+    return found
+
+
+def _unready(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
+    """Ask an offer that can tell whether this machine has what it needs."""
+    ready = getattr(offer.what, "ready", None)
+    lacks = ready(**options) if ready else None
+    return [f"{key}: {lacks}"] if lacks else []
+
+
+def active(chosen: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what is chosen and not dropped, with its options."""
+    return {name: options for name, options in chosen.items() if isinstance(options, Mapping)}
+
+
+def needing_groups(rewards: Mapping[str, Any], plugins: Plugins) -> list[str]:
+    """Return the rewards that compare the completions of a prompt, and need all of them."""
+    offers = plugins.offers["reward"]
+    found = {n: offers.get(options.get("reward", n)) for n, options in active(rewards).items()}
+    return [n for n, offer in found.items() if getattr(offer and offer.what, "needs_groups", False)]
+
+
+def check_rewards(where: str, stage: StageConfig, plugins: Plugins) -> list[str]:
+    """Check a stage's rewards and measures; return the problems."""
+    found = []
+    for name, options in stage.rewards.items():
+        offer = options.get("reward", name) if isinstance(options, Mapping) else name
+        key, place = f"{where}.rewards.{name}", f"{where}.rewards"
+        found += check_offer(plugins, "reward", offer, _own(options), key, place)
+    rewards, offers = active(stage.rewards), plugins.offers["reward"]
+    for name, options in rewards.items():
+        key = f"{where}.rewards.{name}"
+        found += _common_options(options, key)
+        others = [other for other in rewards if other != name]
+        for required in options.get("requires") or []:
+            if required not in others:
+                found.append(f"{key}.requires: {unknown('other reward', required, others)}")
+        if options.get("reward", name) in offers:
+            offer = offers[options.get("reward", name)]
+            found += _named_rewards(offer, options, others, key)
+            found += _hidden(offer, stage, where, key)
+    if stage.kind == "evaluate":
+        for metric, reward in stage.measures.items():
+            if reward not in rewards:
+                told = unknown("reward of this stage", reward, rewards)
+                found.append(f"{where}.measures.{metric}: {told}")
+    return found
+
+
+def _named_rewards(
+    offer: Offer, options: Mapping[str, Any], others: list[str], key: str
+) -> list[str]:
+    """Check that what is named by options of the type RewardName is there."""
+    found = []
+    for option in offer.options_of(RewardName):
+        named = options.get(option, offer.options[option].default)
+        if isinstance(named, str) and named not in others:
+            found.append(f"{key}.{option}: {unknown('other reward', named, others)}")
+    return found
+
+
+def _hidden(offer: Offer, stage: StageConfig, where: str, key: str) -> list[str]:
+    """Refuse a column with the name of a reward's option: it would override the option."""
+    return [
+        f"{key}: the data has a column '{column}' ({where}.data.{source}.columns), which would "
+        "hide the reward's option of that name"
+        for source, entry in stage.data.items()
+        for column in entry.columns
+        if column in offer.options
+    ]
+
+
+def _own(options: Any) -> Any:
+    """Return a reward's own options, without the keys that every reward takes."""
+    if not isinstance(options, Mapping):
+        return options
+    return {k: v for k, v in options.items() if k not in COMMON_OPTIONS}
+
+
+def _common_options(options: Mapping[str, Any], where: str) -> list[str]:
+    """Check the types of the keys that every reward takes."""
+    return [
+        f"{where}.{name}: value '{options[name]}' of type '{type(options[name]).__name__}' "
+        f"does not fit"
+        for name, type_ in COMMON_TYPES.items()
+        if options.get(name) is not None and not isinstance(options[name], type_)
+    ]

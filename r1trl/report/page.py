@@ -1,0 +1,81 @@
+"""report.html: the scoreboard as bars and a table, and how every training stage went."""
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from r1trl.report.charts import bars, lines
+from r1trl.types import StageResult
+
+STYLE = (
+    "body{font:15px system-ui,sans-serif;max-width:1180px;margin:32px auto;padding:0 16px;"
+    "color:#111827}table{border-collapse:collapse;margin:12px 0}td,th{padding:4px 12px;"
+    "border-bottom:1px solid #e5e7eb;text-align:left;white-space:nowrap}"
+    ".row{display:flex;flex-wrap:wrap;gap:16px}"
+    "pre{background:#f9fafb;padding:8px 12px;white-space:pre-wrap}h2{margin-top:36px}"
+)
+REWARD = ("rewards/", "/mean")
+SINGLES = ("completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy", "accuracy")
+
+
+def page(title: str, tables: Mapping[str, list[list[str]]], results: list[StageResult]) -> str:
+    """Write the page; `tables` are by heading, the first row of each its head."""
+    parts = [f"<h1>{escape(title)}</h1>"]
+    for heading, rows in tables.items():
+        parts += [f"<h2>{escape(heading)}</h2>", _bars(heading, results), _table(rows)]
+    parts += [section for result in results if (section := _training(result))]
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+    return f"<!doctype html><html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+
+
+def _table(rows: list[list[str]]) -> str:
+    cells = [[f"<td>{escape(cell)}</td>" for cell in row] for row in rows]
+    cells[0] = [cell.replace("td>", "th>") for cell in cells[0]]
+    return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in cells) + "</table>"
+
+
+def _bars(heading: str, results: list[StageResult]) -> str:
+    """Draw pass@1 of the evaluate stage that the heading names."""
+    found: list[Any] = []
+    for metrics in (r.metrics for r in results if r.kind == "evaluate" and r.stage == heading):
+        for name, value in metrics.items():
+            if name.endswith("/pass@1"):
+                label = name.removesuffix("/pass@1")
+                found.append((label, value, metrics[f"{name}_low"], metrics[f"{name}_high"]))
+    benchmarks = {name.rpartition("/")[2] for name, *_ in found}
+    if len(benchmarks) == 1:
+        found = [(name.rpartition("/")[0], *ends) for name, *ends in found]
+    return bars(found) if found else ""
+
+
+def _training(result: StageResult) -> str | None:
+    """Draw a training stage's curves and show a few of its last completions."""
+    rows = _json_lines(result, "metrics.jsonl")
+    series = {name: _points(rows, name) for name in dict.fromkeys(k for row in rows for k in row)}
+    rewards = {
+        name.removeprefix("rewards/").removesuffix("/mean"): values
+        for name, values in series.items()
+        if name.startswith(REWARD[0]) and name.endswith(REWARD[1])
+    }
+    charts = [lines("rewards", rewards)] if rewards else []
+    charts += [
+        lines(name, {name: series[name]}) for name in SINGLES if len(series.get(name, ())) > 1
+    ]
+    if not charts:
+        return None
+    shown = _json_lines(result, "completions.jsonl")[-3:]
+    texts = [f"{row['prompt']}{row['completion']}   → {row['reward']}" for row in shown]
+    samples = "".join(f"<pre>{escape(text)}</pre>" for text in texts)
+    return f"<h2>{escape(result.stage)}</h2><div class=row>{''.join(charts)}</div>{samples}"
+
+
+def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+
+
+def _json_lines(result: StageResult, name: str) -> list[dict[str, Any]]:
+    path = result.folder / name
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,124 @@
+"""The report of a run: the scoreboard, every stage, how training went. As Markdown and HTML."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from r1trl.report.page import page
+from r1trl.report.tables import markdown
+from r1trl.stage.files import read_result, write_atomically
+from r1trl.types import OUTCOMES, StageResult
+
+COLUMNS = {
+    "pass@1": "pass@1 (95 %)",
+    "cons@k": "cons@k",
+    "pass@k": "pass@k",
+    "format": "format",
+    "language_consistency": "language consistency",
+    "truncated": "truncated",
+    "tokens": "tokens",
+    "tokens_spent": "tokens spent",
+}
+SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated")
+
+
+def write_report(folder: Path) -> str:
+    """Write report.md and report.html of a run; return its scoreboard."""
+    results = finished(folder)
+    boards = {r.stage: scoreboard(r.metrics) for r in results if r.kind == "evaluate"}
+    board = "\n\n".join(map(markdown, boards.values())) or "No evaluate stage has finished yet."
+    stages, rewards = stages_table(results), rewards_table(results)
+    parts = [f"# {folder.name}", board, "## Stages", markdown(stages)]
+    parts += ["## Rewards", markdown(rewards)] if len(rewards) > 1 else []
+    parts += [part for r in results if (part := training_summary(r))]
+    write_atomically(folder / "report.md", "\n\n".join(parts) + "\n")
+    tables = {**boards, "stages": stages}
+    tables |= {"rewards": rewards} if len(rewards) > 1 else {}
+    text = page(folder.name, tables, results)
+    write_atomically(folder / "report.html", text)
+    return board
+
+
+def finished(folder: Path) -> list[StageResult]:
+    """Return the results of a run's finished stages, in the order in which they finished."""
+    paths = (folder / "stages").glob("*/result.json")
+    ordered = sorted(paths, key=lambda path: path.stat().st_mtime)
+    return [r for path in ordered if (r := read_result(path.parent)) is not None]
+
+
+def scoreboard(metrics: Mapping[str, float]) -> list[list[str]]:
+    """Return an evaluate stage's metrics as a table, a row per model and benchmark."""
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for name, value in metrics.items():
+        model, benchmark, metric = name.split("/", 2)
+        rows.setdefault((model, benchmark), {})[metric] = value
+    shown = [c for c in COLUMNS if any(c in row for row in rows.values())]
+    head = ["model", "benchmark", *(COLUMNS[c] for c in shown)]
+    body = [[m, b, *(_cell(row, c) for c in shown)] for (m, b), row in rows.items()]
+    return [head, *body]
+
+
+def _cell(row: Mapping[str, float], column: str) -> str:
+    if column not in row:
+        return "–"
+    value = row[column]
+    if column == "pass@1":
+        return f"{100 * value:.1f} ({100 * row['pass@1_low']:.1f}–{100 * row['pass@1_high']:.1f})"
+    if column in SHARES:
+        return f"{100 * value:.1f}"
+    return f"{value:.1f}" if column == "tokens" else f"{value:.3f}"
+
+
+def stages_table(results: list[StageResult]) -> list[list[str]]:
+    """Return what each stage started from and how long it took, as a table."""
+    rows = [["stage", "kind", "starts from", "seconds"]]
+    for result in results:
+        work = yaml.safe_load((result.folder / "stage.yaml").read_text(encoding="utf-8"))
+        models = len(work["settings"].get("models", {}))
+        start = _short(work["settings"].get("model") or f"{models} models", work["inputs"])
+        rows.append([result.stage, result.kind, start, f"{result.seconds:.0f}"])
+    return rows
+
+
+def rewards_table(results: list[StageResult]) -> list[list[str]]:
+    """Return how often each reward of each stage had a value, and what it cost, as a table."""
+    rows = [["stage", "reward", "values", "abstained", "timeouts", "errors", "seconds"]]
+    for result in results:
+        path = result.folder / "scoring.json"
+        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for name, reward in told.items():
+            counts = [str(reward["outcomes"].get(outcome, 0)) for outcome in OUTCOMES]
+            rows.append([result.stage, name, *counts, f"{reward['seconds']:.1f}"])
+    return rows
+
+
+def _short(start: str, inputs: Mapping[str, str]) -> str:
+    names = {path: reference for reference, path in inputs.items() if path.endswith("model")}
+    local = Path(start).is_absolute()
+    return names.get(start, "/".join(Path(start).parts[-2:]) if local else start)
+
+
+def training_summary(result: StageResult) -> str | None:
+    """Return how a training stage's numbers moved, from its first tenth to its last."""
+    path = result.folder / "metrics.jsonl"
+    if not path.exists():
+        return None
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    tenth = max(1, len(rows) // 10)
+    body = []
+    for name in _movers(rows):
+        first = [row[name] for row in rows[:tenth] if row.get(name) is not None]
+        last = [row[name] for row in rows[-tenth - 1 :] if row.get(name) is not None]
+        if first and last:
+            body.append([name, f"{sum(first) / len(first):.4g}", f"{sum(last) / len(last):.4g}"])
+    head = ["metric", "first", "last"]
+    return f"### {result.stage}\n\n{markdown([head, *body])}" if body else None
+
+
+def _movers(rows: list[dict[str, float]]) -> list[str]:
+    keys = {key for row in rows for key in row}
+    chosen = ("reward", "completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy")
+    rewards = sorted(k for k in keys if k.startswith("rewards/") and k.endswith("/mean"))
+    return [key for key in (*chosen, *rewards) if key in keys]

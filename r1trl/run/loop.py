@@ -1,0 +1,86 @@
+"""The loop over the stages of a run: what is finished is skipped, what is not is carried out."""
+
+import fcntl
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from r1trl.errors import ConfigError
+from r1trl.plan.plan import Plan, PlannedStage
+from r1trl.report.report import write_report
+from r1trl.run.launch import Workers, last_lines, rotate_log
+from r1trl.run.progress import followed
+from r1trl.stage.files import read_result, write_atomically, write_work
+
+DONE, FAILED, LEFT_EARLY = 0, 1, 3
+
+
+def run(plan: Plan, composed: str) -> int:
+    """Carry out a plan, or go on with it; return the exit status of the command.
+
+    Raises ConfigError where another r1trl is at work in the run's folder.
+    """
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with locked(plan.folder), Workers() as workers:
+        write_atomically(plan.folder / "config.yaml", composed)
+        status = DONE
+        for stage in plan.stages:
+            status = _advance(stage, workers)
+            if status != DONE:
+                break
+        text = write_report(plan.folder)
+        if status == DONE:
+            print(
+                f"\n{text}\n\n{plan.folder} is complete ({time.monotonic() - started:.0f} s); "
+                f"report: {plan.folder / 'report.html'}"
+            )
+    return status
+
+
+def _advance(stage: PlannedStage, workers: Workers) -> int:
+    """Carry out a stage unless it is finished; say how it went."""
+    name, folder = stage.work.stage, stage.folder
+    if not stage.finished:
+        print(f"{name} ({stage.work.kind}) …", flush=True)
+        rotate_log(folder)
+        write_work(folder, stage.work)
+        with followed(folder / "log.txt"):
+            status = workers.run(folder, stage.launch)
+        if workers.signal_number is not None and not (folder / "result.json").exists():
+            print(f"{name} left early; the same command continues", flush=True)
+            return LEFT_EARLY
+        if status != 0:
+            _tell_failure(name, folder, status)
+            return FAILED
+    result = read_result(folder)
+    assert result is not None
+    done = "is already finished" if stage.finished else f"finished in {result.seconds:.0f} s"
+    print(f"{name} {done}", flush=True)
+    if result.stop:
+        print(f"the run ends after {name}: {result.stop}", file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def _tell_failure(name: str, folder: Path, status: int) -> None:
+    how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
+    print(
+        f"stage {name} failed ({how}): last lines of {folder / 'log.txt'} follow", file=sys.stderr
+    )
+    print(last_lines(folder), file=sys.stderr)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run's folder; raise ConfigError where another driver does."""
+    with (folder / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                [f"name: another r1trl is at work in {folder}; wait for it, or choose another name"]
+            ) from None
+        yield

@@ -1,0 +1,91 @@
+"""A process that has imported torch and TRL, and forks a worker for every line of its stdin.
+
+Importing them takes many seconds and a run has a dozen stages. A fork runs the same code as
+`python -m r1trl.run.worker FOLDER`, and takes nobody with it when it crashes.
+"""
+
+import ctypes
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+import yaml
+
+
+class Server:
+    """Forks workers, one at a time."""
+
+    def __init__(self) -> None:
+        self.child = 0
+
+    def serve(self) -> None:
+        """Answer each line (a folder and an environment) with the worker's exit status."""
+        end_with_parent()
+        signal.signal(signal.SIGTERM, self._pass_on)
+        answers = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # what libraries print while they are imported is no answer
+        import_everything()
+        for line in sys.stdin:
+            folder, environment = yaml.safe_load(line)
+            self.child = os.fork()
+            if self.child == 0:
+                work(Path(folder), environment)
+            _, status = os.waitpid(self.child, 0)
+            self.child = 0
+            print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+
+    def _pass_on(self, number: int, _: FrameType | None) -> None:
+        if self.child:
+            os.kill(self.child, number)
+
+
+def import_everything() -> None:
+    """Import what stages need; TRL and transformers load their classes when first named."""
+    import accelerate.utils
+    import transformers
+    import trl
+
+    for module in ("r1trl.run.worker", "r1trl.training.trainer"):
+        importlib.import_module(module)
+    for package, names in {
+        trl: ("GRPOTrainer", "RLOOTrainer", "SFTTrainer", "RewardTrainer"),
+        transformers: ("AutoModelForCausalLM", "AutoTokenizer", "Qwen2ForCausalLM"),
+    }.items():
+        for name in names:
+            getattr(package, name)
+    if accelerate.utils.is_deepspeed_available():
+        logging.disable(logging.WARNING)  # it tells every run that there is no GPU
+        importlib.import_module("deepspeed")  # every trainer asks for it
+        logging.disable(logging.NOTSET)
+
+
+def work(folder: Path, environment: Mapping[str, str]) -> None:
+    """Become the worker of a stage, with the stage's log as output; do not return."""
+    from r1trl.run.worker import run_stage
+
+    end_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.update(environment)
+    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(0)
+    status = run_stage(folder)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def end_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    Server().serve()

@@ -1,0 +1,49 @@
+"""Weights & Biases: one group per run, one W&B run per stage. Without it this does nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from r1trl.stage.files import Work
+
+
+class Tracker:
+    """The W&B run of a stage, on rank 0, or nothing."""
+
+    def __init__(self, work: Work, folder: Path, *, main: bool) -> None:
+        self.run: Any = None
+        settings = work.wandb
+        if not (main and settings.get("enabled")):
+            return
+        import wandb
+
+        self.run = wandb.init(
+            project=settings["project"],
+            entity=settings.get("entity"),
+            group=work.run,
+            name=f"{work.run}/{work.stage}",
+            job_type=work.kind,
+            config={"stage": work.stage, "seed": work.seed, **work.settings},
+            mode=settings["mode"],
+            dir=str(folder),
+        )
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Log a row of metrics at its step."""
+        if self.run:
+            self.run.log(dict(row), step=int(row["step"]))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]], step: int | None = None) -> None:
+        """Log rows as a table of its own."""
+        if self.run and rows:
+            import wandb
+
+            columns = list(rows[0])
+            data = [[row.get(column) for column in columns] for row in rows]
+            self.run.log({name: wandb.Table(columns=columns, data=data)}, step=step)
+
+    def finish(self, metrics: Mapping[str, float]) -> None:
+        """Write the stage's final metrics and close."""
+        if self.run:
+            self.run.summary.update(dict(metrics))
+            self.run.finish()

@@ -1,0 +1,87 @@
+"""An offer under test: its options, rows to try it on, and processes for verifiers."""
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from r1trl.errors import R1trlError
+from r1trl.plugins.offer import Offer
+from r1trl.rewards.pool import Failure, Pool
+from r1trl.rewards.scorer import make_setting
+from r1trl.rewards.setting import Columns, Setting
+from r1trl.types import RewardName
+
+SECONDS = 10.0  # as scoring.deadline
+ROWS: Columns = {
+    "prompt": [f"What is {a} + {a}?" for a in range(1, 7)],
+    "completion": [
+        "<think>\n1 + 1 = 2\n</think>\n<answer>2</answer>",
+        r"<think>Twice two.</think> The answer is \boxed{4}.",
+        "6",
+        "I do not know.",
+        "因为五加五等于十，所以答案是十。",
+        "<answer>" * 3,
+    ],
+    "solution": ["2", "4", "6", "8", "10", "12"],
+    "language": ["en", "en", "en", "en", "zh", "en"],
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An offer under test."""
+
+    offer: Offer
+    options: Mapping[str, Any]
+    rows: Columns
+    pool: Pool
+
+    def scored(self, rows: Columns) -> list[Any]:
+        """Return a reward's answers on rows; assert that it raises nothing and is in time."""
+        setting = self.setting
+        filled: dict[str, Any] = dict(rows)
+        for parameter in setting.columns:
+            if parameter.default is parameter.empty and parameter.name not in filled:
+                filled[parameter.name] = filled["solution"]
+        filled["completion_ids"] = [list(text.encode()[:50]) for text in filled["completion"]]
+        if setting.reads_rewards:
+            ones = [1.0] * len(filled["completion"])
+            filled["rewards"] = dict.fromkeys(self.named_rewards, ones)
+        try:
+            with interrupted_after(SECONDS):
+                answers = list(setting.ask(filled, None, self.pool).answers)
+        except (R1trlError, TimeoutError) as error:
+            raise AssertionError(str(error)) from error
+        failed = next((a for a in answers if isinstance(a, Failure)), None)
+        assert failed is None, f"{failed.kind}: {failed.message}" if failed else ""
+        return answers
+
+    @property
+    def named_rewards(self) -> list[str]:
+        """Return the names of other rewards that its options give."""
+        types, options = self.offer.option_types(), self.offer.options
+        named = [name for name, type_ in types.items() if type_ is RewardName]
+        return [self.options.get(name, options[name].default) for name in named]
+
+    @property
+    def setting(self) -> Setting:
+        """Return the reward as a stage has it."""
+        return make_setting(self.offer.name, self.offer.what, self.options)
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in this, the main thread, where it takes longer."""
+
+    def ring(*_: Any) -> None:
+        raise TimeoutError(f"takes more than {seconds:g} s for a handful of samples")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

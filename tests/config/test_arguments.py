@@ -1,0 +1,93 @@
+"""TRL's arguments are checked against TRL's own source, which is read and not imported."""
+
+import dataclasses
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from r1trl.config.arguments import CONFIG_OF, SET_BY_R1TRL, args_of, check_args, fields
+
+CONFIGS = sorted(set(CONFIG_OF.values()))
+WRONG = [
+    (
+        {"learning_rtae": 1.0},
+        "stages.x.args: GRPOConfig has no 'learning_rtae' (did you mean 'learning_rate'?)",
+    ),
+    ({"qqqq": 1.0}, "stages.x.args: GRPOConfig has no 'qqqq'"),
+    (
+        {"num_generations": "many"},
+        "stages.x.args.num_generations: value 'many' of type 'str' is not an int",
+    ),
+    ({"beta": [1]}, "stages.x.args.beta: value '[1]' of type 'list' is not a float"),
+    ({"use_vllm": "yes"}, "stages.x.args.use_vllm: value 'yes' of type 'str' is not a bool"),
+    *(({name: 1}, f"stages.x.args: r1trl sets '{name}' itself") for name in SET_BY_R1TRL),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_fields_that_are_read_are_those_of_the_real_config(config: str) -> None:
+    import trl
+
+    real = {field.name for field in dataclasses.fields(getattr(trl, config)) if field.init}
+    assert set(fields(config)) == real
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_default_of_the_real_config_passes_its_own_check(config: str) -> None:
+    import trl
+
+    defaults: dict[str, Any] = {}
+    for field in dataclasses.fields(getattr(trl, config)):
+        if field.name in SET_BY_R1TRL or not field.init:
+            continue
+        if field.default is not dataclasses.MISSING:
+            defaults[field.name] = field.default
+    assert len(defaults) > 80
+    assert check_args(config, defaults, "args") == []
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_reading_the_fields_imports_neither_trl_nor_torch(config: str) -> None:
+    code = (
+        "import sys; from r1trl.config.arguments import fields; "
+        f"assert len(fields({config!r})) > 100; "
+        "assert not {'trl', 'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "type_"),
+    [
+        ("GRPOConfig", "num_generations", int | None),
+        ("GRPOConfig", "beta", float),
+        ("GRPOConfig", "use_vllm", bool),
+        ("GRPOConfig", "learning_rate", float),
+        ("SFTConfig", "max_length", int | None),
+        ("RewardConfig", "max_steps", int),
+    ],
+)
+def test_types_are_read_too(config: str, name: str, type_: Any) -> None:
+    assert fields(config)[name] == type_
+
+
+@pytest.mark.parametrize(("args", "problem"), WRONG)
+def test_a_wrong_argument_is_named_with_its_key(args: dict[str, Any], problem: str) -> None:
+    assert check_args("GRPOConfig", args, "stages.x.args") == [problem]
+
+
+def test_all_wrong_arguments_are_told_at_once() -> None:
+    args = {"learning_rtae": 1, "output_dir": "x", "beta": "much", "learning_rate": 1e-6}
+    assert len(check_args("GRPOConfig", args, "args")) == 3
+
+
+def test_numbers_that_yaml_reads_as_text_become_numbers() -> None:
+    given = {"learning_rate": "1e-6", "max_steps": 3, "lr_scheduler_type": "constant"}
+    assert check_args("SFTConfig", given, "args") == []
+    assert args_of("SFTConfig", given) == {**given, "learning_rate": 1e-6}

@@ -1,0 +1,390 @@
+"""Rows are loaded, mapped, filtered, put together and rendered; what goes wrong names its key."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+from r1trl.data.filters import apply_filters
+from r1trl.data.prompts import need_columns, render
+from r1trl.data.rows import load_data, rows_of
+from r1trl.data.sources import fill, map_columns
+from r1trl.errors import StageError
+from r1trl.plugins.loading import Plugins, load
+from r1trl.stage.files import Work
+
+FILTERS = """\
+import r1trl
+
+def even(rows):
+    return rows.filter(lambda row: int(row["solution"]) % 2 == 0)
+
+def above(rows, *, least: int):
+    return rows.filter(lambda row: int(row["solution"]) > least)
+
+def broken(rows):
+    raise KeyError("no such thing")
+
+def odd(rows):
+    verdicts = ["an even solution", None]
+    return [verdicts[int(row["solution"]) % 2] for row in rows]
+
+def too_few(rows):
+    return [None]
+
+def elsewhere(rows, *, benchmarks: "r1trl.Benchmarks | None" = None):
+    asked = {p: f"{n}, row {i}" for n, b in benchmarks.items() for i, p in enumerate(b["prompt"])}
+    return [asked.get(prompt) for prompt in rows["prompt"]]
+
+def made(*, count: int = 3, seed: int = 0):
+    from datasets import Dataset
+    return Dataset.from_dict({"prompt": [f"{seed}/{i}" for i in range(count)]})
+
+@r1trl.hookimpl
+def r1trl_filters():
+    return {
+        "even": even,
+        "above": above,
+        "broken": broken,
+        "odd": odd,
+        "too_few": too_few,
+        "elsewhere": elsewhere,
+    }
+
+@r1trl.hookimpl
+def r1trl_datasets():
+    return {"made": made}
+"""
+
+
+@pytest.fixture
+def plugins(plugin_file: Any) -> Plugins:
+    """Return plugins with the filters and the dataset of above."""
+    return load([plugin_file(FILTERS)])
+
+
+def jsonl(path: Path, rows: list[dict[str, Any]]) -> str:
+    """Write rows to a file."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+NUMBERS = [{"prompt": f"p{i}", "solution": str(i)} for i in range(1, 7)]
+
+
+def test_columns_are_kept_under_their_new_names_and_filled_from_templates(toy_rows: Any) -> None:
+    columns = {
+        "prompt": "{{ prompt }} Think.",
+        "question": "prompt",
+        "gold": "solution",
+        "domain": "{{ 'math' }}",
+        "twice": "{{ solution | int * 2 }}",
+        "weird": "{{ row['language'] | upper }}",
+    }
+    mapped = map_columns(toy_rows, columns)
+    assert mapped.column_names == list(columns)
+    assert mapped[0] == {
+        "prompt": "What is 1 plus 2? Think.",
+        "question": "What is 1 plus 2?",
+        "gold": "3",
+        "domain": "math",
+        "twice": "6",
+        "weird": "EN",
+    }
+
+
+def test_without_columns_the_rows_are_as_they_were(toy_rows: Any) -> None:
+    assert map_columns(toy_rows, {}) is toy_rows
+
+
+def test_two_columns_can_change_places(toy_rows: Any) -> None:
+    mapped = map_columns(toy_rows, {"prompt": "solution", "solution": "prompt"})
+    assert mapped[0] == {"prompt": "3", "solution": "What is 1 plus 2?"}
+
+
+def test_a_missing_column_is_named_with_what_there_is(toy_rows: Any) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+        map_columns(toy_rows, {"gold": "soluton"})
+    assert str(caught.value) == (
+        "columns.gold: the rows have no column 'soluton' (did you mean 'solution'?); "
+        "they have: prompt, solution, language"
+    )
+
+
+def test_a_template_that_needs_a_missing_column_is_named(toy_rows: Any) -> None:
+    with pytest.raises(ValueError, match=r"'answer' is undefined; columns: prompt, solution"):
+        fill("{{ answer }}", toy_rows[0])
+
+
+def test_a_template_cannot_reach_into_python() -> None:
+    with pytest.raises(ValueError, match="unsafe"):
+        fill("{{ prompt.__class__.__mro__ }}", {"prompt": "x"})
+
+
+def test_filters_are_applied_in_order_and_counted(plugins: Plugins) -> None:
+    rows = Dataset.from_list(NUMBERS)
+    kept, counts = apply_filters(rows, {"even": {}, "above": {"least": 2}}, plugins, "f")
+    assert kept["solution"][:] == ["4", "6"]
+    assert counts == [{"filter": "even", "in": 6, "out": 3}, {"filter": "above", "in": 3, "out": 2}]
+
+
+def test_the_reasons_that_a_filter_gives_are_counted(plugins: Plugins) -> None:
+    kept, counts = apply_filters(Dataset.from_list(NUMBERS), {"odd": {}}, plugins, "f")
+    assert kept["solution"][:] == ["1", "3", "5"]
+    assert counts == [{"filter": "odd", "in": 6, "out": 3, "reasons": {"an even solution": 3}}]
+
+
+def test_a_filter_that_gives_too_few_verdicts_is_named(plugins: Plugins) -> None:
+    told = "f.too_few: TypeError: returned a list of 1 entries for 6 rows; a filter returns"
+    with pytest.raises(StageError, match=told):
+        apply_filters(Dataset.from_list(NUMBERS), {"too_few": {}}, plugins, "f")
+
+
+def test_a_filter_gets_the_rows_of_benchmarks(plugins: Plugins, tmp_path: Path) -> None:
+    source = {"path": jsonl(tmp_path / "b.jsonl", [{"ask": "x"}, {"ask": "p3"}])}
+    options = {"benchmarks": {"b": {**source, "columns": {"prompt": "ask"}}}}
+    kept, counts = apply_filters(Dataset.from_list(NUMBERS), {"elsewhere": options}, plugins, "f")
+    assert len(kept) == 5 and counts[0]["reasons"] == {"b, row 1": 1}
+
+
+def test_a_dropped_filter_is_not_applied(plugins: Plugins) -> None:
+    kept, counts = apply_filters(Dataset.from_list(NUMBERS), {"even": None}, plugins, "f")
+    assert len(kept) == 6 and counts == []
+
+
+def test_no_row_left_says_which_filter_removed_how_many(plugins: Plugins) -> None:
+    with pytest.raises(StageError) as caught:
+        apply_filters(
+            Dataset.from_list(NUMBERS), {"even": {}, "above": {"least": 9}}, plugins, "stages.x.f"
+        )
+    assert str(caught.value) == ("stages.x.f: no row is left: even kept 3 of 6, above kept 0 of 3")
+
+
+def test_a_filter_that_fails_is_named(plugins: Plugins) -> None:
+    with pytest.raises(StageError, match=r"^stages.x.f.broken: KeyError: 'no such thing'$"):
+        apply_filters(Dataset.from_list(NUMBERS), {"broken": {}}, plugins, "stages.x.f")
+
+
+def test_sources_are_put_together_with_aligned_columns(plugins: Plugins, tmp_path: Path) -> None:
+    more = [{"prompt": "q", "language": "zh", "source": "gone"}]
+    sources = {
+        "numbers": {
+            "path": jsonl(tmp_path / "n.jsonl", NUMBERS),
+            "filters": {"even": {}},
+        },
+        "more": {"path": jsonl(tmp_path / "m.jsonl", more)},
+        "made": {"dataset": "made", "options": {"count": 1}},
+    }
+    rows, counts = load_data(sources, {}, plugins, 5, "stages.x")
+    assert rows.to_list() == [
+        *(
+            {"prompt": f"p{i}", "solution": str(i), "source": "numbers", "language": None}
+            for i in (2, 4, 6)
+        ),
+        {"prompt": "q", "solution": None, "source": "more", "language": "zh"},
+        {"prompt": "5/0", "solution": None, "source": "made", "language": None},
+    ]
+    assert counts == {
+        "numbers": [{"filter": "even", "in": 6, "out": 3}],
+        "more": [],
+        "made": [],
+        "all": [],
+    }
+
+
+def test_filters_of_the_stage_see_the_rows_of_all_sources(plugins: Plugins, tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "n.jsonl", NUMBERS)
+    rows, counts = load_data(
+        {"a": {"path": path}, "b": {"path": path}}, {"even": {}}, plugins, 1, "stages.x"
+    )
+    assert rows["source"][:] == ["a"] * 3 + ["b"] * 3
+    assert counts["all"] == [{"filter": "even", "in": 12, "out": 6}]
+
+
+def test_columns_of_different_types_are_told_with_the_stage(
+    plugins: Plugins, tmp_path: Path
+) -> None:
+    sources = {
+        "a": {"path": jsonl(tmp_path / "a.jsonl", [{"prompt": "p", "solution": 1}])},
+        "b": {"path": jsonl(tmp_path / "b.jsonl", [{"prompt": "p", "solution": ["x"]}])},
+    }
+    with pytest.raises(StageError, match=r"stages\.x\.data.*solution"):
+        load_data(sources, {}, plugins, 1, "stages.x")
+
+
+def test_a_limit_draws_rows_at_random_and_the_same_ones_for_a_seed(plugins: Plugins) -> None:
+    def drawn(seed: int, limit: int) -> list[str]:
+        source = {"dataset": "made", "options": {"count": 50, "seed": 0}, "limit": limit}
+        return load_data({"a": source}, {}, plugins, seed, "stages.x")[0]["prompt"][:]
+
+    assert len(drawn(1, 5)) == 5 and drawn(1, 5) == drawn(1, 5) != drawn(2, 5)
+    assert drawn(1, 5) != [f"0/{i}" for i in range(5)]
+    assert len(drawn(1, 99)) == 50
+
+
+def test_a_limit_counts_what_the_filters_left(plugins: Plugins, tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "n.jsonl", NUMBERS)
+    source = {"path": path, "filters": {"even": {}}, "limit": 3}
+    rows, _ = load_data({"a": source}, {}, plugins, 1, "stages.x")
+    assert sorted(rows["solution"]) == ["2", "4", "6"]
+
+
+def test_weights_make_the_largest_mixture_in_which_no_row_comes_twice(plugins: Plugins) -> None:
+    def source(count: int, weight: float) -> dict[str, Any]:
+        return {"dataset": "made", "options": {"count": count, "seed": count}, "weight": weight}
+
+    sources = {"many": source(90, 3), "few": source(10, 1), "more": source(40, 1)}
+    rows, _ = load_data(sources, {}, plugins, 1, "stages.x")
+    assert Counter(rows["source"][:]) == {"many": 30, "few": 10, "more": 10}
+    assert len(set(rows["prompt"][:])) == 50
+    many = [row["prompt"] for row in rows if row["source"] == "many"]
+    assert many != [f"90/{i}" for i in range(30)], "drawn from everywhere"
+
+
+@pytest.mark.parametrize("name", ["n.jsonl", "n.csv", "n.parquet"])
+def test_of_a_stream_only_the_head_is_read(name: str, plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / name
+    write = {"n.jsonl": "to_json", "n.csv": "to_csv", "n.parquet": "to_parquet"}[name]
+    getattr(Dataset.from_list(NUMBERS), write)(path)
+    source = {"path": str(path), "stream": 4, "columns": {"prompt": "prompt"}}
+    rows, _ = load_data({"a": source}, {}, plugins, 1, "stages.x")
+    assert rows["prompt"][:] == ["p1", "p2", "p3", "p4"]
+
+
+def test_a_dataset_gets_the_runs_seed_unless_it_has_one(plugins: Plugins) -> None:
+    sources = {"a": {"dataset": "made"}, "b": {"dataset": "made", "options": {"seed": 0}}}
+    rows, _ = load_data(sources, {}, plugins, 7, "stages.x")
+    assert rows["prompt"][:] == [f"{seed}/{i}" for seed in (7, 0) for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("source", "telling"),
+    [
+        ({"path": "no_such.jsonl"}, "stages.x.data.a: there is no file no_such.jsonl"),
+        ({"dataset": "mad"}, "no dataset is called 'mad' (did you mean 'made'?)"),
+        (
+            {"dataset": "made", "columns": {"prompt": "promt"}},
+            "stages.x.data.a: columns.prompt: the rows have no column 'promt'",
+        ),
+        ({"dataset": "made", "options": {"count": 0}}, "stages.x.data.a: "),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(
+    source: dict[str, Any], telling: str, plugins: Plugins
+) -> None:
+    with pytest.raises(StageError) as caught:
+        load_data({"a": source}, {}, plugins, 1, "stages.x")
+    assert telling in str(caught.value)
+
+
+def test_a_stages_rows_and_counts_are_written_and_read_again(
+    plugins: Plugins, tmp_path: Path
+) -> None:
+    sources = {"n": {"path": jsonl(tmp_path / "n.jsonl", NUMBERS), "filters": {"even": {}}}}
+    work = Work("x", "sft", "run", 1, {"filters": {"above": {"least": 2}}})
+    rows = rows_of(work, sources, tmp_path, plugins)
+    assert rows["solution"][:] == ["4", "6"]
+    assert json.loads((tmp_path / "data" / "filters.json").read_text()) == {
+        "n": [{"filter": "even", "in": 6, "out": 3}],
+        "all": [{"filter": "above", "in": 3, "out": 2}],
+    }
+    written = Dataset.from_parquet(str(tmp_path / "data" / "rows.parquet"), cache_dir=str(tmp_path))
+    assert written.to_list() == rows.to_list()
+
+
+def test_rows_that_are_read_again_are_not_processed_again(plugins: Plugins, tmp_path: Path) -> None:
+    path, data = tmp_path / "n.jsonl", tmp_path / "data"
+    work = Work("x", "sft", "run", 1, {"filters": {}})
+
+    def processed() -> set[str]:
+        sources = {"n": {"path": jsonl(path, NUMBERS)}}
+        rows_of(work, sources, tmp_path, plugins).map(lambda row: {"more": row["prompt"]})
+        return {file.name for file in data.rglob("*.arrow")}
+
+    first = processed()
+    assert processed() == first
+    rows = rows_of(work, {"n": {"path": jsonl(path, NUMBERS[:-1])}}, tmp_path, plugins)
+    assert len(rows) == len(NUMBERS) - 1
+    assert len(list(data.rglob("*.arrow"))) == 1, "what was cached of others is gone"
+    assert {file.name for file in data.iterdir()} == {".cache", "filters.json", "rows.parquet"}
+
+
+def prompts(rows: list[Any], tokenizer: Any, template: str | None, prefill: str = "") -> list[str]:
+    """Render prompts."""
+    made = Dataset.from_list([{"prompt": row} for row in rows])
+    return render(made, tokenizer, template, prefill)["prompt"][:]
+
+
+def test_a_prompt_is_rendered_with_the_chat_template(tokenizer: Any) -> None:
+    assert prompts(["Hi?"], tokenizer, None) == ["<|user|>Hi?\n<|assistant|>"]
+
+
+def test_messages_are_rendered_with_the_chat_template(tokenizer: Any) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi?"}]
+    assert prompts([messages], tokenizer, None) == [
+        "<|system|>Be brief.\n<|user|>Hi?\n<|assistant|>"
+    ]
+
+
+def test_a_system_prompt_comes_before_messages_that_have_none(tokenizer: Any) -> None:
+    own = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi?"}]
+    rows = Dataset.from_list([{"prompt": own}, {"prompt": own[1:]}])
+    found = render(rows, tokenizer, None, "", "Be kind.")["prompt"][:]
+    found += render(Dataset.from_list([{"prompt": "Hi?"}]), tokenizer, None, "", "Be kind.")[
+        "prompt"
+    ][:]
+    kind = "<|system|>Be kind.\n<|user|>Hi?\n<|assistant|>"
+    assert found == [kind.replace("kind", "brief"), kind, kind]
+
+
+def test_a_raw_template_is_used_in_place_of_the_chat_template(tokenizer: Any) -> None:
+    template = "User: {{ prompt }} Assistant:"
+    assert prompts(["Hi?"], tokenizer, template) == ["User: Hi? Assistant:"]
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi?"}]
+    assert prompts([messages], tokenizer, template) == ["User: Hi? Assistant:"]
+
+
+@pytest.mark.parametrize("template", [None, "User: {{ prompt }} Assistant:"])
+def test_a_prefill_follows_whatever_template(template: str | None, tokenizer: Any) -> None:
+    plain = prompts(["Hi?"], tokenizer, template)
+    assert prompts(["Hi?"], tokenizer, template, "<think>\n") == [f"{plain[0]}<think>\n"]
+
+
+def test_the_plain_question_stays(tokenizer: Any) -> None:
+    rows = Dataset.from_list(
+        [{"prompt": "Hi? Think.", "question": "Hi?"}, {"prompt": "Ho?", "question": None}]
+    )
+    assert render(rows, tokenizer, None, "")["question"][:] == ["Hi?", "Ho?"]
+
+
+def test_a_tokenizer_without_a_chat_template_needs_a_raw_one(tokenizer: Any) -> None:
+    tokenizer.chat_template = None
+    with pytest.raises(StageError, match="has no chat template; give the stage a template=…"):
+        prompts(["Hi?"], tokenizer, None)
+    assert prompts(["Hi?"], tokenizer, "Q {{ prompt }}") == ["Q Hi?"]
+
+
+def test_the_beginning_token_is_not_doubled(tokenizer: Any) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", tokenizer.bos_token_id)]
+    )
+    tokenizer.chat_template = "{{ bos_token }}" + tokenizer.chat_template
+    (prompt,) = prompts(["Hi?"], tokenizer, None)
+    assert prompt == "<|user|>Hi?\n<|assistant|>"
+    ids = tokenizer(prompt)["input_ids"]
+    assert ids.count(tokenizer.bos_token_id) == 1 and ids[0] == tokenizer.bos_token_id
+
+
+def test_a_needed_column_that_is_missing_is_named(toy_rows: Any) -> None:
+    need_columns(toy_rows, ["prompt", "solution"], "stages.x.data")
+    with pytest.raises(StageError) as caught:
+        need_columns(toy_rows, ["prompt", "languages"], "stages.x.data")
+    assert str(caught.value) == (
+        "stages.x.data: the rows have no column 'languages' (did you mean 'language'?); "
+        "they have: prompt, solution, language"
+    )

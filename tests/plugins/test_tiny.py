@@ -1,0 +1,171 @@
+"""The tiny world: nothing leaks from the benchmark, everything is the same for a seed."""
+
+import random
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import r1trl_tiny
+from r1trl_tiny.corpus import documents
+from r1trl_tiny.datasets import tiny_chat, tiny_pairs, tiny_problems, tiny_safety
+from r1trl_tiny.numerals import chinese, english
+from r1trl_tiny.problems import QUESTIONS, draw, problems, question
+
+MODELS = sorted((Path(r1trl_tiny.__file__).parent / "models").iterdir())
+NUMERALS = [
+    (0, "zero", "零"),
+    (1, "one", "一"),
+    (9, "nine", "九"),
+    (10, "ten", "十"),
+    (11, "eleven", "十一"),
+    (12, "twelve", "十二"),
+    (13, "thirteen", "十三"),
+    (15, "fifteen", "十五"),
+    (19, "nineteen", "十九"),
+    (20, "twenty", "二十"),
+    (21, "twenty one", "二十一"),
+    (30, "thirty", "三十"),
+    (40, "forty", "四十"),
+    (48, "forty eight", "四十八"),
+    (50, "fifty", "五十"),
+    (67, "sixty seven", "六十七"),
+    (70, "seventy", "七十"),
+    (80, "eighty", "八十"),
+    (90, "ninety", "九十"),
+    (99, "ninety nine", "九十九"),
+]
+
+
+@pytest.mark.parametrize(("number", "in_english", "in_chinese"), NUMERALS)
+def test_numbers_are_written_in_both_languages(
+    number: int, in_english: str, in_chinese: str
+) -> None:
+    assert (english(number), chinese(number)) == (in_english, in_chinese)
+
+
+def test_no_two_numbers_are_written_alike() -> None:
+    for write in (english, chinese):
+        assert len({write(number) for number in range(100)}) == 100
+
+
+def test_a_problem_is_worked_from_left_to_right_and_stays_in_bounds() -> None:
+    source = random.Random(0)
+    for _ in range(3000):
+        problem = draw(source)
+        assert eval(problem.key) == problem.answer
+        assert all(0 <= value <= 99 for value in problem.values)
+        assert 1 <= len(problem.steps) <= 3
+
+
+def test_training_and_held_out_problems_share_none() -> None:
+    training = {p.key for seed in (0, 1, 2) for p in islice(problems(seed, held_out=False), 3000)}
+    held_out = {p.key for seed in (0, 1, 2) for p in islice(problems(seed, held_out=True), 1000)}
+    assert len(training) > 3000 and len(held_out) > 1000
+    assert not training & held_out
+
+
+def test_the_corpus_asks_no_held_out_problem() -> None:
+    held_out = list(islice(problems(0, held_out=True), 1500))
+    asked = {
+        text.format(problem.expression(language))
+        for problem in held_out
+        for language, texts in QUESTIONS.items()
+        for text in texts
+    }
+    read = [prompt for prompt, _ in islice(documents(0), 20_000)]
+    assert len(asked) > 8000 and not asked & set(read)
+    open_ones = islice(problems(0, held_out=False), 300)
+    known = {
+        t.format(p.expression(g)) for p in open_ones for g, ts in QUESTIONS.items() for t in ts
+    }
+    assert known & set(read), "questions of the corpus are written as asked here"
+
+
+def test_the_datasets_of_problems_share_none_with_the_benchmark() -> None:
+    training = {
+        key for seed in (0, 1, 2) for key in tiny_problems(count=2000, seed=seed)["problem_key"]
+    }
+    benchmark = set(tiny_problems(count=1000, seed=0, held_out=True)["problem_key"])
+    assert len(benchmark) == 1000 and not training & benchmark
+
+
+def test_a_problem_comes_in_either_language_with_its_solution() -> None:
+    rows = tiny_problems(count=400, seed=3)
+    for row in rows:
+        assert str(eval(row["problem_key"])) == row["solution"]
+        assert any("一" <= c <= "鿿" for c in row["prompt"]) is (row["language"] == "zh")
+    assert 120 < rows["language"][:].count("zh") < 280
+
+
+MAKERS: list[Any] = [tiny_problems, tiny_chat, tiny_pairs, tiny_safety]
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_a_dataset_is_the_same_for_a_seed_and_another_for_another(make: Any) -> None:
+    first, again, other = (make(count=60, seed=seed).to_list() for seed in (4, 4, 5))
+    assert len(first) == 60 and first == again != other
+
+
+def test_a_larger_dataset_begins_with_the_smaller_one() -> None:
+    assert (
+        tiny_problems(count=50, seed=1).to_list()[:20] == tiny_problems(count=20, seed=1).to_list()
+    )
+
+
+@pytest.mark.parametrize("domain", ["helpful", "safety"])
+def test_small_talk_and_dangers_can_be_had_alone(domain: str) -> None:
+    assert set(tiny_chat(count=50, domain=domain)["domain"]) == {domain}  # type: ignore[arg-type]
+
+
+def test_the_runs_seed_changes_the_problems_and_not_the_benchmark(composed: Any) -> None:
+    from r1trl.data.sources import load_source
+    from r1trl.plugins.loading import load
+
+    config, _ = composed("recipe=zero", "scale=tiny")
+    plugins = load()
+
+    def rows(source: Any, seed: int) -> Any:
+        values = {"dataset": source.dataset, "options": {**source.options, "count": 50}}
+        return load_source(values, plugins, seed, "x").to_list()
+
+    benchmark, training = config.benchmarks["held_out"], config.sources["problems"]
+    assert rows(benchmark, 1) == rows(benchmark, 2)
+    assert rows(training, 1) != rows(training, 2)
+
+
+def test_a_question_is_a_pure_function_of_its_random_numbers() -> None:
+    problem = draw(random.Random(1))
+    asked = {question(problem, "en", random.Random(seed)) for seed in range(30)}
+    assert asked == {text.format(problem.expression("en")) for text in QUESTIONS["en"]}
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_a_shipped_tokenizer_round_trips_the_corpus(folder: Path) -> None:
+    from tokenizers import Tokenizer
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    plain = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    texts = [prompt + reply for prompt, reply in islice(documents(7), 2000)]
+    ids = tokenizer(texts)["input_ids"]
+    assert [encoded.ids for encoded in plain.encode_batch(texts)] == ids
+    assert tokenizer.batch_decode(ids) == texts
+    assert tokenizer.unk_token_id is None or all(tokenizer.unk_token_id not in row for row in ids)
+    assert tokenizer.eos_token_id is not None and tokenizer.chat_template
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_a_shipped_model_loads_and_knows_its_world_better_than_noise(folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+    known, losses = model.get_input_embeddings().weight.shape[0], []
+    with torch.inference_mode():
+        for prompt, reply in islice(documents(7), 16):
+            ids = tokenizer(f"User: {prompt} Assistant:{reply}", return_tensors="pt")["input_ids"]
+            assert int(ids.max()) < known
+            losses.append(model(input_ids=ids, labels=ids).loss.item())
+    assert sum(losses) / len(losses) < 2.5, "a uniform guess is worth about 6"

@@ -1,0 +1,103 @@
+"""The report of a run says what its results say, and runs without any of them."""
+
+import json
+import os
+from pathlib import Path
+
+from r1trl.report.report import write_report
+from r1trl.stage.files import Work, write_result, write_work
+from r1trl.types import StageResult
+
+BOARD = {
+    "base/held_out/pass@1": 0.125,
+    "base/held_out/pass@1_low": 0.1,
+    "base/held_out/pass@1_high": 0.15,
+    "base/held_out/truncated": 0.5,
+    "zero/held_out/pass@1": 0.75,
+    "zero/held_out/pass@1_low": 0.7,
+    "zero/held_out/pass@1_high": 0.8,
+    "zero/held_out/cons@k": 0.9,
+    "zero/held_out/truncated": 0.0,
+    "zero/held_out/language_consistency": 0.4567,
+    "zero/held_out/tokens": 31.26,
+}
+
+
+def finish(run: Path, number: int, work: Work, metrics: dict[str, float], seconds: float) -> Path:
+    """Write a finished stage."""
+    folder = run / "stages" / work.stage
+    write_work(folder, work)
+    write_result(StageResult(work.stage, work.kind, folder, metrics=metrics, seconds=seconds))
+    os.utime(folder / "result.json", (1000 + number, 1000 + number))
+    return folder
+
+
+def demo(run: Path) -> None:
+    """Write a run of a training stage and its evaluation."""
+    zero = Work("zero", "grpo", "demo", 1, {"model": "Qwen/A", "models": {}})
+    folder = finish(run, 0, zero, {"reward": 0.9}, 61.4)
+    rows = [{"step": i, "seconds": 1.0 * i, "reward": i / 20, "loss": 1.0} for i in range(1, 21)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    models = {"base": {"path": "Qwen/A"}, "zero": {"path": str(folder / "model")}}
+    board = Work("scoreboard", "evaluate", "demo", 1, {"model": None, "models": models})
+    finish(run, 1, board, BOARD, 5.0)
+
+
+def cells(text: str, *start: str) -> list[str]:
+    """Return the cells of the table row that starts with some cells."""
+    for line in text.splitlines():
+        row = [cell.strip() for cell in line.strip("| ").split("|")]
+        if line.startswith("|") and row[: len(start)] == list(start):
+            return row
+    raise AssertionError(f"no row {start} in\n{text}")
+
+
+def test_the_scoreboard_has_a_row_per_model_with_its_interval(tmp_path: Path) -> None:
+    demo(tmp_path / "demo")
+    board = write_report(tmp_path / "demo")
+    head = cells(board, "model")
+    base, zero = (dict(zip(head, cells(board, m), strict=True)) for m in ("base", "zero"))
+    assert base["pass@1 (95 %)"] == "12.5 (10.0–15.0)"
+    assert zero["pass@1 (95 %)"] == "75.0 (70.0–80.0)"
+    assert (base["cons@k"], zero["cons@k"]) == ("–", "90.0")
+    assert (base["truncated"], zero["truncated"]) == ("50.0", "0.0")
+    assert (zero["language consistency"], zero["tokens"]) == ("0.457", "31.3")
+    assert "pass@k" not in head, "a column that no model has is not shown"
+
+
+def test_the_report_holds_the_scoreboard_the_stages_and_how_training_went(tmp_path: Path) -> None:
+    demo(tmp_path / "demo")
+    board = write_report(tmp_path / "demo")
+    text = (tmp_path / "demo" / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# demo\n") and board in text
+    assert cells(text, "zero", "grpo") == ["zero", "grpo", "Qwen/A", "61"]
+    assert cells(text, "scoreboard", "evaluate") == ["scoreboard", "evaluate", "2 models", "5"]
+    assert text.index("| zero       | grpo") < text.index("| scoreboard |")
+    first, last = (float(cell) for cell in cells(text, "reward")[1:])
+    assert first == 0.075 and last > 0.9
+    assert cells(text, "loss") == ["loss", "1", "1"]
+
+
+def test_the_page_stands_alone_and_holds_the_scoreboard(tmp_path: Path) -> None:
+    demo(tmp_path / "demo")
+    write_report(tmp_path / "demo")
+    text = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "75.0 (70.0–80.0)" in text and "zero" in text
+    assert "<script src" not in text and "<link" not in text
+
+
+def test_a_run_that_has_finished_nothing_has_a_report_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "stages").mkdir(parents=True)
+    assert write_report(tmp_path / "demo") == "No evaluate stage has finished yet."
+    assert "No evaluate stage" in (tmp_path / "demo" / "report.md").read_text()
+
+
+def test_the_report_tells_what_became_of_the_rewards(tmp_path: Path) -> None:
+    demo(tmp_path / "demo")
+    told = {"accuracy": {"outcomes": {"value": 9, "timeout": 2}, "seconds": 3.14}}
+    (tmp_path / "demo" / "stages" / "zero" / "scoring.json").write_text(json.dumps(told))
+    write_report(tmp_path / "demo")
+    text = (tmp_path / "demo" / "report.md").read_text(encoding="utf-8")
+    assert cells(text, "zero", "accuracy")[2:] == ["9", "0", "2", "0", "3.1"]
+    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    assert "<th>timeouts</th>" in page

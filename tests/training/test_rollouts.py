@@ -1,0 +1,178 @@
+"""What is learned is what TRL would learn: the same gradients, from the same rollouts."""
+
+import ast
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import trl
+import yaml
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
+
+from r1trl.rewards.scorer import Scorer
+from r1trl.rewards.setting import Setting
+from r1trl.run.launch import accelerate_config
+from r1trl.stage.ranks import rank
+from r1trl.training.rollouts import Rollouts, Slot
+
+pytestmark = pytest.mark.slow
+
+SCORING = {"deadline": 5.0, "processes": 1, "on_failure": "mask", "failure_limit": 0.5}
+PROMPTS = ["a", "What is 1 + 1?", "Say something long about the sea.", "x" * 40]
+
+
+def worth(prompts: Any, completions: Any, completion_ids: Any, **_: Any) -> list[float]:
+    """Reward what a hash of the ids says; all completions of the first prompt alike."""
+    pairs = zip(prompts, completion_ids, strict=True)
+    return [0.5 if prompt == "a" else sum(ids) % 5 / 4 for prompt, ids in pairs]
+
+
+class Replayed:
+    """Answers with completions of very different lengths, the same for every trainer."""
+
+    source: random.Random
+
+    def _generate_single_turn(self, prompt_ids: Any, images: Any, fields: Any, *more: Any) -> Any:
+        answers = []
+        for _ in prompt_ids:
+            answer = [self.source.randrange(3, 200) for _ in range(self.source.choice([1, 9, 30]))]
+            answers.append(answer if len(answer) == 30 else [*answer, 2])
+        return (answers, None) if more else answers
+
+
+def trained(
+    ours: bool, model: Path, folder: Path, tokenizer: Any, kind: str = "grpo", **more: Any
+) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """Train for a few steps with plain gradient descent; return the weights and the log."""
+    config = {"grpo": trl.GRPOConfig, "rloo": trl.RLOOConfig}[kind]
+    base = {"grpo": trl.GRPOTrainer, "rloo": trl.RLOOTrainer}[kind]
+    options = {
+        "output_dir": str(folder),
+        "use_cpu": True,
+        "bf16": False,
+        "report_to": "none",
+        "save_strategy": "no",
+        "optim": "sgd",
+        "learning_rate": 0.5,
+        "lr_scheduler_type": "constant",
+        "max_grad_norm": 1e6,
+        "logging_steps": 1,
+        "num_generations": 4,
+        "max_completion_length": 30,
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 2,
+        "generation_batch_size": 32,
+        "max_steps": 4,
+        "gradient_checkpointing": False,
+        "seed": 3,
+        "model_init_kwargs": {"dtype": "float32"},
+        **more,
+    }
+    shared = {
+        "model": str(model),
+        "args": config(**options),
+        "train_dataset": Dataset.from_dict({"prompt": PROMPTS * 4}),
+        "processing_class": tokenizer,
+    }
+    bases = (Replayed, Rollouts, base) if ours else (Replayed, base)
+    trainer = type("Trainer", bases, {"source": random.Random(1 + rank())})(
+        reward_funcs=[Slot("worth") if ours else worth], **shared
+    )
+    if ours:
+        trainer.prepare(Scorer([Setting("worth", worth, {})], SCORING), None)
+    trainer.train()
+    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}  # of the first process
+    weights = {name: value.clone() for name, value in whole.items()}
+    return weights, [row for row in trainer.state.log_history if "loss" in row]
+
+
+LOSSES: list[dict[str, Any]] = [
+    *({"loss_type": name, "beta": 0.0} for name in ("grpo", "dapo", "dr_grpo", "bnpo")),
+    *({"loss_type": name, "beta": 0.0} for name in ("cispo", "sapo", "luspo", "vespo")),
+    {"loss_type": "grpo", "beta": 0.1, "sync_ref_model": True, "ref_model_sync_steps": 2}
+    | {"ref_model_mixup_alpha": 1.0},
+    {"loss_type": "dapo", "beta": 0.1, "importance_sampling_level": "sequence"},
+    {"loss_type": "grpo", "beta": 0.0, "num_iterations": 2, "max_steps": 6},
+    {"loss_type": "dapo", "beta": 0.0, "mask_truncated_completions": True},
+    {"loss_type": "grpo", "beta": 0.0, "top_entropy_quantile": 0.5},
+    {"loss_type": "grpo", "beta": 0.0, "entropy_coef": 0.01},
+    {"loss_type": "grpo", "beta": 0.0, "gradient_accumulation_steps": 4},
+    {"loss_type": "grpo", "beta": 0.0, "gradient_checkpointing": True},
+    {"kind": "rloo", "beta": 0.0},
+    {"kind": "rloo", "beta": 0.1},
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_the_weights_are_those_that_trl_comes_to(
+    loss: dict[str, Any], tiny_model: Path, tmp_path: Path, tokenizer: Any
+) -> None:
+    weights, log = trained(False, tiny_model, tmp_path, tokenizer, **loss)
+    ours, our_log = trained(True, tiny_model, tmp_path, tokenizer, **loss)
+    start = load_file(tiny_model / "model.safetensors")
+    moved = max(float((weights[n] - start[n]).abs().max()) for n in start)
+    assert moved > 1e-3, "there was something to learn"
+    for name, value in weights.items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-4 * moved)
+    for row, our_row in zip(log, our_log, strict=True):
+        for metric in ("loss", "grad_norm", "reward", "frac_reward_zero_std"):
+            if metric in row:
+                assert our_row[metric] == pytest.approx(row[metric], rel=1e-3, abs=2e-6), metric
+        if "kl" in row:  # a mean of means over micro-batches, whose rows are dealt anew
+            assert our_row["kl"] == pytest.approx(row["kl"], rel=0.1, abs=1e-5)
+
+
+TWO: list[dict[str, Any]] = [
+    {"loss_type": "grpo", "beta": 0.1, "gradient_accumulation_steps": 2},
+    {"loss_type": "dapo", "beta": 0.0, "per_device_train_batch_size": 4},
+    {"loss_type": "bnpo", "beta": 0.0, "per_device_train_batch_size": 4},
+]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "loss"), [*(("cpu2", loss) for loss in TWO), ("cpu2-zero3", TWO[0])], ids=str
+)
+def test_two_processes_come_to_the_weights_of_trl(
+    launcher: str, loss: dict[str, Any], tiny_model: Path, tmp_path: Path
+) -> None:
+    conf = Path(__file__).parents[2] / "conf" / "launch" / f"{launcher}.yaml"
+    launch = yaml.safe_load(conf.read_text())
+    config = tmp_path / "accelerate.yaml"
+    config.write_text(yaml.safe_dump(accelerate_config(launch)))
+    command = ["-m", "accelerate.commands.launch", "--config_file", str(config), __file__]
+    done = subprocess.run(
+        [sys.executable, *command, str(tiny_model), str(tmp_path), repr(loss)],
+        env={**os.environ, **launch.get("environment", {})},
+        text=True,
+        capture_output=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    start, theirs, ours = (
+        load_file(path)
+        for path in (tiny_model / "model.safetensors", tmp_path / "False", tmp_path / "True")
+    )
+    moved = max(float((theirs[n] - start[n]).abs().max()) for n in start)
+    assert moved > 1e-3
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-4 * moved)
+
+
+def of_two(model: Path, folder: Path, loss: dict[str, Any]) -> None:
+    """Train as one of two processes, TRL's way and ours; leave the weights."""
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    for ours in (False, True):
+        weights, _ = trained(ours, model, folder, tokenizer, **loss)
+        if rank() == 0:
+            save_file(weights, folder / str(ours))
+
+
+if __name__ == "__main__":
+    of_two(Path(sys.argv[1]), Path(sys.argv[2]), ast.literal_eval(sys.argv[3]))

@@ -1,0 +1,223 @@
+"""`r1trl check`: somebody's own plugin against the contract."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1trl.errors import ConfigError
+from r1trl.trust.check import check, table
+
+ROOT = Path(__file__).parents[2]
+HEAD = "import random\nimport r1trl\nfrom r1trl import hookimpl\n"
+TAIL = "\n@hookimpl\ndef r1trl_rewards():\n    return {'mine': mine}\n"
+SIGNATURE = (
+    "def mine(prompts, completions, completion_ids, solution, *, scale: float = 1.0, **columns):"
+)
+DOC = '    """Score by `scale`."""\n'
+# A broken plugin, the check that finds it, and a part of what it says.
+BROKEN = {
+    "too few values": (f"{SIGNATURE}\n{DOC}    return [1.0]", "gives one value each", "returned 1"),
+    "not a number": (
+        f"{SIGNATURE}\n{DOC}    return [float('nan') for _ in prompts]",
+        "gives one value each",
+        "nan for row 0; it must be a finite number or None",
+    ),
+    "random": (
+        f"{SIGNATURE}\n{DOC}    return [random.random() for _ in prompts]",
+        "is deterministic",
+        "the same samples got",
+    ),
+    "compares with the batch": (
+        f"{SIGNATURE}\n{DOC}    most = max(map(len, completions))\n"
+        "    return [len(c) / max(most, 1) for c in completions]",
+        "ignores company",
+        "in a batch and",
+    ),
+    "counts the rows before": (
+        f"{SIGNATURE}\n{DOC}    return [float(i) for i, _ in enumerate(prompts)]",
+        "ignores order",
+        "in another order",
+    ),
+    "crashes on None": (
+        f"{SIGNATURE}\n{DOC}    return [float(len(one)) for one in solution]",
+        "copes with none",
+        "rows of other sources have None in columns that they lack",
+    ),
+    "crashes on an empty text": (
+        f"{SIGNATURE}\n{DOC}    return [float(c[0] == 'a') for c in completions]",
+        "copes with odd texts",
+        "IndexError",
+    ),
+    "no docstring": (
+        f"{SIGNATURE}\n    return [1.0 for _ in prompts]",
+        "is documented",
+        "docstring",
+    ),
+    "an option without a type": (
+        f"{SIGNATURE.replace(': float', '')}\n{DOC}    return [1.0 for _ in prompts]",
+        "takes options",
+        "the option 'scale' has no type",
+    ),
+    "a closure": (
+        "def make():\n"
+        + "".join(
+            f"    {line}\n"
+            for line in f"{SIGNATURE}\n{DOC}    return [1.0 for _ in prompts]".splitlines()
+        )
+        + "    return mine\nmine = make()",
+        "can be pickled",
+        "define it at the top of its module",
+    ),
+    "hangs": (
+        f"{SIGNATURE}\n{DOC}    while len(completions[0]) == 0:\n        pass\n"
+        "    return [1.0 for _ in prompts]",
+        "copes with odd texts",
+        "takes more than",
+    ),
+    "a verifier that raises": (
+        "@r1trl.verifier\ndef mine(completion: str, solution: str) -> float:\n"
+        '    """Divide."""\n    return 1 / (int(solution) - 2)',
+        "gives one value each",
+        "ZeroDivisionError",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_reward_fails_the_check_that_names_its_fault(
+    fault: str, plugin_file: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("r1trl.trust.candidate.SECONDS", 2.0)
+    source, name, told = BROKEN[fault]
+    verdicts = check(plugin_file(HEAD + source + TAIL), [], None)
+    failed = {verdict.check: verdict.told for verdict in verdicts if not verdict.passed}
+    assert name in failed
+    assert told in failed[name]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import nonsense_that_is_not_there", "No module named 'nonsense_that_is_not_there'"),
+        (f"{HEAD}\n@hookimpl\ndef r1trl_reward():\n    return {{}}\n", "no hook 'r1trl_reward'"),
+        (HEAD, "offers nothing"),
+    ],
+)
+def test_a_plugin_that_does_not_load_is_an_error(source: str, told: str, plugin_file: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(plugin_file(source), [], None)
+    assert told in "\n".join(caught.value.problems)
+
+
+def test_the_ten_line_example_passes_as_a_file_from_the_command_line() -> None:
+    command = [sys.executable, "-m", "r1trl.cli", "check", "examples/brevity.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAILED" not in done.stdout
+    assert "reward brevity  ignores company" in done.stdout
+
+
+def test_the_command_ends_with_1_where_a_check_fails(plugin_file: Any) -> None:
+    file = plugin_file(HEAD + BROKEN["random"][0] + TAIL)
+    command = [sys.executable, "-m", "r1trl.cli", "check", file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is deterministic      FAILED  the same samples got" in done.stdout
+
+
+@pytest.mark.parametrize("plugin", ["math", "r1trl_math", "format", "language", "length"])
+def test_built_in_rewards_keep_the_contract(plugin: str) -> None:
+    options = {
+        "length": [
+            "soft_overlong.max_tokens=40",
+            "soft_overlong.cache=10",
+            "cosine_length.max_tokens=40",
+        ],
+        "language": ["in_language.languages=[en]"],
+    }
+    verdicts = check(plugin, options.get(plugin, []), None)
+    assert [verdict for verdict in verdicts if not verdict.passed] == []
+    assert any(verdict.check == "speed" for verdict in verdicts)
+
+
+def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: Any) -> None:
+    source = """
+    import random
+    import r1trl
+    from datasets import Dataset
+
+    def some(rows):
+        '''Keep some rows.'''
+        return rows.select(random.sample(range(len(rows)), 2))
+
+    class First:
+        '''Choose what is not there.'''
+
+        def choose(self, rows, count, step, seed):
+            return [len(rows)] * count
+
+    def after(result, other):
+        '''Take too much.'''
+
+    def empty(*, seed: int = 0):
+        '''Make no rows, whatever the `seed`.'''
+        return Dataset.from_dict({"prompt": []})
+
+    @r1trl.hookimpl
+    def r1trl_filters():
+        return {"some": some}
+
+    @r1trl.hookimpl
+    def r1trl_samplers():
+        return {"first": First}
+
+    @r1trl.hookimpl
+    def r1trl_transitions():
+        return {"after": after}
+
+    @r1trl.hookimpl
+    def r1trl_datasets():
+        return {"empty": empty}
+    """
+    verdicts = check(plugin_file(source), [], None)
+    failed = {verdict.offer: verdict.told for verdict in verdicts if not verdict.passed}
+    assert failed["filter some"] == "keeps other rows the second time"
+    assert failed["sampler first"].startswith("chose [[6, 6, 6, 6]")
+    assert "cannot be called with a result" in failed["transition after"]
+    assert failed["dataset empty"] == "has no rows"
+
+
+def test_rows_and_options_of_ones_own_are_used(plugin_file: Any, tmp_path: Path) -> None:
+    source = """
+    import r1trl
+
+    @r1trl.verifier
+    def mine(completion: str, key: dict, *, need: int) -> float:
+        '''Count up to `need`.'''
+        return float(key["number"] == need)
+
+    @r1trl.hookimpl
+    def r1trl_rewards():
+        return {"mine": mine}
+    """
+    rows = tmp_path / "rows.jsonl"
+    row = {"prompt": "q", "completion": "a", "key": {"number": 3}}
+    rows.write_text(f"{json.dumps(row)}\n" * 2)
+    file = plugin_file(source)
+    verdicts = {v.check: v for v in check(file, ["mine.need=3"], rows)}
+    assert verdicts["gives one value each"].passed and verdicts["ignores order"].passed
+    without = check(file, [], rows)
+    assert [v.told for v in without if not v.passed] == [
+        "mine: reward 'mine' needs the option 'need'"
+    ]
+    with pytest.raises(ConfigError, match="did you mean 'mine'"):
+        check(file, ["mien.need=3"], rows)
+
+
+def test_the_table_has_a_line_for_every_check(plugin_file: Any) -> None:
+    verdicts = check(str(ROOT / "examples" / "brevity.py"), [], None)
+    assert len(table(verdicts).splitlines()) == len(verdicts) == 10

@@ -1,0 +1,203 @@
+"""`r1trl plan --preflight`: what it finds before any GPU-second, and that shipped recipes pass."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import r1trl_tiny
+from hub_rows import FIXTURES
+
+from r1trl.plan.plan import make_plan
+from r1trl.trust.preflight import preflight
+
+QUESTION = "How many apples do {a} baskets of {b} apples and one more apple hold together?"
+TRAIN = [
+    {"prompt": QUESTION.format(a=a, b=b), "solution": str(a * b + 1)}
+    for a in range(2, 8)
+    for b in range(20, 26)
+]
+HELD_OUT = [
+    {"prompt": QUESTION.format(a=9, b=b), "solution": str(9 * b + 1)} for b in range(30, 40)
+]
+ASKS = "template.zero='Think in <think> </think>, then answer in <answer> </answer>. {{ prompt }}'"
+BOXED = r"template.zero='Put the answer into \\boxed{}. {{ prompt }}'"
+PLUGIN = """
+import r1trl
+
+def strict(prompts, completions, completion_ids, **columns):
+    return [float(completion.startswith("<think>")) for completion in completions]
+
+strict.full = 1.0
+
+@r1trl.hookimpl
+def r1trl_rewards():
+    return {"strict": strict}
+"""
+
+
+@pytest.fixture
+def found(composed: Any, tmp_path: Path) -> Any:
+    """Return a function that runs the preflight of recipe zero on rows of one's own."""
+
+    def run(*overrides: str, train: Any = TRAIN, held_out: Any = HELD_OUT) -> list[Any]:
+        sources = {"sources.problems": train, "benchmarks.held_out": held_out}
+        paths = []
+        for key, rows in sources.items():
+            path = tmp_path / f"{key}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            paths += [f"{key}.path={path}", f"{key}.dataset=null", f"{key}.options={{}}"]
+        config, _ = composed(
+            "recipe=zero", "scale=tiny", f"runs_dir={tmp_path}", ASKS, *paths, *overrides
+        )
+        return preflight(make_plan(config))
+
+    return run
+
+
+def wrong(found: list[Any]) -> list[str]:
+    """Return the problems among the findings."""
+    return [finding.text for finding in found if finding.wrong]
+
+
+def test_a_recipe_whose_prompt_and_rewards_agree_passes(found: Any) -> None:
+    assert found() == []
+
+
+def test_a_prompt_that_asks_for_another_form_than_is_verified_is_found(found: Any) -> None:
+    told = wrong(found(BOXED))
+    start = "stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1 on 32 of 32 rows"
+    assert any(text.startswith(start) for text in told)
+    assert all("the form <think>…</think><answer>…</answer> would suit" in text for text in told)
+
+
+def test_gold_answers_that_cannot_be_parsed_are_found(found: Any) -> None:
+    rows = [{**row, "solution": "it depends on the baskets you have"} for row in TRAIN]
+    told = wrong(found(train=rows))
+    start = "stages.zero_first.rewards.accuracy: no verdict on the gold answer of 32 of 32 rows"
+    assert any(text.startswith(start) for text in told)
+
+
+def test_a_few_of_them_are_only_worth_a_note(found: Any) -> None:
+    rows = [*TRAIN, {**TRAIN[0], "solution": "it depends on the baskets you have"}]
+    findings = found(train=rows * 4)
+    assert not wrong(findings)
+    assert any("repeat another" in finding.text for finding in findings)
+
+
+def test_a_reward_that_does_not_know_the_prefilled_think_is_found(
+    found: Any, plugin_file: Any
+) -> None:
+    load = f"plugins.load=[{plugin_file(PLUGIN)}]"
+    strict = "stages.zero_first.rewards.strict={}"
+    assert not wrong(found(load, strict))
+    told = wrong(found(load, strict, "stages.zero_first.prefill='<think>'"))
+    assert len(told) == 1
+    assert told[0].startswith("stages.zero_first.rewards.strict: the gold answer gets 0 of 1 on 32")
+
+
+def test_a_column_that_is_not_there_is_found(found: Any) -> None:
+    told = wrong(found("sources.problems.columns={prompt: prompt, solutions: solution}"))
+    assert told[0] == (
+        "stages.zero_first.rewards.accuracy: reads the column 'solution', which the rows of "
+        "problems do not have (did you mean 'solutions'?); they have: prompt, solutions, source"
+    )
+
+
+def test_a_column_that_is_another_one_is_found(found: Any) -> None:
+    told = wrong(found("sources.problems.columns={prompt: prompt, solution: prompt}"))
+    assert any("rewards.accuracy: no verdict on the gold" in text for text in told)
+
+
+def test_a_benchmark_in_the_training_data_is_found(found: Any) -> None:
+    rows = [*TRAIN, {**HELD_OUT[3], "prompt": HELD_OUT[3]["prompt"].upper()}]
+    assert not wrong(found(train=rows))  # the recipe's filter takes it out
+    told = wrong(found("sources.problems.filters.decontaminate=null", train=rows))
+    start = "stages.zero_first.data.problems: 1 of 37 questions are in the benchmark 'held_out' too"
+    assert told[0].startswith(start)
+
+
+def test_a_gate_that_can_never_open_is_found(found: Any) -> None:
+    gate = (
+        "stages.zero_first.rewards={accuracy: {requires: [think_format]}, "
+        "think_format: {profile: boxed}}"
+    )
+    told = wrong(found(gate))
+    assert any(
+        text.startswith("stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1")
+        and "(it requires think_format)" in text
+        for text in told
+    )
+
+
+def test_a_reward_that_anything_satisfies_is_found(found: Any, plugin_file: Any) -> None:
+    source = """
+    import r1trl
+
+    @r1trl.verifier
+    def easy(completion: str, solution: str) -> float:
+        return float(bool(completion))
+
+    @r1trl.hookimpl
+    def r1trl_rewards():
+        return {"easy": easy}
+    """
+    told = wrong(found(f"plugins.load=[{plugin_file(source)}]", "stages.zero.rewards.easy={}"))
+    kinds = ("the question repeated", "garbage", "another row's answer")
+    assert [text.partition(": ")[2].partition(" gets")[0] for text in told] == list(kinds)
+
+
+def test_a_prompt_that_leaves_no_room_for_the_answer_is_found(found: Any) -> None:
+    told = wrong(found("stages.zero.args.max_completion_length=100000"))
+    assert len(told) == 1 and told[0].startswith("stages.zero: a prompt of ")
+
+
+def test_the_command_prints_notes_and_ends_with_2_where_something_is_wrong(tmp_path: Path) -> None:
+    overrides = ["recipe=zero", "scale=tiny", "name=x", f"runs_dir={tmp_path}"]
+    command = [sys.executable, "-m", "r1trl.cli", "plan", *overrides, "--preflight"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "note: stages.zero_first: the prompts of problems ask for no form" in done.stdout
+    assert done.stdout.rstrip().endswith("gets the full score, and nothing else does")
+    done = subprocess.run([*command, BOXED], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "error: stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["zero", "r1", "distill", "full", "dapo", "dr_grpo"])
+@pytest.mark.parametrize("scale", ["tiny", "paper"])
+def test_shipped_recipes_pass(recipe: str, scale: str, composed: Any, tmp_path: Path) -> None:
+    overrides = [f"recipe={recipe}", f"scale={scale}", f"runs_dir={tmp_path}"]
+    if scale == "paper":
+        overrides += _like_the_hub(tmp_path)
+    config, _ = composed(*overrides)
+    assert wrong(preflight(make_plan(config))) == []
+
+
+def _like_the_hub(folder: Path) -> list[str]:
+    """Put rows of the real shapes in place of the paper's datasets, and a small model of theirs."""
+    model = folder / "model"
+    shutil.copytree(Path(r1trl_tiny.__file__).parent / "models" / "base", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 131072}))
+    places = {
+        "sources.problems": "openr1-math-220k",
+        "sources.general": "smoltalk",
+        "sources.helpful": "ultrafeedback-prompts",
+        "sources.safety": "beavertails-prompts",
+        "sources.preferences": "ultrafeedback-pairs",
+        "sources.safety_labels": "beavertails",
+        "benchmarks.math_500": "math-500",
+        "benchmarks.aime_2024": "aime-2024",
+    }
+    overrides = [f"model.path={model}", f"student.path={model}"]
+    overrides += ["sources.problems.filters.decontaminate=null"]  # these share their questions
+    for place, name in places.items():
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in FIXTURES[name][0]))
+        overrides += [f"{place}.path={path}", f"{place}.split=null", f"{place}.name=null"]
+    return overrides
