@@ -59,7 +59,7 @@ FILTERS: dict[str, Mapping[str, Any]] = {
 }
 
 
-class Texts:
+class TokenBatch:
     """Texts put together from phrases that all of them share, as problems do, and from numbers."""
 
     def __init__(self, seed: int) -> None:
@@ -82,13 +82,13 @@ class Texts:
 
 def questions(seed: int, count: int) -> list[str]:
     """Return questions of 30 to 90 words."""
-    texts = Texts(seed)
+    texts = TokenBatch(seed)
     return [texts.text(texts.random.randint(30, 90)) for _ in range(count)]
 
 
 def rollouts(count: int) -> Iterator[dict[str, Any]]:
     """Yield rows as a sample stage leaves them, some of them with what filters look for."""
-    texts, benchmarks = Texts(1), [q for rows in benchmark_questions().values() for q in rows]
+    texts, benchmarks = TokenBatch(1), [q for rows in benchmark_questions().values() for q in rows]
     for problem in range(count // PER_PROMPT):
         question = texts.text(texts.random.randint(30, 90))
         if texts.random.random() < 0.02:  # a part of a benchmark's question in its midst
@@ -271,7 +271,7 @@ def planted(count: int) -> tuple[Dataset, list[float]]:
 
     Return them with each one's similarity to what it is a copy of, 0 where it is none.
     """
-    texts = Texts(3)
+    texts = TokenBatch(3)
     made: list[str] = []
     originals: list[str] = []
     alike: list[float] = []

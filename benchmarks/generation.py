@@ -56,7 +56,7 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
     import torch
 
     from r1trl.decoding.decode import decode
-    from r1trl.decoding.sampling_params import Method
+    from r1trl.decoding.sampling_params import SamplingParams
     from r1trl.generation.local import load_model
 
     kind, count, copies, longest, before = WORKLOADS[workload]
@@ -82,7 +82,7 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
         return [row.index(end) + 1 if end in row else len(row) for row in rows]
 
     def decoded() -> list[int]:
-        method = Method(ends=(end,), padding=padding)
+        method = SamplingParams(ends=(end,), padding=padding)
         found = decode(loaded, prompts, [longest] * len(prompts), method)
         return [len(drawn.ids) for drawn in found]
 

@@ -83,12 +83,12 @@ def lay_out(folder: Path, name: str) -> Any:
 def measured(folder: Path, name: str, warm: bool) -> dict[str, float]:
     """Carry out the stages; return the seconds until each began to work."""
     from r1trl.run.launch import Workers
-    from r1trl.stage.files import write_work
+    from r1trl.stage.files import write_spec
 
     seconds = {}
     with Workers() as workers:
         for planned in lay_out(folder, name).stages:
-            write_work(planned.folder, planned.work)
+            write_spec(planned.folder, planned.work)
             begun = time.time()
             if warm:
                 status = workers.run(planned.folder, planned.launch)

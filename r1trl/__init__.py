@@ -4,16 +4,25 @@ from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.hookspecs import hookimpl
 from r1trl.rewards.parts import scored_text
 from r1trl.rewards.pool import Failure
-from r1trl.rewards.verifier import UNSURE, verifier
-from r1trl.types import Benchmarks, Draft, Group, Policy, Progress, RewardName, Stage, StageResult
+from r1trl.rewards.verifier import UNDECIDED, verifier
+from r1trl.types import (
+    Benchmarks,
+    Completion,
+    Group,
+    Policy,
+    Progress,
+    RewardName,
+    Stage,
+    StageResult,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "UNSURE",
+    "UNDECIDED",
     "Benchmarks",
+    "Completion",
     "ConfigError",
-    "Draft",
     "Failure",
     "Group",
     "Policy",

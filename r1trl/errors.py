@@ -31,7 +31,7 @@ class StageError(R1trlError, RuntimeError):
 
 
 @contextmanager
-def blamed(where: str) -> Iterator[None]:
+def errors_named(where: str) -> Iterator[None]:
     """Turn what a plugin raises into a StageError that names its key; one that has a key stays."""
     try:
         yield

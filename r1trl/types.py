@@ -113,7 +113,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Draft:
+class Completion:
     """A completion that is being written, outside training: what it says and what it cost.
 
     `row` is the number of the row it answers, `prompt` the text the model reads. `spent` counts
@@ -134,23 +134,27 @@ class Policy(Protocol):
     """What a `generate` sampler draws from: the model, or the next sampler of the chain."""
 
     def draw(
-        self, drafts: Sequence[Draft], *, max_tokens: int | None = None, stop: Sequence[str] = ()
-    ) -> list[Draft]:
+        self,
+        drafts: Sequence[Completion],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[Completion]:
         """Write on, each draft for at most `max_tokens` more or until one of the `stop` texts.
 
         One that is finished, or as long as the stage allows, comes back as it is.
         """
         ...
 
-    def write(self, draft: Draft, text: str) -> Draft:
+    def write(self, draft: Completion, text: str) -> Completion:
         """Put a text at the end of a draft."""
         ...
 
-    def score(self, drafts: Sequence[Draft], reward: str) -> list[float | None]:
+    def score(self, drafts: Sequence[Completion], reward: str) -> list[float | None]:
         """Return what one of the stage's rewards says of drafts, finished or not."""
         ...
 
-    def answers(self, drafts: Sequence[Draft], reward: str) -> list[str | None]:
+    def answers(self, drafts: Sequence[Completion], reward: str) -> list[str | None]:
         """Return the answers that one of the stage's rewards reads in drafts."""
         ...
 
@@ -179,7 +183,7 @@ class Sampler(Protocol):
         """
         ...
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Return each draft written to its end, in sample and evaluate stages."""
         ...
 

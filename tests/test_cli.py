@@ -12,7 +12,7 @@ import pytest
 from r1trl.config.compose import compose
 from r1trl.config.schema import RunConfig
 from r1trl.plan.plan import make_plan
-from r1trl.stage.files import digest, made_by, write_result, write_work
+from r1trl.stage.files import digest, made_by, write_result, write_spec
 from r1trl.types import StageResult
 
 DONE = ("recipe=zero", "scale=tiny", "name=done")
@@ -113,7 +113,7 @@ def composed_once() -> RunConfig:
 def finish_all(folder: Path, stop: str | None) -> list[str]:
     """Make every stage of a run look finished, the first with a reason to end; return the run."""
     for planned in make_plan(replace(composed_once(), runs_dir=str(folder))).stages:
-        write_work(planned.folder, planned.work)
+        write_spec(planned.folder, planned.work)
         model, dataset = made_by(planned.folder, planned.work.kind)
         if model:
             model.mkdir()

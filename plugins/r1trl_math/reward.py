@@ -3,7 +3,7 @@ r"""The reward `accuracy`, and its quick half that runs in the training process.
 from typing import Any
 
 import r1trl
-from r1trl import UNSURE
+from r1trl import UNDECIDED
 from r1trl_math.answers import Policy, extract, last_boxed, option_letter
 from r1trl_math.plain import compare
 from r1trl_math.verdict import parse, parse_answer, parse_gold, verify, warm
@@ -30,7 +30,7 @@ def quick(completion: str, solution: Solution, *, answer: Policy = "boxed") -> A
     if answer == "choice":
         return chosen(extract(completion, answer), solution)
     if answer == "latex_any":
-        return UNSURE
+        return UNDECIDED
     found = extract(completion, answer)
     short = [last_boxed(gold) or gold for gold in golds(solution)]
     verdicts = [compare(gold, gold if found is None else found) for gold in short]
@@ -38,7 +38,7 @@ def quick(completion: str, solution: Solution, *, answer: Policy = "boxed") -> A
         return 0.0
     if 1.0 in verdicts:
         return 1.0
-    return UNSURE if None in verdicts or not verdicts else 0.0
+    return UNDECIDED if None in verdicts or not verdicts else 0.0
 
 
 def vote(completion: str, *, answer: Policy = "boxed") -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from r1trl import Draft, Policy, RewardName
+from r1trl import Completion, Policy, RewardName
 from r1trl_search.candidates import at_least_one, copies, picked, worth
 from r1trl_search.steps import Steps, is_done
 
@@ -12,7 +12,7 @@ from r1trl_search.steps import Steps, is_done
 class Beam:
     """A draft that is kept, what it is worth, and whether it can go on."""
 
-    draft: Draft
+    draft: Completion
     score: float
     done: bool
 
@@ -40,7 +40,7 @@ class BeamSearch:
         self.branches, self.limit = at_least_one("branches", branches), at_least_one("steps", steps)
         self.steps = Steps(ends, tokens)
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Return the best completion that was found for each draft."""
         found = [[Beam(draft, 0.0, False)] for draft in copies(drafts, 1)]
         spent = [0] * len(drafts)

@@ -4,20 +4,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from r1trl import Draft
+from r1trl import Completion
 
 
-def copies(drafts: Sequence[Draft], count: int) -> list[Draft]:
+def copies(drafts: Sequence[Completion], count: int) -> list[Completion]:
     """Return each draft `count` times, one after the other, with nothing spent yet."""
     return [replace(draft, spent=0) for draft in drafts for _ in range(count)]
 
 
-def groups(drafts: Sequence[Draft], count: int) -> list[list[Draft]]:
+def groups(drafts: Sequence[Completion], count: int) -> list[list[Completion]]:
     """Return drafts in groups of `count`."""
     return [list(drafts[i : i + count]) for i in range(0, len(drafts), count)]
 
 
-def picked(choice: Draft, before: Draft, spent: int) -> Draft:
+def picked(choice: Completion, before: Completion, spent: int) -> Completion:
     """Return a candidate that cost `spent` tokens, with the others, as what became of a draft."""
     return replace(choice, spent=before.spent + spent)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from r1trl import Draft, Policy, RewardName
+from r1trl import Completion, Policy, RewardName
 from r1trl_search.candidates import at_least_one, copies, groups, picked, worth
 
 
@@ -17,7 +17,7 @@ class BestOfN:
     def __init__(self, *, reward: RewardName, n: int = 8) -> None:
         self.reward, self.n = reward, at_least_one("n", n)
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Return the best candidate for each draft."""
         drawn = policy.draw(copies(drafts, self.n))
         scores = policy.score(drawn, self.reward)
@@ -39,7 +39,7 @@ class MajorityVote:
     def __init__(self, *, reward: RewardName = "accuracy", n: int = 8) -> None:
         self.reward, self.n = reward, at_least_one("n", n)
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Return a candidate with the commonest answer for each draft."""
         drawn = policy.draw(copies(drafts, self.n))
         answers = groups(policy.answers(drawn, self.reward), self.n)

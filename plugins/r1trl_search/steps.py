@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from r1trl import Draft, Policy
+from r1trl import Completion, Policy
 from r1trl_search.candidates import at_least_one
 
 
@@ -22,12 +22,12 @@ class Steps:
         if self.tokens is not None:
             at_least_one("tokens", self.tokens)
 
-    def draw(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def draw(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Write every draft on by one step; one that cannot go on comes back as it is."""
         drawn = policy.draw(drafts, max_tokens=self.tokens, stop=self.ends)
         return [policy.write(one, one.stopped) if one.stopped else one for one in drawn]
 
 
-def is_done(before: Draft, after: Draft) -> bool:
+def is_done(before: Completion, after: Completion) -> bool:
     """Tell whether a draft is finished, or could not be written on."""
     return after.finished or after.ids == before.ids

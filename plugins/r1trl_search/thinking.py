@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from r1trl import Draft, Policy
+from r1trl import Completion, Policy
 from r1trl_search.candidates import at_least_one
 
 
@@ -12,7 +12,7 @@ class ThinkPrefill:
     def __init__(self, *, text: str = "<think>\n") -> None:
         self.text = text
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Return completions that begin with the text."""
         return policy.draw([policy.write(draft, self.text) for draft in drafts])
 
@@ -39,7 +39,7 @@ class BudgetForcing:
             at_least_one("most", most)
         self.waits, self.most, self.word, self.end = waits, most, word, end
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Return completions whose thinking is as long as is wanted."""
         thoughts = policy.draw(drafts, max_tokens=self.most, stop=[self.end])
         for _ in range(self.waits):
@@ -54,7 +54,7 @@ class BudgetForcing:
             ]
         )
 
-    def _ends(self, thought: Draft, before: Draft) -> bool:
+    def _ends(self, thought: Completion, before: Completion) -> bool:
         """Tell whether the end is to be written: the model wanted it, or the budget is used up."""
         used_up = self.most is not None and len(thought.ids) - len(before.ids) >= self.most
         return thought.stopped is not None or (used_up and not thought.finished)

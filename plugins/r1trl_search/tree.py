@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from r1trl import Draft, Policy, RewardName
+from r1trl import Completion, Policy, RewardName
 from r1trl_search.candidates import at_least_one, copies, picked, worth
 from r1trl_search.steps import Steps, is_done
 
@@ -13,7 +13,7 @@ from r1trl_search.steps import Steps, is_done
 class Node:
     """A draft in the tree, with what the completions through it were worth."""
 
-    draft: Draft
+    draft: Completion
     parent: "Node | None" = None
     done: bool = False
     visits: int = 0
@@ -67,10 +67,10 @@ class TreeSearch:
         self.branches = at_least_one("branches", branches)
         self.steps = Steps(ends, tokens)
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Return the best completion that was found for each draft."""
         roots = [Node(draft) for draft in copies(drafts, 1)]
-        best: list[tuple[float, Draft]] = [(-math.inf, root.draft) for root in roots]
+        best: list[tuple[float, Completion]] = [(-math.inf, root.draft) for root in roots]
         spent = [0] * len(roots)
         for _ in range(self.rollouts):
             leaves = [root.leaf(self.exploration) for root in roots]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from r1trl.errors import StageError, blamed
+from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
 from r1trl.types import Benchmarks
@@ -31,7 +31,7 @@ def apply_filters(
         if options is None:
             continue
         before, offer = len(rows), plugins.find("filter", name)
-        with blamed(f"{where}.{name}"):
+        with errors_named(f"{where}.{name}"):
             answer = offer.bind({**options, **_benchmark_rows(offer, options, plugins)})(rows)
             rows, reasons = kept(rows, answer)
         count: dict[str, Any] = {"filter": name, "in": before, "out": len(rows)}

@@ -9,7 +9,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from r1trl.decoding.kv_cache import Rows
-from r1trl.decoding.sampling_params import Method, drawn_from
+from r1trl.decoding.sampling_params import SamplingParams, sample_token_ids
 
 SHRINK = 0.7  # the share of a batch that is still being written below which the others leave it
 
@@ -30,7 +30,7 @@ class Batch:
         model: Any,
         prompts: list[Sequence[int]],
         rooms: list[int],
-        method: Method,
+        method: SamplingParams,
         told: bool,
     ) -> None:
         self.model, self.method, self.filters, self.told = model, method, method.filters(), told
@@ -109,7 +109,7 @@ class Batch:
             if method.repetition_penalty != 1.0:
                 seen = torch.cat([seen, self.tokens[self.rows, :column]], 1)
             scores = self.filters(seen, scores)
-        new = scores.argmax(-1) if method.temperature == 0 else drawn_from(scores)
+        new = scores.argmax(-1) if method.temperature == 0 else sample_token_ids(scores)
         self.tokens[self.rows, column] = new
         if self.told:
             self.logps[self.rows, column] = logps.gather(1, new[:, None]).squeeze(1)

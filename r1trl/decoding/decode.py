@@ -15,14 +15,16 @@ import torch
 
 from r1trl.decoding.batch import Batch, Stop
 from r1trl.decoding.onednn import fast_linear
-from r1trl.decoding.sampling_params import Method
+from r1trl.decoding.sampling_params import SamplingParams
 
-Heard = Callable[[list[int], list[list[int]]], None]  # rows that have just ended, and their ids
+OnFinished = Callable[
+    [list[int], list[list[int]]], None
+]  # rows that have just ended, and their ids
 SHARE = 0.3  # of the free memory that the cache may take
 
 
 @dataclass
-class Drawn:
+class GeneratedTokens:
     """A completion: its ids, the end token among them, and where asked for their log-probabilities.
 
     Those are the model's at the temperature, before anything is filtered out.
@@ -37,24 +39,24 @@ def decode(
     model: Any,
     prompts: Sequence[Sequence[int]],
     rooms: Sequence[int],
-    method: Method,
+    method: SamplingParams,
     stop: Stop | None = None,
-    heard: Heard | None = None,
+    heard: OnFinished | None = None,
     logps: bool = False,
-) -> list[Drawn]:
+) -> list[GeneratedTokens]:
     """Draw a completion for every prompt, of at most as many tokens as its entry in `rooms`.
 
     `stop` is asked after every token; `heard` is told as rows end; `logps` asks for
     log-probabilities.
     """
-    drawn = [Drawn() for _ in prompts]
+    drawn = [GeneratedTokens() for _ in prompts]
     with fast_linear(model, max(rooms, default=0)):
-        for rows in batches(prompts, rooms, rows_at_once(model)):
+        for rows in batches(prompts, rooms, max_rows_for_length(model)):
             own = [prompts[i] for i in rows], [rooms[i] for i in rows]
             batch = Batch(model, *own, method, logps)
             for ended in batch.run(stop):
                 for row, ids, told in ended:
-                    drawn[rows[row]] = Drawn(ids, told)
+                    drawn[rows[row]] = GeneratedTokens(ids, told)
                 if heard:
                     heard([rows[row] for row, _, _ in ended], [ids for _, ids, _ in ended])
     return drawn
@@ -75,7 +77,7 @@ def batches(
         order = order[count:]
 
 
-def rows_at_once(model: Any) -> Callable[[int], int]:
+def max_rows_for_length(model: Any) -> Callable[[int], int]:
     """Return how many rows of a length have room in memory, as a function of the length."""
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

@@ -15,7 +15,7 @@ from transformers import (
 
 
 @dataclass(frozen=True)
-class Method:
+class SamplingParams:
     """How the next token is drawn; the names are those of transformers' GenerationConfig.
 
     `temperature` 0 takes the likeliest. A completion ends with one of the tokens `ends`.
@@ -62,7 +62,7 @@ class Method:
         return found
 
 
-def drawn_from(scores: torch.Tensor) -> torch.Tensor:
+def sample_token_ids(scores: torch.Tensor) -> torch.Tensor:
     """Draw a number of every row by its softmax: where its running sum passes a random share."""
     sums = scores.softmax(-1).double().cumsum(-1)
     shares = torch.rand(len(sums), 1, dtype=torch.double, device=sums.device)

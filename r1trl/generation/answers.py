@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from r1trl.data.prompts import render
-from r1trl.generation.completions import Inference, Model, chain, votes_of
+from r1trl.generation.completions import Model, ModelPolicy, chain, extractors_of
 from r1trl.generation.local import LocalModel
 from r1trl.generation.remote import ServedModel
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer
-from r1trl.types import Draft, Policy
+from r1trl.types import Completion, Policy
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-class Answering:
+class RowGenerator:
     """Answers rows with the model of a stage; it is loaded when the first are asked about."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Answering:
     ) -> None:
         self.settings, self.scorer, self.plugins = settings, scorer, plugins
         self.where = where  # the key of the stage
-        self.votes = votes_of(settings["rewards"], plugins)
+        self.votes = extractors_of(settings["rewards"], plugins)
         self.model: Model | None = None
 
     def answer(self, rows: "Dataset", seed: int) -> "Dataset":
@@ -38,21 +38,21 @@ class Answering:
         self.model.seed(seed)
         template, prefill, system = (settings[k] for k in ("template", "prefill", "system"))
         rendered = render(rows, self.model.tokenizer, template, prefill, system)
-        inference = Inference(self.model, rendered.to_dict(), self.scorer, self.votes)
+        inference = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.votes)
         policy = chain(settings["samplers"], self.plugins, inference, f"{self.where}.samplers")
         drafts, found = self._rounds(policy, inference, rendered["prompt"][:])
         added = self._added(rows["prompt"][:], inference, drafts, found)
         return table(rendered.features, inference.columns_of(drafts), added)
 
     def _rounds(
-        self, policy: Policy, inference: Inference, prompts: Sequence[str]
-    ) -> tuple[list[Draft], list[Scores]]:
+        self, policy: Policy, inference: ModelPolicy, prompts: Sequence[str]
+    ) -> tuple[list[Completion], list[Scores]]:
         """Draw and score until every row has enough right answers, or as many as it may have."""
-        sampling, drafts, found = self.settings["sampling"], list[Draft](), list[Scores]()
+        sampling, drafts, found = self.settings["sampling"], list[Completion](), list[Scores]()
         n, most = sampling["n"], sampling["max_n"] or sampling["n"]
         asked = list(range(len(prompts)))
         for drawn in range(0, most, n):
-            again = [Draft(i, prompts[i]) for i in asked for _ in range(min(n, most - drawn))]
+            again = [Completion(i, prompts[i]) for i in asked for _ in range(min(n, most - drawn))]
             new = policy.draw(again)
             drafts += new
             found.append(self.scorer.score(inference.columns_of(new)))
@@ -62,7 +62,7 @@ class Answering:
         return drafts, found
 
     def _unsolved(
-        self, drafts: Sequence[Draft], found: Sequence[Scores], asked: Sequence[int]
+        self, drafts: Sequence[Completion], found: Sequence[Scores], asked: Sequence[int]
     ) -> list[int]:
         """Return the rows that have too few right answers."""
         enough, reward = (
@@ -79,8 +79,8 @@ class Answering:
     def _added(
         self,
         prompts: Sequence[Any],
-        inference: Inference,
-        drafts: Sequence[Draft],
+        inference: ModelPolicy,
+        drafts: Sequence[Completion],
         found: Sequence[Scores],
     ) -> dict[str, list[Any]]:
         """Return the columns that are added to the rows' own."""

@@ -8,11 +8,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from r1trl.errors import StageError, blamed, unknown
+from r1trl.errors import StageError, errors_named, unknown
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.scorer import Scorer
-from r1trl.types import Draft, Policy
+from r1trl.types import Completion, Policy
 
 Vote = Callable[[str], str | None]
 
@@ -27,16 +27,18 @@ class Model(Protocol):
         """Make what is drawn next depend on this seed alone."""
         ...
 
-    def draw(self, drafts: Sequence[Draft], max_tokens: int, stop: Sequence[str]) -> list[Draft]:
+    def draw(
+        self, drafts: Sequence[Completion], max_tokens: int, stop: Sequence[str]
+    ) -> list[Completion]:
         """Write drafts on."""
         ...
 
-    def write(self, draft: Draft, text: str) -> Draft:
+    def write(self, draft: Completion, text: str) -> Completion:
         """Put a text at the end of a draft."""
         ...
 
 
-class Inference:
+class ModelPolicy:
     """A model as samplers see it, with the stage's rewards on the rows that are answered."""
 
     def __init__(
@@ -49,8 +51,12 @@ class Inference:
         self.model, self.columns, self.scorer, self.votes = model, columns, scorer, votes
 
     def draw(
-        self, drafts: Sequence[Draft], *, max_tokens: int | None = None, stop: Sequence[str] = ()
-    ) -> list[Draft]:
+        self,
+        drafts: Sequence[Completion],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[Completion]:
         """Write on; see `Policy`."""
         longest = self.model.sampling["max_tokens"]
         drawn = list(drafts)
@@ -62,11 +68,11 @@ class Inference:
                 drawn[i] = draft
         return drawn
 
-    def write(self, draft: Draft, text: str) -> Draft:
+    def write(self, draft: Completion, text: str) -> Completion:
         """Put a text at the end of a draft."""
         return self.model.write(draft, text)
 
-    def score(self, drafts: Sequence[Draft], reward: str) -> list[float | None]:
+    def score(self, drafts: Sequence[Completion], reward: str) -> list[float | None]:
         """Return what a reward says of drafts; None where it failed or does not apply."""
         setting = next((s for s in self.scorer.settings if s.name == reward), None)
         if setting is None:
@@ -74,13 +80,13 @@ class Inference:
         asked = setting.ask(self.columns_of(drafts), None, self.scorer.pool)
         return [None if isinstance(answer, Failure) else answer for answer in asked.answers]
 
-    def answers(self, drafts: Sequence[Draft], reward: str) -> list[str | None]:
+    def answers(self, drafts: Sequence[Completion], reward: str) -> list[str | None]:
         """Return the answers that a reward reads in drafts."""
         if reward not in self.votes:
             raise StageError(unknown("reward that reads answers", reward, self.votes))
         return [self.votes[reward](draft.text) for draft in drafts]
 
-    def columns_of(self, drafts: Sequence[Draft]) -> dict[str, Any]:
+    def columns_of(self, drafts: Sequence[Completion]) -> dict[str, Any]:
         """Return the columns that rewards are given for drafts."""
         rows = [draft.row for draft in drafts]
         own = {name: [values[row] for row in rows] for name, values in self.columns.items()}
@@ -88,7 +94,7 @@ class Inference:
         return {**own, "completion": [draft.text for draft in drafts], "completion_ids": ids}
 
 
-class Chained:
+class SamplerPolicy:
     """A `generate` sampler with the policy that it draws from, as a policy itself."""
 
     def __init__(self, sampler: Any, policy: Policy, where: str) -> None:
@@ -96,19 +102,23 @@ class Chained:
         self.write, self.score, self.answers = policy.write, policy.score, policy.answers
 
     def draw(
-        self, drafts: Sequence[Draft], *, max_tokens: int | None = None, stop: Sequence[str] = ()
-    ) -> list[Draft]:
+        self,
+        drafts: Sequence[Completion],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[Completion]:
         """Have the sampler write drafts on, within these limits too."""
         limited = max_tokens is not None or stop
-        policy = Limited(self.policy, max_tokens, stop) if limited else self.policy
-        with blamed(self.where):
+        policy = LimitedPolicy(self.policy, max_tokens, stop) if limited else self.policy
+        with errors_named(self.where):
             drawn = list(self.sampler.generate(drafts, policy))
             if [draft.row for draft in drawn] != [draft.row for draft in drafts]:
                 raise StageError("generate must return one draft for each, in their order")
         return drawn
 
 
-class Limited:
+class LimitedPolicy:
     """A policy whose draws end at a limit that was set further out."""
 
     def __init__(self, policy: Policy, max_tokens: int | None, stop: Sequence[str]) -> None:
@@ -116,8 +126,12 @@ class Limited:
         self.write, self.score, self.answers = policy.write, policy.score, policy.answers
 
     def draw(
-        self, drafts: Sequence[Draft], *, max_tokens: int | None = None, stop: Sequence[str] = ()
-    ) -> list[Draft]:
+        self,
+        drafts: Sequence[Completion],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[Completion]:
         """Write on, within both limits."""
         limits = [limit for limit in (self.max_tokens, max_tokens) if limit is not None]
         most = min(limits, default=None)
@@ -125,7 +139,7 @@ class Limited:
 
 
 def chain(
-    samplers: Mapping[str, Any], plugins: Plugins, inference: Inference, where: str
+    samplers: Mapping[str, Any], plugins: Plugins, inference: ModelPolicy, where: str
 ) -> Policy:
     """Return the policy that a stage's `generate` samplers make, the first one outermost.
 
@@ -135,12 +149,12 @@ def chain(
     for name, options in reversed(list(samplers.items())):
         if options is not None:
             key = f"{where}.{name}"
-            with blamed(key):
-                policy = Chained(plugins.find("sampler", name).bind(options), policy, key)
+            with errors_named(key):
+                policy = SamplerPolicy(plugins.find("sampler", name).bind(options), policy, key)
     return policy
 
 
-def votes_of(rewards: Mapping[str, Any], plugins: Plugins) -> dict[str, Vote]:
+def extractors_of(rewards: Mapping[str, Any], plugins: Plugins) -> dict[str, Vote]:
     """Return how answers are read, for every reward that says how."""
     found: dict[str, Vote] = {}
     for name, options in rewards.items():

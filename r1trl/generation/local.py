@@ -8,8 +8,8 @@ import torch
 
 from r1trl.decoding.batch import Stop
 from r1trl.decoding.decode import decode
-from r1trl.decoding.sampling_params import Method
-from r1trl.types import Draft
+from r1trl.decoding.sampling_params import SamplingParams
+from r1trl.types import Completion
 
 
 class LocalModel:
@@ -24,7 +24,9 @@ class LocalModel:
         """Make what is drawn next depend on this seed alone."""
         torch.manual_seed(seed)
 
-    def draw(self, drafts: Sequence[Draft], max_tokens: int, stop: Sequence[str]) -> list[Draft]:
+    def draw(
+        self, drafts: Sequence[Completion], max_tokens: int, stop: Sequence[str]
+    ) -> list[Completion]:
         """Write drafts on, each by at most `max_tokens` tokens, in batches of like length."""
         whole = [self._read(draft) for draft in drafts]
         order = sorted(range(len(drafts)), key=lambda i: len(whole[i]), reverse=True)
@@ -38,31 +40,31 @@ class LocalModel:
                 written[i] = self._written(drafts[i], row.ids, stop)
         return written
 
-    def _read(self, draft: Draft) -> list[int]:
+    def _read(self, draft: Completion) -> list[int]:
         """Return the ids of a prompt and what was written to it."""
         return [*self.tokenizer(draft.prompt)["input_ids"], *draft.ids]
 
-    def _room(self, draft: Draft, max_tokens: int) -> int:
+    def _room(self, draft: Completion, max_tokens: int) -> int:
         return min(max_tokens, int(self.sampling["max_tokens"]) - len(draft.ids))
 
-    def _method(self) -> Method:
+    def _method(self) -> SamplingParams:
         names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
         ends, padding = (self.tokenizer.eos_token_id,), self.tokenizer.pad_token_id
-        return Method(**{n: self.sampling[n] for n in names}, ends=ends, padding=padding)
+        return SamplingParams(**{n: self.sampling[n] for n in names}, ends=ends, padding=padding)
 
-    def _written(self, draft: Draft, new: list[int], stop: Sequence[str]) -> Draft:
+    def _written(self, draft: Completion, new: list[int], stop: Sequence[str]) -> Completion:
         """Return a draft with new ids, cut before the first of the stop texts."""
         decode, end = self.tokenizer.decode, self.tokenizer.eos_token_id
         ids, finished, spent = [*draft.ids, *new], new[-1:] == [end], draft.spent + len(new)
         text = decode(ids, skip_special_tokens=True)
         found = first_stop(text, len(draft.text), stop)
         if found is None:
-            return Draft(draft.row, draft.prompt, text, tuple(ids), finished, spent)
+            return Completion(draft.row, draft.prompt, text, tuple(ids), finished, spent)
         place, stopped = found
         kept = cut(ids, text[:place], self.tokenizer)
-        return Draft(draft.row, draft.prompt, text[:place], kept, False, spent, stopped)
+        return Completion(draft.row, draft.prompt, text[:place], kept, False, spent, stopped)
 
-    def write(self, draft: Draft, text: str) -> Draft:
+    def write(self, draft: Completion, text: str) -> Completion:
         """Put a text at the end of a draft."""
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return replace(draft, text=draft.text + text, ids=(*draft.ids, *ids), stopped=None)

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1trl.generation.answers import Answering
+from r1trl.generation.answers import RowGenerator
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.scorer import Scorer
 from r1trl.stage.files import Work
-from r1trl.stage.ranks import is_main, rank, wait, world
+from r1trl.stage.ranks import is_main, rank, wait, world_size
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -56,8 +56,8 @@ def roll_out(
     parts = folder / "parts" / drawn_with[:8]
     parts.mkdir(parents=True, exist_ok=True)
     paths = [parts / f"{name}-{k:06d}.parquet" for k in range(len(spans))]
-    mine = [k for k in range(rank(), len(spans), world()) if not paths[k].exists()]
-    answering = Answering(settings, scorer, plugins, f"stages.{work.stage}")
+    mine = [k for k in range(rank(), len(spans), world_size()) if not paths[k].exists()]
+    answering = RowGenerator(settings, scorer, plugins, f"stages.{work.stage}")
     progress = Progress(name, len(mine))
     for k in mine:
         rollouts = answering.answer(numbered.select(spans[k]), work.own_seed + k)

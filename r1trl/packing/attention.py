@@ -15,7 +15,7 @@ START = 256  # tokens of padding that take as long as a further call
 
 
 @dataclass(frozen=True)
-class Part:
+class Bucket:
     """Rows of like length, which attend in one call.
 
     `tokens` (rows, longest) says where in the part's own stretch of the long row the tokens are,
@@ -39,14 +39,14 @@ class Part:
         )
 
 
-class Spans:
+class PackedLayout:
     """The parts of a long row in their order, the first `prompts` of which are prompts.
 
     It is no dataclass, because FSDP would copy that; `layers` counts those that attended by it.
     """
 
     def __init__(self) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[Bucket] = []
         self.prompts = self.layers = 0
 
 
@@ -56,7 +56,7 @@ def attention(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    spans: Spans | None = None,
+    spans: PackedLayout | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend as `sdpa` does; with `spans`, a (1, heads, tokens, size) is many rows."""
@@ -71,9 +71,9 @@ def attention(
     before = [torch.cat(of[: spans.prompts]) for of in stretches[1:] if spans.prompts]
     found = []
     for part, *own in zip(parts, *stretches, strict=True):
-        queries, *seen = (placed(given, part.tokens) for given in own)
+        queries, *seen = (gather_rows(given, part.tokens) for given in own)
         if part.prefix is not None:
-            prompts = [placed(given, part.prefix) for given in before]
+            prompts = [gather_rows(given, part.prefix) for given in before]
             seen = [torch.cat(both, 1) for both in zip(prompts, seen, strict=True)]
         rows = [given.transpose(1, 2) for given in (queries, *seen)]
         out, _ = sdpa_attention_forward(module, *rows, part.mask, **more)
@@ -84,12 +84,12 @@ def attention(
 AttentionInterface.register("sdpa", attention)
 
 
-def placed(tokens: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+def gather_rows(tokens: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
     """Return tokens (tokens, …) as rows (rows, columns, …)."""
     return tokens.index_select(0, where.flatten()).view(*where.shape, *tokens.shape[1:])
 
 
-def alike(sizes: torch.Tensor) -> list[torch.Tensor]:
+def bucket_by_length(sizes: torch.Tensor) -> list[torch.Tensor]:
     """Return the numbers of rows that are not empty, in parts of like length.
 
     Padding and further calls together are to take the least time: what is best for the longest rows

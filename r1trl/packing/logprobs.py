@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from r1trl.packing.packed import Packed, can_pack
-from r1trl.packing.tokens import Texts
+from r1trl.packing.tokens import TokenBatch
 
 Found = tuple[torch.Tensor, torch.Tensor | None]  # log-probabilities, entropies
 
 
-def log_probabilities(model: Any, texts: Texts, most: int) -> Found:
+def log_probabilities(model: Any, texts: TokenBatch, most: int) -> Found:
     """Return the log-probability of each token of completions, and the entropy before it.
 
     `model` is one that TRL has given its `fused_lm_head`; where it tells no entropies they are
@@ -30,7 +30,7 @@ def log_probabilities(model: Any, texts: Texts, most: int) -> Found:
     return logps, torch.cat(entropies) if entropies else None
 
 
-def _packed(model: Any, texts: Texts) -> Found:
+def _packed(model: Any, texts: TokenBatch) -> Found:
     """Pass rows without padding, prompts that they share once."""
     packed = Packed(texts)
     out = packed.passed(model, _labels(texts))
@@ -38,7 +38,7 @@ def _packed(model: Any, texts: Texts) -> Found:
     return logps, None if out.entropy is None else packed.put(out.entropy)[:, texts.width :]
 
 
-def _padded(model: Any, texts: Texts) -> Found:
+def _padded(model: Any, texts: TokenBatch) -> Found:
     """Pass rows as TRL lays them out, but for columns that have no token."""
     columns = texts.mask.any(0).nonzero().squeeze(1)
     begin, end = int(columns[0]), max(int(columns[-1]) + 1, texts.width + 1)
@@ -60,14 +60,16 @@ def _padded(model: Any, texts: Texts) -> Found:
     return filled(out.log_probs), None if out.entropy is None else filled(out.entropy)
 
 
-def _labels(texts: Texts) -> torch.Tensor:
+def _labels(texts: TokenBatch) -> torch.Tensor:
     """Return the ids of completions, and -100 where others are."""
     labels = texts.ids.masked_fill(texts.mask == 0, -100)
     labels[:, : texts.width] = -100
     return labels
 
 
-def without_silent(model: Any, texts: Texts, silent: torch.Tensor | None) -> Found:
+def logps_skipping_zero_advantage(
+    model: Any, texts: TokenBatch, silent: torch.Tensor | None
+) -> Found:
     """Return log-probabilities and entropies to learn from, with no pass over silent rows.
 
     A silent row has no advantage. Its log-probabilities are 0, which moves nothing; its entropies
@@ -88,7 +90,7 @@ def without_silent(model: Any, texts: Texts, silent: torch.Tensor | None) -> Fou
     )
 
 
-def dealt(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def regroup_by_prompt(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Deal the rows of micro-batches anew, so that those with the same prompt are together.
 
     The sum of their gradients is the same where every row counts alike.

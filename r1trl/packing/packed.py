@@ -10,8 +10,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from r1trl.packing.attention import Part, Spans, alike
-from r1trl.packing.tokens import Texts
+from r1trl.packing.attention import Bucket, PackedLayout, bucket_by_length
+from r1trl.packing.tokens import TokenBatch
 
 CAN_PACK: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # by model
 CLOSE = 0.02  # what may differ by rounding, in bfloat16 too, relative to the largest
@@ -25,8 +25,8 @@ class Packed:
     last token of a prompt is read with every completion, whose first one it has to tell.
     """
 
-    def __init__(self, texts: Texts) -> None:
-        self.texts, self.spans = texts, Spans()
+    def __init__(self, texts: TokenBatch) -> None:
+        self.texts, self.spans = texts, PackedLayout()
         self.rows = self.columns = texts.ids.new_empty(0)
         shared = shared_prompts(texts)
         begin = texts.width - texts.prompts
@@ -55,7 +55,7 @@ class Packed:
 
         `prefixes` tells where among all prompts those of the rows begin, and their lengths.
         """
-        chosen, last = alike(sizes), len(self.rows) - 1  # of the tokens of prompts
+        chosen, last = bucket_by_length(sizes), len(self.rows) - 1  # of the tokens of prompts
         for part in chosen:
             own = sizes[part]
             inside = torch.arange(int(own.max()), device=own.device)
@@ -66,9 +66,9 @@ class Packed:
                 places, lengths = prefixes[0][part], prefixes[1][part]
                 prefix = torch.arange(int(lengths.max()), device=own.device)
                 where = (places[:, None] + prefix).clamp(max=last)
-                after = (where, seen(lengths, len(prefix), len(inside)))
+                after = (where, prefix_causal_mask(lengths, len(prefix), len(inside)))
             index = there.flatten().nonzero().squeeze(1)
-            self.spans.parts.append(Part(tokens.clamp(max=len(index) - 1), index, *after))
+            self.spans.parts.append(Bucket(tokens.clamp(max=len(index) - 1), index, *after))
             self.rows = torch.cat([self.rows, rows[part].repeat_interleave(own)])
             self.columns = torch.cat([self.columns, (begin[part][:, None] + inside)[there]])
         return torch.cat(chosen)
@@ -97,7 +97,7 @@ class Packed:
         return found.new_zeros(self.texts.ids.shape).index_put(where, found[0])
 
 
-def shared_prompts(texts: Texts) -> tuple[torch.Tensor, torch.Tensor] | None:
+def shared_prompts(texts: TokenBatch) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Return the number of every row's prompt and a row of each; None if it is not worth it."""
     if not texts.width or int(texts.prompts.min()) < 1:
         return None
@@ -110,7 +110,7 @@ def shared_prompts(texts: Texts) -> tuple[torch.Tensor, torch.Tensor] | None:
     return (group, which) if saved > WORTH * int(texts.mask.sum()) else None
 
 
-def seen(before: torch.Tensor, longest: int, count: int) -> torch.Tensor:
+def prefix_causal_mask(before: torch.Tensor, longest: int, count: int) -> torch.Tensor:
     """Return what each of `count` tokens after a prefix sees: (rows, 1, count, longest + count).
 
     `before` has the length of every row's prefix, which is padded on the right to `longest`. Where
@@ -144,7 +144,7 @@ def can_pack(model: Any, device: torch.device) -> bool:
 def tried(model: Any, device: torch.device) -> bool:
     """Pass two small rows packed and alone, and compare what is said."""
     ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 9, 8]], device=device)
-    texts, training = Texts(ids, torch.ones_like(ids), 2), model.training
+    texts, training = TokenBatch(ids, torch.ones_like(ids), 2), model.training
     model.eval()
     try:
         packed = Packed(texts)

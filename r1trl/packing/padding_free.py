@@ -3,10 +3,10 @@
 from typing import Any
 
 from r1trl.packing.packed import Packed
-from r1trl.packing.tokens import Texts
+from r1trl.packing.tokens import TokenBatch
 
 
-class Unpadded:
+class PackedModel:
     """A model that TRL has given its `fused_lm_head`, and that passes no padding."""
 
     def __init__(self, model: Any) -> None:
@@ -17,7 +17,7 @@ class Unpadded:
         width = inputs["input_ids"].shape[1]
         if not inputs.get("fused_lm_head") or width < 2:
             return self.model(**inputs)
-        packed = Packed(Texts(inputs["input_ids"], inputs["attention_mask"], width))
+        packed = Packed(TokenBatch(inputs["input_ids"], inputs["attention_mask"], width))
         out = packed.passed(self.model, inputs["labels"])
         names = ("log_probs", "entropy", "is_top1", "label_mask")
         return type(out)(**{name: packed.put(out[name])[:, 1:] for name in names})

@@ -6,7 +6,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class Texts:
+class TokenBatch:
     """Prompts and completions as TRL lays them out, (rows, tokens): padded outside, joined inside.
 
     `keep` is the width of completions; `mask` is 1 where a token is.
@@ -31,6 +31,6 @@ class Texts:
         """Return the number of tokens of every completion."""
         return self.mask[:, self.width :].sum(1)
 
-    def of(self, rows: torch.Tensor) -> "Texts":
+    def of(self, rows: torch.Tensor) -> "TokenBatch":
         """Return some of the rows."""
-        return Texts(self.ids[rows], self.mask[rows], self.keep)
+        return TokenBatch(self.ids[rows], self.mask[rows], self.keep)

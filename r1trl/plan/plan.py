@@ -13,7 +13,7 @@ from r1trl.plan.drawing import TRAINS_ON_ROLLOUTS
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins, load
 from r1trl.report.tables import aligned
-from r1trl.stage.files import MAKES_DATASET, Work, differences, digest, read_result, read_work
+from r1trl.stage.files import MAKES_DATASET, Work, differences, digest, read_result, read_spec
 from r1trl.stage.inputs import check_references, resolve
 from r1trl.types import Benchmarks
 
@@ -100,7 +100,7 @@ def _name_benchmarks(settings: dict[str, Any], config: RunConfig, plugins: Plugi
 
 def _changes(stage: PlannedStage) -> list[str]:
     """Say in what a finished stage would now differ, and what can be done."""
-    old, result = read_work(stage.folder), read_result(stage.folder)
+    old, result = read_spec(stage.folder), read_result(stage.folder)
     if old is None or result is None:
         return []
     before, after, lines = asdict(old), asdict(stage.work), []

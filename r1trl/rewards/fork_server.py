@@ -70,7 +70,7 @@ class Process:
         self.connection.close()
 
 
-class Nursery:
+class ForkServer:
     """Forks scoring processes; starts again where the process that it forks from has died."""
 
     def __init__(self) -> None:

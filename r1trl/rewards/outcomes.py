@@ -15,7 +15,7 @@ Values = dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RewardResult:
     """A reward's raw answers, the seconds they took, and each sample's where that is known."""
 
     answers: Sequence[Any]
@@ -30,7 +30,7 @@ class Scores:
     values: Values
     outcomes: Mapping[str, list[str]]
     totals: list[float | None]
-    asked: Mapping[str, Asked]
+    asked: Mapping[str, RewardResult]
 
     def metrics(self, name: str, period: float | None = None) -> dict[str, float]:
         """Return a reward's `outcome/<name>/<outcome>`, where it occurred, and `seconds/<name>`.
@@ -87,7 +87,7 @@ def _shares(outcomes: Sequence[str]) -> dict[str, float]:
     return {name: counts[name] / len(outcomes) for name in sorted(counts) if name != "value"}
 
 
-def _seconds(asked: Asked, period: float | None) -> dict[str, float]:
+def _seconds(asked: RewardResult, period: float | None) -> dict[str, float]:
     found = {"": asked.seconds}
     if period:
         found["/share"] = asked.seconds / period

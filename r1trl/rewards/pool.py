@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from r1trl.rewards.fork_server import Nursery, Process
+from r1trl.rewards.fork_server import ForkServer, Process
 
 ASIDE = 16  # processes beyond the pool's size that may go on with samples that take long
 PATIENCE = 0.05  # seconds after which a sample is set aside
@@ -60,7 +60,7 @@ class Pool:
         self.size, self.deadline = size, deadline
         self._threads = ThreadPoolExecutor(size + ASIDE, "r1trl-scoring")
         self._places, self._aside = threading.Semaphore(size), threading.Semaphore(ASIDE)
-        self._nursery = Nursery()
+        self._nursery = ForkServer()
         self._processes: set[Process] = set()
         self._begun: dict[str, Future[Verdict]] = {}
         self._idle: list[Process] = []  # the one used last is used next: it is warm

@@ -12,10 +12,10 @@ from typing import Any
 
 from r1trl.errors import StageError
 from r1trl.plugins.loading import Plugins
-from r1trl.rewards.outcomes import Asked, Scores, gated, outcome, totals, without_failures
+from r1trl.rewards.outcomes import RewardResult, Scores, gated, outcome, totals, without_failures
 from r1trl.rewards.pool import Failure, Pool, cores
-from r1trl.rewards.setting import Columns, Setting
-from r1trl.rewards.totals import Tally
+from r1trl.rewards.setting import BoundReward, Columns
+from r1trl.rewards.totals import ScoringStats
 from r1trl.rewards.verifier import Verifier
 
 COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_step")
@@ -24,11 +24,11 @@ COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_s
 class Scorer:
     """All rewards of a stage."""
 
-    def __init__(self, settings: Sequence[Setting], scoring: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Sequence[BoundReward], scoring: Mapping[str, Any]) -> None:
         self.settings = list(settings)
         self.policy, self.limit = scoring["on_failure"], scoring["failure_limit"]
         self.pool = Pool(scoring.get("processes") or cores(), scoring["deadline"])
-        self.tally = Tally()
+        self.tally = ScoringStats()
 
     @property
     def names(self) -> list[str]:
@@ -42,20 +42,20 @@ class Scorer:
             self.pool.warm(found)
 
     @property
-    def can_begin(self) -> bool:
+    def can_submit(self) -> bool:
         """Tell whether anything can be scored elsewhere while completions are being written."""
         return any(isinstance(setting.reward, Verifier) for setting in self.settings)
 
     def begin(self, columns: Columns, step: int | None = None) -> None:
         """Begin to score rows that `score` is soon asked about, in the scoring processes."""
         for setting in self.settings:
-            if not setting.reads_rewards:
+            if not setting.needs_other_rewards:
                 setting.begin(columns, step, self.pool)
 
     def score(self, columns: Columns, step: int | None = None) -> Scores:
         """Score a batch given as columns: prompt, completion, completion_ids and the rows' own."""
-        first = [setting for setting in self.settings if not setting.reads_rewards]
-        later = [setting for setting in self.settings if setting.reads_rewards]
+        first = [setting for setting in self.settings if not setting.needs_other_rewards]
+        later = [setting for setting in self.settings if setting.needs_other_rewards]
         asked = self._ask_all(first, columns, step)
         known = without_failures({name: one.answers for name, one in asked.items()}, self.policy)
         asked |= self._ask_all(later, {**columns, "rewards": known}, step)
@@ -71,19 +71,19 @@ class Scorer:
         return Scores(values, outcomes, totals(values, weights), asked)
 
     def _ask_all(
-        self, settings: Sequence[Setting], columns: Mapping[str, Any], step: int | None
-    ) -> dict[str, Asked]:
+        self, settings: Sequence[BoundReward], columns: Mapping[str, Any], step: int | None
+    ) -> dict[str, RewardResult]:
         """Ask rewards at the same time."""
         with ThreadPoolExecutor(max(1, len(settings)), "r1trl-reward") as threads:
             elsewhere = {
                 setting.name: threads.submit(setting.ask, columns, step, self.pool)
                 for setting in settings
-                if setting.runs_elsewhere
+                if setting.runs_off_thread
             }
             here = {
                 setting.name: setting.ask(columns, step, self.pool)
                 for setting in settings
-                if not setting.runs_elsewhere
+                if not setting.runs_off_thread
             }
             return here | {name: future.result() for name, future in elsewhere.items()}
 
@@ -114,15 +114,15 @@ def make_scorer(rewards: Mapping[str, Any], scoring: Mapping[str, Any], plugins:
     for name, options in rewards.items():
         if options is not None:
             offer = plugins.find("reward", options.get("reward") or name)
-            settings.append(make_setting(name, offer.what, options))
+            settings.append(bind_reward(name, offer.what, options))
     return Scorer(settings, scoring)
 
 
-def make_setting(name: str, reward: Any, options: Mapping[str, Any]) -> Setting:
+def bind_reward(name: str, reward: Any, options: Mapping[str, Any]) -> BoundReward:
     """Make one reward of a stage from its options and the keys that every reward takes."""
     common = {k: v for k, v in options.items() if k in COMMON_OPTIONS and v is not None}
     own = {k: v for k, v in options.items() if k not in COMMON_OPTIONS}
     common.pop("reward", None)
     if inspect.isclass(reward):
-        return Setting(name, reward(**own), {}, **common)
-    return Setting(name, reward, own, **common)
+        return BoundReward(name, reward(**own), {}, **common)
+    return BoundReward(name, reward, own, **common)

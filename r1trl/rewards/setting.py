@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl.errors import StageError, suggest
-from r1trl.rewards.outcomes import Asked
+from r1trl.rewards.outcomes import RewardResult
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.verifier import Verifier
 
-NOT_COLUMNS = ("prompt", "completion", "completion_ids")
-GIVEN = ("prompts", "completions", "rewards", *NOT_COLUMNS)
+NOT_ROW_COLUMNS = ("prompt", "completion", "completion_ids")
+GIVEN = ("prompts", "completions", "rewards", *NOT_ROW_COLUMNS)
 Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
-class Setting:
+class BoundReward:
     """A reward of a stage: what it is, its options, and the keys that every reward takes."""
 
     name: str
@@ -32,13 +32,13 @@ class Setting:
     until_step: int | None = None
 
     @property
-    def runs_elsewhere(self) -> bool:
+    def runs_off_thread(self) -> bool:
         """Tell whether it leaves this thread free: a verifier, or a coroutine function."""
         called = type(self.reward).__call__ if not inspect.isroutine(self.reward) else self.reward
         return isinstance(self.reward, Verifier) or inspect.iscoroutinefunction(called)
 
     @property
-    def reads_rewards(self) -> bool:
+    def needs_other_rewards(self) -> bool:
         """Tell whether it is asked after the others, because it takes their values."""
         return "rewards" in inspect.signature(self.reward).parameters
 
@@ -71,7 +71,7 @@ class Setting:
         if indices:
             self.reward.begin(_select(columns, indices), self.options, pool)
 
-    def ask(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> Asked:
+    def ask(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> RewardResult:
         """Ask the reward about the rows that it applies to; raise StageError where it fails."""
         indices, start = self.applies(columns, step), time.perf_counter()
         answers: list[Any] = [None] * len(columns["completion"])
@@ -87,7 +87,7 @@ class Setting:
             checked = _checked(self.name, found, len(indices))
             for i, answer, took in zip(indices, checked, seconds, strict=True):
                 answers[i], each[i] = answer, took
-        return Asked(answers, time.perf_counter() - start, each)
+        return RewardResult(answers, time.perf_counter() - start, each)
 
     def _answers(self, part: Mapping[str, Any], pool: Pool) -> tuple[Any, list[float | None]]:
         """Return the answers, and the seconds of each sample where they are known."""
@@ -98,7 +98,7 @@ class Setting:
             prompts=part["prompt"],
             completions=part["completion"],
             completion_ids=part["completion_ids"],
-            **{name: values for name, values in part.items() if name not in NOT_COLUMNS},
+            **{name: values for name, values in part.items() if name not in NOT_ROW_COLUMNS},
             **self.options,
         )
         answers = asyncio.run(_awaited(found)) if inspect.isawaitable(found) else found

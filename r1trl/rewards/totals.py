@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1trl.rewards.outcomes import Asked, outcome
+from r1trl.rewards.outcomes import RewardResult, outcome
 from r1trl.rewards.pool import Failure
 
 KEPT = 10
 LONGEST = 2000
 
 
-class Tally:
+class ScoringStats:
     """Counts and examples per reward, over all batches of one process."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Tally:
         self._failed: dict[str, list[dict[str, str]]] = defaultdict(list)
         self._order = itertools.count()
 
-    def add(self, name: str, asked: Asked, columns: Mapping[str, Sequence[Any]]) -> None:
+    def add(self, name: str, asked: RewardResult, columns: Mapping[str, Sequence[Any]]) -> None:
         """Count a batch that a reward was asked about."""
         self._outcomes[name].update(map(outcome, asked.answers))
         self._seconds[name] += asked.seconds

@@ -18,7 +18,7 @@ from typing import Any
 from r1trl.rewards.pool import Failure, Job, Pool, Verdict, shared_pool
 
 Value = float | None
-UNSURE: Any = object()
+UNDECIDED: Any = object()
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Verifier:
     ) -> None:
         """Begin to score rows that are soon asked about, those that are not judged at once."""
         unique = {repr(sample): sample for sample in self._samples(rows)}.values()
-        slow = [sample for sample in unique if self._at_once(sample, options).value is UNSURE]
+        slow = [sample for sample in unique if self._at_once(sample, options).value is UNDECIDED]
         pool.begin([Job(self.reference, sample, dict(options)) for sample in slow])
 
     def _samples(self, rows: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
@@ -128,14 +128,14 @@ class Verifier:
         self, samples: list[tuple[Any, ...]], options: Mapping[str, Any], pool: Pool
     ) -> list[Verdict]:
         known = [self._at_once(sample, options) for sample in samples]
-        slow = [s for s, verdict in zip(samples, known, strict=True) if verdict.value is UNSURE]
+        slow = [s for s, verdict in zip(samples, known, strict=True) if verdict.value is UNDECIDED]
         jobs = [Job(self.reference, sample, dict(options)) for sample in slow]
         scored = iter(pool.score(jobs)) if jobs else iter(())
-        return [next(scored) if verdict.value is UNSURE else verdict for verdict in known]
+        return [next(scored) if verdict.value is UNDECIDED else verdict for verdict in known]
 
     def _at_once(self, sample: tuple[Any, ...], options: Mapping[str, Any]) -> Verdict:
         start = time.perf_counter()
-        value = self.quick(*sample, **options) if self.quick else UNSURE
+        value = self.quick(*sample, **options) if self.quick else UNDECIDED
         return Verdict(value, time.perf_counter() - start)
 
     @property
@@ -157,7 +157,7 @@ def verifier(
     """Make a reward of a function that scores one sample.
 
     `quick`, where given, takes the same arguments, runs in the training process and answers the
-    plain cases; it returns `r1trl.verifier.UNSURE` for all others. `prepare`, where given, runs
+    plain cases; it returns `r1trl.UNDECIDED` for all others. `prepare`, where given, runs
     once in each scoring process before its first sample and outside the deadline: the place for
     slow imports. `extract(completion, **options)`, where given, returns the answer that is scored,
     as text, for majority votes. `ready(**options)`, where given, is asked when the plan is made and

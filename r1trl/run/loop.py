@@ -12,7 +12,7 @@ from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.report import write_report
 from r1trl.run.launch import Workers, last_lines, rotate_log
 from r1trl.run.progress import followed
-from r1trl.stage.files import read_result, write_atomically, write_work
+from r1trl.stage.files import read_result, write_atomically, write_spec
 
 DONE, FAILED, LEFT_EARLY = 0, 1, 3
 
@@ -46,7 +46,7 @@ def _advance(stage: PlannedStage, workers: Workers) -> int:
     if not stage.finished:
         print(f"{name} ({stage.work.kind}) …", flush=True)
         rotate_log(folder)
-        write_work(folder, stage.work)
+        write_spec(folder, stage.work)
         with followed(folder / "log.txt"):
             status = workers.run(folder, stage.launch)
         if workers.signal_number is not None and not (folder / "result.json").exists():

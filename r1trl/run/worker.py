@@ -17,11 +17,11 @@ from typing import Any
 from datasets import disable_progress_bars
 
 from r1trl.data.rows import rows_of
-from r1trl.errors import R1trlError, StageError, blamed
+from r1trl.errors import R1trlError, StageError, errors_named
 from r1trl.generation.local import load_tokenizer
 from r1trl.generation.stages import evaluate, sample
 from r1trl.plugins.loading import Plugins, load
-from r1trl.stage.files import MAKES_MODEL, Work, digest, made_by, read_work, write_result
+from r1trl.stage.files import MAKES_MODEL, Work, digest, made_by, read_spec, write_result
 from r1trl.stage.ranks import check_world, is_main
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
@@ -39,7 +39,7 @@ def carry_out(folder: Path) -> None:
     started = time.monotonic()
     check_world()
     disable_progress_bars()  # they are for terminals, and this is a log
-    work = read_work(folder)
+    work = read_spec(folder)
     if work is None:
         raise R1trlError(f"{folder} has no stage.yaml")
     plugins = load(work.plugins["load"], work.plugins["block"])
@@ -69,13 +69,13 @@ def _transitions(work: Work, plugins: Plugins) -> dict[str, Callable[..., Any]]:
     bound: dict[str, Callable[..., Any]] = {}
     for name, options in work.settings["transitions"].items():
         if options is not None:
-            with blamed(f"stages.{work.stage}.transitions.{name}"):
+            with errors_named(f"stages.{work.stage}.transitions.{name}"):
                 bound[name] = plugins.find("transition", name).bind(options)
     return bound
 
 
 def _pass_through(where: str, transition: Callable[..., Any], result: StageResult) -> StageResult:
-    with blamed(where):
+    with errors_named(where):
         passed = transition(result)
     if not isinstance(passed, StageResult):
         raise StageError(f"{where}: returned {passed!r}; a transition returns a StageResult")

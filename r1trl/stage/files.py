@@ -51,14 +51,14 @@ def settings_of(settings: Mapping[str, Any], model: Mapping[str, Any]) -> dict[s
     return {**settings, **own}
 
 
-def write_work(folder: Path, work: Work) -> None:
+def write_spec(folder: Path, work: Work) -> None:
     """Write stage.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(asdict(work), sort_keys=False, allow_unicode=True)
     write_atomically(folder / "stage.yaml", text)
 
 
-def read_work(folder: Path) -> Work | None:
+def read_spec(folder: Path) -> Work | None:
     """Read stage.yaml; None where the stage has never been started."""
     path = folder / "stage.yaml"
     return Work(**yaml.safe_load(path.read_text(encoding="utf-8"))) if path.exists() else None

@@ -18,7 +18,7 @@ FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
 
 
 @dataclass(frozen=True)
-class Use:
+class Reference:
     """A place in a stage's settings that names a model or a dataset."""
 
     key: tuple[str, ...]
@@ -38,28 +38,28 @@ class Use:
         return self.value.partition("/")[2] or None if self.stage is not None else None
 
 
-def uses(stage: StageConfig) -> list[Use]:
+def references_of(stage: StageConfig) -> list[Reference]:
     """List every model and dataset that a stage uses."""
     found = []
     if stage.model:
-        found.append(Use(("model",), stage.model, "model"))
+        found.append(Reference(("model",), stage.model, "model"))
     for name, entry in stage.models.items():
-        found.append(Use(("models", name, "path"), entry.path, "model"))
+        found.append(Reference(("models", name, "path"), entry.path, "model"))
     for group in ("data", "benchmarks"):
         for name, source in getattr(stage, group).items():
             if source.path:
-                found.append(Use((group, name, "path"), source.path, "dataset"))
+                found.append(Reference((group, name, "path"), source.path, "dataset"))
     for name, options in stage.rewards.items():
         for option, value in (options if isinstance(options, Mapping) else {}).items():
             if isinstance(value, str) and (option == "model" or value.startswith(PREFIX)):
-                found.append(Use(("rewards", name, option), value, "model"))
+                found.append(Reference(("rewards", name, option), value, "model"))
     return found
 
 
 def check_references(config: RunConfig, name: str) -> list[str]:
     """Return what is wrong with the models and datasets of a stage."""
     problems = []
-    for use in uses(config.stages[name]):
+    for use in references_of(config.stages[name]):
         key = ".".join(("stages", name, *use.key))
         if use.stage is not None:
             problems += _check_stage(config, name, use, key)
@@ -70,7 +70,7 @@ def check_references(config: RunConfig, name: str) -> list[str]:
     return problems
 
 
-def _check_stage(config: RunConfig, name: str, use: Use, key: str) -> list[str]:
+def _check_stage(config: RunConfig, name: str, use: Reference, key: str) -> list[str]:
     names, other = list(config.stages), str(use.stage)
     if other not in names:
         return [f"{key}: {unknown('stage', other, names)}"]
@@ -103,7 +103,7 @@ def _check_model(value: str, key: str) -> list[str]:
 def resolve(config: RunConfig, name: str, settings: dict[str, Any], stages: Path) -> dict[str, str]:
     """Put folders and files in place of `stage:` in the settings; return reference -> path."""
     inputs = {}
-    for use in uses(config.stages[name]):
+    for use in references_of(config.stages[name]):
         if use.stage is not None:
             folder = stages / use.stage
             model, dataset = made_by(folder, config.stages[use.stage].kind)

@@ -12,7 +12,7 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def world() -> int:
+def world_size() -> int:
     """Return how many processes the stage has."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -24,7 +24,7 @@ def is_main() -> bool:
 
 def wait() -> None:
     """Wait for all processes, where there are several."""
-    if world() > 1:
+    if world_size() > 1:
         import torch
         from accelerate import PartialState
 
@@ -33,9 +33,9 @@ def wait() -> None:
 
 def check_world() -> None:
     """Raise R1trlError where the launcher has started more or fewer processes than it was told."""
-    expected = int(os.environ.get(EXPECTED, world()))
-    if world() != expected:
+    expected = int(os.environ.get(EXPECTED, world_size()))
+    if world_size() != expected:
         raise R1trlError(
-            f"launch.processes: {expected} were asked for, but the launcher started {world()}; "
+            f"launch.processes: {expected} were asked for, but the launcher started {world_size()}; "
             "see launch.config"
         )

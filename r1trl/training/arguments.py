@@ -11,7 +11,7 @@ from r1trl.config.arguments import CONFIG_OF, args_of
 from r1trl.errors import StageError
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import Work
-from r1trl.stage.ranks import world
+from r1trl.stage.ranks import world_size
 from r1trl.training.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def adapter(settings: Mapping[str, Any]) -> Any:
 
 def micro_batch(settings: Mapping[str, Any]) -> int:
     """Return how many rows all processes take in one backward pass."""
-    return int(settings["args"].get("per_device_train_batch_size", 8)) * world()
+    return int(settings["args"].get("per_device_train_batch_size", 8)) * world_size()
 
 
 def batch_args(training: Training) -> dict[str, int]:
@@ -97,7 +97,7 @@ def batch_args(training: Training) -> dict[str, int]:
     if settings["batch"] % micro:
         raise StageError(
             f"{training.where}.batch: {settings['batch']} does not divide into micro-batches of "
-            f"{micro} (args.per_device_train_batch_size × {world()} processes)"
+            f"{micro} (args.per_device_train_batch_size × {world_size()} processes)"
         )
     return {"gradient_accumulation_steps": settings["batch"] // micro}
 
@@ -114,7 +114,7 @@ def rollout_args(training: Training) -> dict[str, int]:
     if outputs % (minibatches * micro):
         raise StageError(
             f"{training.where}.rollout.outputs: {outputs} in {minibatches} updates does not divide "
-            f"into micro-batches of {micro} (args.per_device_train_batch_size × {world()} "
+            f"into micro-batches of {micro} (args.per_device_train_batch_size × {world_size()} "
             "processes)"
         )
     return {

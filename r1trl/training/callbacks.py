@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from r1trl.errors import blamed
+from r1trl.errors import errors_named
 from r1trl.training.tracking import Tracker
 from r1trl.types import Progress
 
@@ -66,7 +66,7 @@ class Metrics(TrainerCallback):
 
         answers = {}
         for key, ask in self.until.items():
-            with blamed(key):
+            with errors_named(key):
                 answers[key.rpartition(".")[2]] = ask(progress)
         first = next((f"{name}: {answer}" for name, answer in answers.items() if answer), None)
         told: list[str | None] = broadcast_object_list([first])

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from r1trl.decoding.sampling_params import Method
+from r1trl.decoding.sampling_params import SamplingParams
 
 
-def method_of(trainer: Any) -> Method | None:
+def local_sampling_params(trainer: Any) -> SamplingParams | None:
     """Return how the trainer draws; None where TRL has to: by vLLM, for sharded weights, …"""
     elsewhere = trainer.use_vllm or trainer.use_transformers_continuous_batching
     whole = not trainer.is_fsdp_enabled and trainer.args.ds3_gather_for_generation
-    return Method.of(trainer.generation_config) if whole and not elsewhere else None
+    return SamplingParams.of(trainer.generation_config) if whole and not elsewhere else None
 
 
 def counts_rows_alike(trainer: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.utils import gather_object
 
-from r1trl.errors import blamed
+from r1trl.errors import errors_named
 from r1trl.types import Group
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ROUNDS = 3
 ANOTHER_ROUND = 1_000_003  # is added to the seed for the prompts that replace refused ones
 
 
-class Sampling:
+class StageSamplers:
     """The samplers of a stage, put together."""
 
     def __init__(self, samplers: Mapping[str, Any], rows: "Dataset", seed: int, where: str) -> None:
@@ -40,20 +40,20 @@ class Sampling:
         """
         seed = self.seed + ANOTHER_ROUND * replacing
         for name, sampler in self._with("choose").items():
-            with blamed(f"{self.where}.{name}"):
+            with errors_named(f"{self.where}.{name}"):
                 return list(sampler.choose(self.rows, count, step, seed))
         return draw(self.rows, count, step, seed)
 
     def observe(self, groups: Sequence[Group]) -> None:
         """Tell every sampler that wants to know what the groups of all processes scored."""
         for name, sampler in self._with("observe").items():
-            with blamed(f"{self.where}.{name}"):
+            with errors_named(f"{self.where}.{name}"):
                 sampler.observe(groups)
 
     def admits(self, group: Group) -> bool:
         """Tell whether every gate lets a group be trained on."""
         for name, gate in self.gates.items():
-            with blamed(f"{self.where}.{name}"):
+            with errors_named(f"{self.where}.{name}"):
                 if not gate.admit(group):
                     return False
         return True
@@ -83,7 +83,7 @@ def roll_out(trainer: Any, count: int, generate: Callable[[list[Any]], Output]) 
     then by repeating admitted ones, or where there is none by refused ones. Every process
     generates equally often.
     """
-    sampling: Sampling = trainer.sampling
+    sampling: StageSamplers = trainer.sampling
     size, step = trainer.num_generations, trainer.state.global_step
     wanted, processes = count // size, trainer.accelerator.num_processes
     parts: list[tuple[Output, list[int]]] = []

@@ -11,28 +11,32 @@ from typing import Any
 import torch
 from trl.models import unwrap_model_for_generation
 
-from r1trl.decoding.decode import Drawn, decode
-from r1trl.packing.logprobs import dealt, log_probabilities, without_silent
-from r1trl.packing.tokens import Texts
+from r1trl.decoding.decode import GeneratedTokens, decode
+from r1trl.packing.logprobs import (
+    log_probabilities,
+    logps_skipping_zero_advantage,
+    regroup_by_prompt,
+)
+from r1trl.packing.tokens import TokenBatch
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer
-from r1trl.rewards.setting import NOT_COLUMNS
+from r1trl.rewards.setting import NOT_ROW_COLUMNS
 from r1trl.training.capabilities import (
     counts_rows_alike,
     keeps_precision,
-    method_of,
+    local_sampling_params,
     of_adapter,
     skips_silent,
     texts_kept,
     unmoved,
 )
-from r1trl.training.prompts_and_groups import Sampling, roll_out
+from r1trl.training.prompts_and_groups import StageSamplers, roll_out
 
 
-class Slot:
+class PrecomputedReward:
     """What TRL holds in place of a reward: reads its values from the batch that was just scored."""
 
-    def __init__(self, name: str, rollouts: "Rollouts | None" = None) -> None:
+    def __init__(self, name: str, rollouts: "RolloutMixin | None" = None) -> None:
         self.__name__, self.rollouts = name, rollouts
 
     def __call__(self, *, log_metric: Any = None, **_: Any) -> list[float | None]:
@@ -45,7 +49,7 @@ class Slot:
         return scores.values[self.__name__]
 
 
-class Rollouts:
+class RolloutMixin:
     """The mixin; `prepare` is called once, right after the trainer has been constructed."""
 
     args: Any  # the trainer's own
@@ -61,17 +65,17 @@ class Rollouts:
 
     scorer: Scorer
     scores: Scores
-    sampling: Sampling | None = None
+    sampling: StageSamplers | None = None
     batch: dict[str, Any] | None = None
     period: float | None = None  # seconds between the last two rollouts
     scored_at: float | None = None
     inputs: Any = None  # the rows of the rollout that is being drawn
     texts: tuple[Any, ...] = ()  # its prompts and completions
-    drawn: list[Drawn] | None = None  # its completions, where they were drawn here
+    drawn: list[GeneratedTokens] | None = None  # its completions, where they were drawn here
     known: torch.Tensor | None = None  # their log-probabilities by the policy, where they are known
     silent: torch.Tensor | None = None  # rows of the micro-batch that move nothing
 
-    def prepare(self, scorer: Scorer, sampling: Sampling | None) -> None:
+    def prepare(self, scorer: Scorer, sampling: StageSamplers | None) -> None:
         """Give the trainer its scorer and, where there are any, its samplers."""
         self.scorer, self.sampling = scorer, sampling
         scorer.warm()
@@ -89,7 +93,7 @@ class Rollouts:
             return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
 
     def _generate_single_turn(self, prompt_ids: Any, images: Any, fields: Any, *more: Any) -> Any:
-        method = None if images or fields else method_of(self)
+        method = None if images or fields else local_sampling_params(self)
         if method is None:
             return super()._generate_single_turn(prompt_ids, images, fields, *more)  # type: ignore[misc]
         with unwrap_model_for_generation(
@@ -99,7 +103,7 @@ class Rollouts:
             gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         ) as model:
             rooms = [self.max_completion_length] * len(prompt_ids)
-            heard = self._begin_scoring if self.scorer.can_begin else None
+            heard = self._begin_scoring if self.scorer.can_submit else None
             told = keeps_precision(self)
             self.drawn = decode(model, prompt_ids, rooms, method, None, heard, told)
         ids = [one.ids for one in self.drawn]
@@ -139,12 +143,12 @@ class Rollouts:
             given = (input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy)
             passed = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
             return passed(model, *given, compute_aux_loss, **images)
-        texts = Texts(input_ids, attention_mask, logits_to_keep)
+        texts = TokenBatch(input_ids, attention_mask, logits_to_keep)
         if compute_entropy:
             silent, self.silent = self.silent, None
-            return (*without_silent(model, texts, silent), None)
+            return (*logps_skipping_zero_advantage(model, texts, silent), None)
         if self.drawn and self.known is None and keeps_precision(self):
-            self.known = written(self.drawn, attention_mask[:, -logits_to_keep:])
+            self.known = pad_logps(self.drawn, attention_mask[:, -logits_to_keep:])
         of_policy = model is self.model and not of_adapter(self)
         same = of_policy or (model is not self.model and unmoved(self))
         if self.known is not None and same:
@@ -160,7 +164,7 @@ class Rollouts:
             return inputs
         size = self.args.gradient_accumulation_steps
         whole = self._buffered_inputs
-        steps = [dealt(whole[i : i + size]) for i in range(0, len(whole), size)]
+        steps = [regroup_by_prompt(whole[i : i + size]) for i in range(0, len(whole), size)]
         self._buffered_inputs = [batch for step in steps for batch in step]
         return self._buffered_inputs[self._step % len(whole)]
 
@@ -171,11 +175,11 @@ class Rollouts:
 
 def columns_of(inputs: Any) -> dict[str, list[Any]]:
     """Return a rollout's rows as columns, those that completions make left out."""
-    names = [name for name in inputs[0] if name not in NOT_COLUMNS]
+    names = [name for name in inputs[0] if name not in NOT_ROW_COLUMNS]
     return {name: [row[name] for row in inputs] for name in ["prompt", *names]}
 
 
-def written(drawn: list[Drawn], mask: torch.Tensor) -> torch.Tensor:
+def pad_logps(drawn: list[GeneratedTokens], mask: torch.Tensor) -> torch.Tensor:
     """Return the log-probabilities of what was drawn, as wide as the mask and 0 outside of it."""
     width = mask.shape[1]
     rows = [one.logps + [0.0] * (width - len(one.logps)) for one in drawn]

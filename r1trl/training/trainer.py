@@ -13,14 +13,14 @@ from r1trl.stage.ranks import is_main
 from r1trl.training.arguments import Training
 from r1trl.training.callbacks import Checkpoints, Completions, Metrics, Signals, whole_checkpoint
 from r1trl.training.pairwise import make_reward_model
-from r1trl.training.rollouts import Rollouts
+from r1trl.training.rollouts import RolloutMixin
 from r1trl.training.trainers import make_rl, make_sft
 
 MAKE = {"sft": make_sft, "grpo": make_rl, "rloo": make_rl, "reward_model": make_reward_model}
 
 
 @dataclass(frozen=True)
-class Ending:
+class TrainingOutcome:
     """How training ended: the last of every metric; why before its time; by which signal."""
 
     metrics: dict[str, float]
@@ -28,13 +28,13 @@ class Ending:
     signal: str | None
 
 
-def train(training: Training) -> Ending:
+def train(training: Training) -> TrainingOutcome:
     """Train, or go on training; leave the model in model/, unless a signal ends it."""
     trainer = MAKE[training.work.kind](training)
     metrics = Metrics(training.folder, training.tracker, training.until)
     signals = Signals()
     callbacks = [metrics, Checkpoints(trainer), signals]
-    if isinstance(trainer, Rollouts):
+    if isinstance(trainer, RolloutMixin):
         count = training.work.wandb["completions"]
         callbacks.insert(0, Completions(training.folder, training.tracker, count, trainer))
     for callback in callbacks:
@@ -44,14 +44,14 @@ def train(training: Training) -> Ending:
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
-        if isinstance(trainer, Rollouts):
+        if isinstance(trainer, RolloutMixin):
             trainer.scorer.close(training.folder if is_main() else None)
     if not signals.received:
         trainer.save_model(str(training.folder / "model"))
     last: dict[str, float] = {}
     for row in metrics.history:
         last |= {name: value for name, value in row.items() if value is not None}
-    return Ending(last, metrics.reason, signals.received)
+    return TrainingOutcome(last, metrics.reason, signals.received)
 
 
 def _write_args(trainer: Any, folder: Path) -> None:

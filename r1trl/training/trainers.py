@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from r1trl.data.prompts import need_columns, render, with_system
-from r1trl.errors import StageError, blamed
+from r1trl.errors import StageError, errors_named
 from r1trl.packing.packed import can_pack
-from r1trl.packing.padding_free import Unpadded
+from r1trl.packing.padding_free import PackedModel
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.pool import cores
 from r1trl.rewards.scorer import make_scorer
 from r1trl.training.arguments import Training, adapter, batch_args, rollout_args, trl_config
-from r1trl.training.prompts_and_groups import Sampling
-from r1trl.training.rollouts import Rollouts, Slot
+from r1trl.training.prompts_and_groups import StageSamplers
+from r1trl.training.rollouts import PrecomputedReward, RolloutMixin
 
 MANY = 10_000  # rows that are worth the start of several processes
 
@@ -54,7 +54,7 @@ class Trimmed:
         plain = inputs.keys() == {"input_ids", "attention_mask", "labels"} and self.model.training
         possible = plain and not self.aux_loss_enabled
         packs = possible and can_pack(model, inputs["input_ids"].device)
-        passed = Unpadded(model) if packs else model
+        passed = PackedModel(model) if packs else model
         return super().compute_loss(passed, inputs, *more, **named)  # type: ignore[misc]
 
 
@@ -79,7 +79,7 @@ def make_rl(training: Training) -> Any:
     refuse_hidden_options(rows.column_names, settings["rewards"], plugins, training.where)
     scorer = make_scorer(settings["rewards"], settings["scoring"], plugins)
     base = trl.GRPOTrainer if training.work.kind == "grpo" else trl.RLOOTrainer
-    trainer = type(f"R1trl{base.__name__}", (Rollouts, base), {})(
+    trainer = type(f"R1trl{base.__name__}", (RolloutMixin, base), {})(
         model=settings["model"],
         args=trl_config(
             training,
@@ -88,21 +88,21 @@ def make_rl(training: Training) -> Any:
         ),
         train_dataset=rows,
         processing_class=training.tokenizer,
-        reward_funcs=[Slot(name) for name in scorer.names],
+        reward_funcs=[PrecomputedReward(name) for name in scorer.names],
         peft_config=adapter(settings),
     )
     trainer.prepare(scorer, samplers_of(training, rows))
     return trainer
 
 
-def samplers_of(training: Training, rows: Any) -> Sampling | None:
+def samplers_of(training: Training, rows: Any) -> StageSamplers | None:
     """Make the samplers of a stage; None where it has none, and TRL shuffles the rows."""
     where, work, samplers = f"{training.where}.samplers", training.work, {}
     for name, options in work.settings["samplers"].items():
         if options is not None:
-            with blamed(f"{where}.{name}"):
+            with errors_named(f"{where}.{name}"):
                 samplers[name] = training.plugins.find("sampler", name).bind(options)
-    return Sampling(samplers, rows, work.own_seed, where) if samplers else None
+    return StageSamplers(samplers, rows, work.own_seed, where) if samplers else None
 
 
 def refuse_hidden_options(

@@ -7,7 +7,7 @@ THOUGHT = "I look at the question and work it out step by step."
 
 
 @dataclass(frozen=True)
-class Shape:
+class AnswerFormat:
     """A form of answering: with a thought or without, and how the answer stands after it."""
 
     thinks: bool
@@ -31,10 +31,10 @@ FENCED = ("```python\n", "\n```")
 STATED = ("The answer is ", ".")
 BARE = ("", "")
 AROUND = (TAGGED, BOXED, BOTH, FENCED, STATED, BARE)
-ALL = [Shape(thinks, around) for thinks in (True, False) for around in AROUND]
+ALL = [AnswerFormat(thinks, around) for thinks in (True, False) for around in AROUND]
 
 
-def asked_for(prompts: Sequence[str]) -> list[Shape]:
+def formats_asked_for(prompts: Sequence[str]) -> list[AnswerFormat]:
     """Return the shapes that obey all of the prompts; none where they ask for no form.
 
     A model may think without having been asked to.
@@ -51,4 +51,4 @@ def asked_for(prompts: Sequence[str]) -> list[Shape]:
         around = [FENCED]
     else:
         around = AROUND if thoughts == (True,) else []
-    return [Shape(thinks, each) for each in around for thinks in thoughts]
+    return [AnswerFormat(thinks, each) for each in around for thinks in thoughts]

@@ -9,8 +9,8 @@ from typing import Any
 from r1trl.errors import R1trlError
 from r1trl.plugins.offer import Offer
 from r1trl.rewards.pool import Failure, Pool
-from r1trl.rewards.scorer import make_setting
-from r1trl.rewards.setting import Columns, Setting
+from r1trl.rewards.scorer import bind_reward
+from r1trl.rewards.setting import BoundReward, Columns
 from r1trl.types import RewardName
 
 SECONDS = 10.0  # as scoring.deadline
@@ -30,7 +30,7 @@ ROWS: Columns = {
 
 
 @dataclass(frozen=True)
-class Subject:
+class OfferUnderTest:
     """An offer under test."""
 
     offer: Offer
@@ -46,7 +46,7 @@ class Subject:
             if parameter.default is parameter.empty and parameter.name not in filled:
                 filled[parameter.name] = filled["solution"]
         filled["completion_ids"] = [list(text.encode()[:50]) for text in filled["completion"]]
-        if setting.reads_rewards:
+        if setting.needs_other_rewards:
             ones = [1.0] * len(filled["completion"])
             filled["rewards"] = dict.fromkeys(self.named_rewards, ones)
         try:
@@ -66,9 +66,9 @@ class Subject:
         return [self.options.get(name, options[name].default) for name in named]
 
     @property
-    def setting(self) -> Setting:
+    def setting(self) -> BoundReward:
         """Return the reward as a stage has it."""
-        return make_setting(self.offer.name, self.offer.what, self.options)
+        return bind_reward(self.offer.name, self.offer.what, self.options)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer
 from r1trl.report.tables import aligned
 from r1trl.rewards.pool import Pool
-from r1trl.trust.candidate import ROWS, SECONDS, Subject
+from r1trl.trust.candidate import ROWS, SECONDS, OfferUnderTest
 from r1trl.trust.contract import CHECKS, OF_ALL
 from r1trl.types import KINDS
 
@@ -41,7 +41,7 @@ def check(plugin: str, options: Sequence[str], rows: Path | None) -> list[Verdic
     try:
         verdicts = []
         for offer in offers:
-            subject = Subject(offer, given.get(offer.name, {}), _rows(rows), pool)
+            subject = OfferUnderTest(offer, given.get(offer.name, {}), _rows(rows), pool)
             verdicts += _check(subject)
         return verdicts
     finally:
@@ -94,7 +94,7 @@ def _rows(path: Path | None) -> Mapping[str, list[Any]]:
     return {name: [row.get(name) for row in rows] for name in rows[0]}
 
 
-def _check(subject: Subject) -> list[Verdict]:
+def _check(subject: OfferUnderTest) -> list[Verdict]:
     """Run every check of an offer's kind; what needs whole groups may depend on its company."""
     offer, verdicts = subject.offer, []
     for each in (*OF_ALL, *CHECKS[offer.kind]):

@@ -12,7 +12,7 @@ from typing import Any
 
 from r1trl.config.arguments import check_options
 from r1trl.data.filters import kept
-from r1trl.trust.candidate import Subject
+from r1trl.trust.candidate import OfferUnderTest
 
 ODD = [
     "",
@@ -25,7 +25,7 @@ ODD = [
 ]
 
 
-def takes_options(subject: Subject) -> None:
+def takes_options(subject: OfferUnderTest) -> None:
     """Check that options are typed, and that what is given fits them."""
     offer = subject.offer
     problems = check_options(offer, subject.options, offer.name)
@@ -34,7 +34,7 @@ def takes_options(subject: Subject) -> None:
     assert not untyped, f"the option '{untyped[0]}' has no type" if untyped else ""
 
 
-def is_documented(subject: Subject) -> None:
+def is_documented(subject: OfferUnderTest) -> None:
     """Check that there is a docstring, and that it names every option."""
     text = inspect.getdoc(subject.offer.what)
     assert text, "has no docstring; `r1trl plugins` shows its first line"
@@ -42,12 +42,12 @@ def is_documented(subject: Subject) -> None:
     assert not silent, f"the docstring does not name the option '{silent[0]}'" if silent else ""
 
 
-def gives_one_value_each(subject: Subject) -> None:
+def gives_one_value_each(subject: OfferUnderTest) -> None:
     """Check that there is one finite number or None for each completion."""
     subject.scored(subject.rows)
 
 
-def copes_with_none(subject: Subject) -> None:
+def copes_with_none(subject: OfferUnderTest) -> None:
     """Check a row of another source: it has None in the columns that its source lacks."""
     empty = {name: [None] * len(rows) for name, rows in subject.rows.items()}
     kept = {name: subject.rows[name] for name in ("prompt", "completion")}
@@ -58,27 +58,27 @@ def copes_with_none(subject: Subject) -> None:
         raise AssertionError(f"{error} ({told})") from error
 
 
-def copes_with_odd_texts(subject: Subject) -> None:
+def copes_with_odd_texts(subject: OfferUnderTest) -> None:
     """Check that empty, huge and malformed completions are scored like any other, in time."""
     count = len(ODD)
     rows = {name: [values[0]] * count for name, values in subject.rows.items()}
     subject.scored({**rows, "completion": ODD})
 
 
-def is_deterministic(subject: Subject) -> None:
+def is_deterministic(subject: OfferUnderTest) -> None:
     """Check that the same samples get the same values."""
     first, second = subject.scored(subject.rows), subject.scored(subject.rows)
     assert first == second, f"the same samples got {first} and then {second}"
 
 
-def ignores_order(subject: Subject) -> None:
+def ignores_order(subject: OfferUnderTest) -> None:
     """Check that the order of a batch changes nothing."""
     there = subject.scored(subject.rows)
     back = subject.scored({name: values[::-1] for name, values in subject.rows.items()})[::-1]
     assert there == back, f"in another order the samples got {back}, not {there}"
 
 
-def ignores_company(subject: Subject) -> None:
+def ignores_company(subject: OfferUnderTest) -> None:
     """Check that what else is in the batch changes nothing."""
     together = subject.scored(subject.rows)
     for i, value in enumerate(together):
@@ -86,7 +86,7 @@ def ignores_company(subject: Subject) -> None:
         assert alone == [value], f"a sample got {value} in a batch and {alone[0]} alone"
 
 
-def can_be_pickled(subject: Subject) -> None:
+def can_be_pickled(subject: OfferUnderTest) -> None:
     """Check that it can be sent to other processes, which is done by name."""
     try:
         pickle.loads(pickle.dumps(subject.offer.what))  # noqa: S301 - what was pickled here
@@ -94,7 +94,7 @@ def can_be_pickled(subject: Subject) -> None:
         raise AssertionError(f"{error}; define it at the top of its module") from error
 
 
-def speed(subject: Subject) -> str:
+def speed(subject: OfferUnderTest) -> str:
     """Return the milliseconds per sample, once it is warm."""
     start = time.perf_counter()
     subject.scored(subject.rows)
@@ -102,7 +102,7 @@ def speed(subject: Subject) -> str:
     return f"{1000 * each:.2f} ms per sample"
 
 
-def filters_rows(subject: Subject) -> None:
+def filters_rows(subject: OfferUnderTest) -> None:
     """Check that a filter judges its rows, the same way each time, also none and a single one."""
     from datasets import Dataset
 
@@ -114,7 +114,7 @@ def filters_rows(subject: Subject) -> None:
         kept(few, filter_(few))
 
 
-def chooses_prompts(subject: Subject) -> None:
+def chooses_prompts(subject: OfferUnderTest) -> None:
     """Check that `choose` answers as many indices as asked for, the same on every rank."""
     from datasets import Dataset
 
@@ -129,7 +129,7 @@ def chooses_prompts(subject: Subject) -> None:
     assert not wrong, f"chose {first}, not 4 of {len(rows)} each time"
 
 
-def takes_a_result(subject: Subject) -> None:
+def takes_a_result(subject: OfferUnderTest) -> None:
     """Check that a transition can be called with the stage's result alone."""
     bound = subject.offer.bind(subject.options)
     try:
@@ -138,7 +138,7 @@ def takes_a_result(subject: Subject) -> None:
         raise AssertionError(f"cannot be called with a result: {error}") from error
 
 
-def makes_rows(subject: Subject) -> None:
+def makes_rows(subject: OfferUnderTest) -> None:
     """Check that a dataset has rows, the same ones each time."""
     from datasets import Dataset
 
@@ -149,8 +149,8 @@ def makes_rows(subject: Subject) -> None:
     assert first.to_dict() == second.to_dict(), "has other rows the second time"
 
 
-OF_ALL: Sequence[Callable[[Subject], Any]] = (takes_options, is_documented)
-CHECKS: Mapping[str, Sequence[Callable[[Subject], Any]]] = {
+OF_ALL: Sequence[Callable[[OfferUnderTest], Any]] = (takes_options, is_documented)
+CHECKS: Mapping[str, Sequence[Callable[[OfferUnderTest], Any]]] = {
     "reward": (
         gives_one_value_each,
         copes_with_none,

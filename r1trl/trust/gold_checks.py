@@ -10,9 +10,9 @@ from typing import Any
 
 from r1trl.errors import suggest
 from r1trl.rewards.scorer import Scorer
-from r1trl.rewards.setting import Setting
-from r1trl.trust.answer_formats import ALL, Shape, asked_for
-from r1trl.trust.renderings import Reading
+from r1trl.rewards.setting import BoundReward
+from r1trl.trust.answer_formats import ALL, AnswerFormat, formats_asked_for
+from r1trl.trust.renderings import RenderedSource
 
 FEW = 0.1  # of the rows: what real data has of golds that cannot be parsed, and of chance hits
 GARBAGE = "zqx-7731-nonsense"
@@ -27,7 +27,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Trial:
+class GoldCheck:
     """A completion for every row of a reading, and what each reward gave."""
 
     completions: list[str]
@@ -50,7 +50,7 @@ class Trial:
         return sum(len(self.failed(name)) for name in self.full)
 
 
-def check_answers(reading: Reading, scorer: Scorer) -> Iterator[Finding]:
+def check_answers(reading: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
     """Try the gold answers of a reading, and what must not pass for them."""
     if not scorer.settings:
         return
@@ -61,12 +61,12 @@ def check_answers(reading: Reading, scorer: Scorer) -> Iterator[Finding]:
         return
     prompts = reading.rows["prompt"][:]
     golds = [_first(solution) for solution in reading.rows["solution"]]
-    asked = asked_for(prompts)
-    if not asked and not reading.taught:
+    asked = formats_asked_for(prompts)
+    if not asked and not reading.model_is_trained:
         told = f"{reading.where}: the prompts of {reading.source} ask for no form"
         yield Finding(told, wrong=False)
 
-    def best(shapes: Sequence[Shape]) -> tuple[Shape, Trial]:
+    def best(shapes: Sequence[AnswerFormat]) -> tuple[AnswerFormat, GoldCheck]:
         """Return the shape whose gold answers miss the fewest full scores, and its trial."""
         tried = []
         for shape in shapes:
@@ -75,7 +75,7 @@ def check_answers(reading: Reading, scorer: Scorer) -> Iterator[Finding]:
                 return tried[-1]
         return min(tried, key=lambda pair: pair[1].failures)
 
-    shape, trial = best(ALL if reading.taught or not asked else asked)
+    shape, trial = best(ALL if reading.model_is_trained or not asked else asked)
     other = best(ALL)[0] if trial.failures else shape
     hint = "" if other == shape else f"; the form {other} would suit the rewards"
     for setting in scorer.settings:
@@ -84,12 +84,12 @@ def check_answers(reading: Reading, scorer: Scorer) -> Iterator[Finding]:
     yield from _check_wrong(reading, scorer, shape, golds)
 
 
-def attempt(reading: Reading, scorer: Scorer, completions: list[str]) -> Trial:
+def attempt(reading: RenderedSource, scorer: Scorer, completions: list[str]) -> GoldCheck:
     """Score a completion for each row of a reading."""
     ids = reading.tokenizer(completions, add_special_tokens=False)["input_ids"]
     columns = {**reading.rows.to_dict(), "completion": completions, "completion_ids": ids}
     full = {s.name: s.reward.full for s in scorer.settings if full_score(s.reward) is not None}
-    return Trial(completions, scorer.score(columns).values, full)
+    return GoldCheck(completions, scorer.score(columns).values, full)
 
 
 def full_score(reward: Any) -> float | None:
@@ -99,7 +99,7 @@ def full_score(reward: Any) -> float | None:
 
 
 def _check_verdicts(
-    reading: Reading, setting: Setting, trial: Trial, golds: Sequence[str]
+    reading: RenderedSource, setting: BoundReward, trial: GoldCheck, golds: Sequence[str]
 ) -> Iterator[Finding]:
     """Find golds on which a reward that applies has no verdict."""
     columns = {**reading.rows.to_dict(), "completion": golds}
@@ -113,9 +113,9 @@ def _check_verdicts(
 
 
 def _check_gold(
-    reading: Reading,
-    setting: Setting,
-    trial: Trial,
+    reading: RenderedSource,
+    setting: BoundReward,
+    trial: GoldCheck,
     golds: Sequence[str],
     form: str,
     hint: str,
@@ -134,7 +134,7 @@ def _check_gold(
 
 
 def _check_wrong(
-    reading: Reading, scorer: Scorer, shape: Shape, golds: list[str]
+    reading: RenderedSource, scorer: Scorer, shape: AnswerFormat, golds: list[str]
 ) -> Iterator[Finding]:
     """Find what gets the full score of a reward that compares with the row, and must not."""
     prompts, others = reading.rows["prompt"][:], golds[1:] + golds[:1]
@@ -157,7 +157,7 @@ def _check_wrong(
                 )
 
 
-def _check_columns(reading: Reading, setting: Setting) -> Iterator[Finding]:
+def _check_columns(reading: RenderedSource, setting: BoundReward) -> Iterator[Finding]:
     """Find columns that a reward reads and the rows that it applies to lack."""
     there = reading.all_rows.column_names
     applies = setting.applies(

@@ -9,7 +9,7 @@ from r1trl.errors import R1trlError
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.trust.gold_checks import Finding, check_answers, full_score
-from r1trl.trust.renderings import Reading, readings
+from r1trl.trust.renderings import RenderedSource, rendered_sources
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -49,7 +49,7 @@ def _check_stage(
     where = f"stages.{planned.work.stage}"
     found: list[Finding] = []
     try:
-        read = list(readings(plan, planned, SAMPLE, loaded))
+        read = list(rendered_sources(plan, planned, SAMPLE, loaded))
         if not read:
             return [Finding(f"{where}: an earlier stage has to make its prompts first", False)]
         for reading in read:
@@ -73,7 +73,7 @@ def _scorer(plan: Plan, planned: PlannedStage) -> Scorer:
     return make_scorer(rewards, {**settings["scoring"], "failure_limit": 1.0}, plan.plugins)
 
 
-def _check_length(reading: Reading) -> Iterator[Finding]:
+def _check_length(reading: RenderedSource) -> Iterator[Finding]:
     """Find prompts that leave no room for an answer in the model's context."""
     lengths = [len(ids) for ids in reading.tokenizer(reading.rows["prompt"][:])["input_ids"]]
     longest = max(lengths) + reading.max_tokens
@@ -98,7 +98,7 @@ def _questions(plan: Plan) -> dict[str, str]:
     return found
 
 
-def _check_repeats(reading: Reading, benchmarks: dict[str, str]) -> Iterator[Finding]:
+def _check_repeats(reading: RenderedSource, benchmarks: dict[str, str]) -> Iterator[Finding]:
     """Find questions that are in a benchmark too, or twice in the source."""
     questions = _normalised(reading.all_rows)
     shared = [q for q in questions if q in benchmarks and len(q.split()) >= OVERLAP_WORDS]

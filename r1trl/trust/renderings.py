@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reading:
+class RenderedSource:
     """The rows of one source as one model reads them: a sample, rendered, and all of them."""
 
     where: str
@@ -27,7 +27,7 @@ class Reading:
     settings: Mapping[str, Any]
     tokenizer: Any
     context: int | None  # tokens that the model can read
-    taught: bool  # the model comes from an earlier stage, which may have taught it a form
+    model_is_trained: bool  # the model comes from an earlier stage, which may have taught it a form
     rows: "Dataset"
     all_rows: "Dataset"
 
@@ -39,9 +39,9 @@ class Reading:
         return int(found)
 
 
-def readings(
+def rendered_sources(
     plan: Plan, planned: PlannedStage, count: int, loaded: dict[str, "Dataset"]
-) -> Iterator[Reading]:
+) -> Iterator[RenderedSource]:
     """Yield what a stage's models read, `count` rows of each source; `loaded` keeps the sources."""
     settings, name = planned.work.settings, planned.work.stage
     evaluates = planned.work.kind == "evaluate"
@@ -55,15 +55,17 @@ def readings(
         for model, own in models.items():
             start = named.models[model].path if evaluates else str(named.model)
             root = root_model(plan.config, start)
-            tokenizer, context = reader(root)
+            tokenizer, context = tokenizer_and_context(root)
             merged = settings_of(settings, own)
             rendered = render(
                 picked, tokenizer, merged["template"], merged["prefill"], merged["system"]
             )
             where = f"stages.{name}"
             told = f"{source}, read by {model}" if model else source
-            taught = start.startswith(PREFIX)
-            yield Reading(where, told, merged, tokenizer, context, taught, rendered, rows)
+            model_is_trained = start.startswith(PREFIX)
+            yield RenderedSource(
+                where, told, merged, tokenizer, context, model_is_trained, rendered, rows
+            )
 
 
 def rows_of_source(
@@ -88,7 +90,7 @@ def root_model(config: RunConfig, model: str) -> str:
 
 
 @functools.cache
-def reader(model: str) -> tuple[Any, int | None]:
+def tokenizer_and_context(model: str) -> tuple[Any, int | None]:
     """Return a model's tokenizer and how many tokens it can read."""
     from transformers import AutoConfig, AutoTokenizer
 

@@ -17,7 +17,7 @@ from r1trl.plugins.loading import load
 from r1trl.report.tables import aligned
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer, make_scorer
-from r1trl.stage.files import Work, read_work, settings_of
+from r1trl.stage.files import Work, read_spec, settings_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +35,7 @@ def rescore(folder: Path, overrides: Sequence[str]) -> str:
     """
     from datasets import Dataset, concatenate_datasets, disable_progress_bars
 
-    work = read_work(folder)
+    work = read_spec(folder)
     if work is None or not (folder / "rollouts.parquet").exists():
         raise ConfigError([f"{folder}: has no rollouts.parquet and stage.yaml of a finished stage"])
     disable_progress_bars()

@@ -8,7 +8,7 @@ import torch
 from transformers import GenerationConfig
 
 from r1trl.decoding.decode import batches, decode
-from r1trl.decoding.sampling_params import Method
+from r1trl.decoding.sampling_params import SamplingParams
 
 pytestmark = pytest.mark.slow
 END, PADDING, VOCABULARY, LONGEST = 2, 0, 96, 24
@@ -68,7 +68,7 @@ def generated(model: Any, asked: list[list[int]], rooms: int, **how: Any) -> lis
 )
 def test_greedy_tokens_are_those_of_generate(architecture: str, more: dict[str, Any]) -> None:
     model, asked = make(architecture, **more), prompts(500)
-    found = [d.ids for d in decode(model, asked, [LONGEST] * 500, Method(0.0, ends=(END,)))]
+    found = [d.ids for d in decode(model, asked, [LONGEST] * 500, SamplingParams(0.0, ends=(END,)))]
     assert found == generated(model, asked, LONGEST, do_sample=False)
     lengths = Counter(map(len, found))
     assert lengths[LONGEST] > 10 and len(lengths) > 5, "some end early and some do not"
@@ -76,7 +76,7 @@ def test_greedy_tokens_are_those_of_generate(architecture: str, more: dict[str, 
 
 def test_greedy_tokens_with_a_repetition_penalty_are_those_of_generate() -> None:
     model, asked = make("Qwen2"), prompts(60)
-    method = Method(0.0, repetition_penalty=1.3, ends=(END,))
+    method = SamplingParams(0.0, repetition_penalty=1.3, ends=(END,))
     found = [d.ids for d in decode(model, asked, [LONGEST] * 60, method)]
     assert found == generated(model, asked, LONGEST, do_sample=False, repetition_penalty=1.3)
 
@@ -94,7 +94,7 @@ FILTERS = [
 def test_sampled_tokens_are_distributed_as_those_of_generate(how: dict[str, Any]) -> None:
     model, asked, count = make("Llama"), [[5, 9, 11]] * 6000, 6000
     torch.manual_seed(1)
-    found = decode(model, asked, [2] * count, Method(**how, ends=(END,)))
+    found = decode(model, asked, [2] * count, SamplingParams(**how, ends=(END,)))
     wanted = generated(model, asked, 2, do_sample=True, **{"top_k": 0} | how)
     ours, theirs = (
         Counter(tuple(ids) for ids in rows) for rows in ([d.ids for d in found], wanted)
@@ -109,7 +109,7 @@ def test_sampled_tokens_are_distributed_as_those_of_generate(how: dict[str, Any]
 def test_log_probabilities_are_the_models_own() -> None:
     model, asked = make("Qwen2"), prompts(40)
     torch.manual_seed(1)
-    found = decode(model, asked, [9] * 40, Method(0.8, top_k=10, ends=(END,)), logps=True)
+    found = decode(model, asked, [9] * 40, SamplingParams(0.8, top_k=10, ends=(END,)), logps=True)
     for prompt, drawn in zip(asked, found, strict=True):
         logits = model(torch.tensor([prompt + drawn.ids])).logits[0, len(prompt) - 1 : -1] / 0.8
         logps = logits.log_softmax(-1).gather(1, torch.tensor(drawn.ids)[:, None]).squeeze(1)
@@ -119,8 +119,8 @@ def test_log_probabilities_are_the_models_own() -> None:
 def test_every_row_has_its_own_limit() -> None:
     model, asked = make("Llama"), prompts(30)
     rooms = [1 + i % 7 for i in range(30)]
-    found = decode(model, asked, rooms, Method(0.0, ends=(END,)))
-    whole = decode(model, asked, [9] * 30, Method(0.0, ends=(END,)))
+    found = decode(model, asked, rooms, SamplingParams(0.0, ends=(END,)))
+    whole = decode(model, asked, [9] * 30, SamplingParams(0.0, ends=(END,)))
     pairs = zip(found, whole, rooms, strict=True)
     assert all(one.ids == all_.ids[:room] for one, all_, room in pairs)
 
@@ -131,7 +131,7 @@ def test_rows_are_heard_of_once_when_they_end() -> None:
         model,
         asked,
         [LONGEST] * 50,
-        Method(0.0, ends=(END,)),
+        SamplingParams(0.0, ends=(END,)),
         heard=lambda rows, ids: heard.update(zip(rows, ids, strict=True)),
     )
     assert heard == dict(enumerate(one.ids for one in found))
@@ -144,7 +144,7 @@ def test_a_prompt_is_read_once_and_an_ended_row_is_not_computed(monkeypatch: Any
         model, "forward", lambda **given: sizes.append(given["input_ids"].shape) or forward(**given)
     )
     rooms = [1] * 30 + [8] * 2
-    decode(model, [[5, 6, 7]] * 32, rooms, Method(0.0, ends=()))
+    decode(model, [[5, 6, 7]] * 32, rooms, SamplingParams(0.0, ends=()))
     assert sizes == [(1, 3), *[(2, 1)] * 7]
 
 
@@ -156,7 +156,9 @@ def test_rows_that_have_no_room_together_are_drawn_after_another() -> None:
 
 def test_what_is_not_done_here_is_left_to_generate() -> None:
     plain = {"max_new_tokens": 9, "pad_token_id": 0, "eos_token_id": [2, 3], "do_sample": True}
-    method = Method.of(GenerationConfig(**plain, temperature=0.7, top_p=0.9, top_k=4, min_p=0.1))
-    assert method == Method(0.7, 0.9, 4, 0.1, ends=(2, 3), padding=0)
-    assert Method.of(GenerationConfig(**plain, num_beams=4)) is None
-    assert Method.of(GenerationConfig(**plain, suppress_tokens=[7])) is None
+    method = SamplingParams.of(
+        GenerationConfig(**plain, temperature=0.7, top_p=0.9, top_k=4, min_p=0.1)
+    )
+    assert method == SamplingParams(0.7, 0.9, 4, 0.1, ends=(2, 3), padding=0)
+    assert SamplingParams.of(GenerationConfig(**plain, num_beams=4)) is None
+    assert SamplingParams.of(GenerationConfig(**plain, suppress_tokens=[7])) is None

@@ -9,10 +9,10 @@ import pytest
 
 from r1trl.config.schema import SamplingConfig
 from r1trl.errors import StageError
-from r1trl.generation.completions import Chained, Inference, Limited
+from r1trl.generation.completions import LimitedPolicy, ModelPolicy, SamplerPolicy
 from r1trl.generation.local import LocalModel, cut
-from r1trl.rewards.scorer import Scorer, make_setting
-from r1trl.types import Draft, Policy
+from r1trl.rewards.scorer import Scorer, bind_reward
+from r1trl.types import Completion, Policy
 
 pytestmark = pytest.mark.slow
 LONGEST = 24
@@ -27,27 +27,27 @@ def settings(model: Path, **sampling: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def inference(tiny_model: Path) -> Inference:
+def inference(tiny_model: Path) -> ModelPolicy:
     """Return a greedy random model on five rows, with a reward that reads the row."""
 
     def length(prompts, completions, completion_ids, wanted, **columns):  # type: ignore[no-untyped-def]
         return [-abs(len(c) - w) for c, w in zip(completions, wanted, strict=True)]
 
     columns = {"prompt": [f"Row {i}?" for i in range(5)], "wanted": list(range(5))}
-    scorer = Scorer([make_setting("length", length, {})], SCORING)
+    scorer = Scorer([bind_reward("length", length, {})], SCORING)
     votes = {"length": lambda text: str(len(text))}
-    return Inference(LocalModel(settings(tiny_model)), columns, scorer, votes)
+    return ModelPolicy(LocalModel(settings(tiny_model)), columns, scorer, votes)
 
 
-def drafts(*prompts: str) -> list[Draft]:
+def drafts(*prompts: str) -> list[Completion]:
     """Return empty drafts."""
-    return [Draft(i, prompt) for i, prompt in enumerate(prompts)]
+    return [Completion(i, prompt) for i, prompt in enumerate(prompts)]
 
 
 PROMPTS = ("Hello", "A much longer prompt than the other ones", "x", "What is 2 + 2?", "Why?")
 
 
-def test_a_draft_written_on_in_pieces_is_the_one_written_at_once(inference: Inference) -> None:
+def test_a_draft_written_on_in_pieces_is_the_one_written_at_once(inference: ModelPolicy) -> None:
     whole = inference.draw(drafts(*PROMPTS))
     pieces = drafts(*PROMPTS)
     for _ in range(LONGEST // 5 + 1):
@@ -57,14 +57,14 @@ def test_a_draft_written_on_in_pieces_is_the_one_written_at_once(inference: Infe
     assert [draft.prompt for draft in whole] == list(PROMPTS)
 
 
-def test_what_is_finished_or_long_enough_comes_back_as_it_is(inference: Inference) -> None:
-    done = Draft(0, "Hello", "bye", (5, 6), finished=True, spent=9)
-    long = Draft(1, "Hello", "x" * LONGEST, tuple([70] * LONGEST), spent=LONGEST)
+def test_what_is_finished_or_long_enough_comes_back_as_it_is(inference: ModelPolicy) -> None:
+    done = Completion(0, "Hello", "bye", (5, 6), finished=True, spent=9)
+    long = Completion(1, "Hello", "x" * LONGEST, tuple([70] * LONGEST), spent=LONGEST)
     assert inference.draw([done, long]) == [done, long]
-    assert inference.draw([Draft(0, "Hello")], max_tokens=0) == [Draft(0, "Hello")]
+    assert inference.draw([Completion(0, "Hello")], max_tokens=0) == [Completion(0, "Hello")]
 
 
-def test_a_stop_text_ends_a_draw_and_is_no_part_of_the_draft(inference: Inference) -> None:
+def test_a_stop_text_ends_a_draw_and_is_no_part_of_the_draft(inference: ModelPolicy) -> None:
     whole = inference.draw(drafts(PROMPTS[0]))[0]
     stop = whole.text[-2:]
     before = whole.text[: whole.text.index(stop)]
@@ -95,9 +95,13 @@ def test_sampling_depends_on_its_seed_alone(tiny_model: Path) -> None:
 
 
 def test_rewards_and_answers_are_those_of_the_row_that_a_draft_answers(
-    inference: Inference,
+    inference: ModelPolicy,
 ) -> None:
-    written = [Draft(3, "Row 3?", "abc"), Draft(0, "Row 0?", "abc"), Draft(3, "Row 3?", "")]
+    written = [
+        Completion(3, "Row 3?", "abc"),
+        Completion(0, "Row 0?", "abc"),
+        Completion(3, "Row 3?", ""),
+    ]
     assert inference.score(written, "length") == [0, -3, -3]
     assert inference.answers(written, "length") == ["3", "3", "0"]
     with pytest.raises(StageError, match=r"no reward of this stage is called 'lenght' \(did you"):
@@ -107,7 +111,7 @@ def test_rewards_and_answers_are_those_of_the_row_that_a_draft_answers(
 class Twice:
     """Draws everything a second time, and shouts."""
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Draw twice, return the second."""
         policy.draw(drafts)
         return [policy.write(draft, "!") for draft in policy.draw(drafts)]
@@ -116,25 +120,27 @@ class Twice:
 class Loses:
     """Returns fewer drafts than it gets."""
 
-    def generate(self, drafts: Sequence[Draft], policy: Policy) -> list[Draft]:
+    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Lose one."""
         return policy.draw(drafts)[1:]
 
 
-def test_samplers_draw_from_one_another(inference: Inference) -> None:
+def test_samplers_draw_from_one_another(inference: ModelPolicy) -> None:
     plain = inference.draw(drafts(*PROMPTS))
-    chained = Chained(Twice(), Chained(Twice(), inference, WHERE), WHERE).draw(drafts(*PROMPTS))
+    chained = SamplerPolicy(Twice(), SamplerPolicy(Twice(), inference, WHERE), WHERE).draw(
+        drafts(*PROMPTS)
+    )
     assert [d.text for d in chained] == [d.text + "!!" for d in plain]
 
 
-def test_the_limits_of_an_outer_sampler_hold_for_the_inner_ones(inference: Inference) -> None:
-    chained = Chained(Twice(), inference, WHERE).draw(drafts("Hello"), max_tokens=4)[0]
+def test_the_limits_of_an_outer_sampler_hold_for_the_inner_ones(inference: ModelPolicy) -> None:
+    chained = SamplerPolicy(Twice(), inference, WHERE).draw(drafts("Hello"), max_tokens=4)[0]
     assert chained.text.endswith("!") and chained.spent == 4
-    limited = Limited(inference, 4, ())
+    limited = LimitedPolicy(inference, 4, ())
     assert limited.draw(drafts("Hello"), max_tokens=9)[0].spent == 4
     assert limited.draw(drafts("Hello"), max_tokens=2)[0].spent == 2
 
 
-def test_a_sampler_that_loses_drafts_is_named(inference: Inference) -> None:
+def test_a_sampler_that_loses_drafts_is_named(inference: ModelPolicy) -> None:
     with pytest.raises(StageError, match=rf"{WHERE}: .*generate must return one draft"):
-        Chained(Loses(), inference, WHERE).draw(drafts(*PROMPTS))
+        SamplerPolicy(Loses(), inference, WHERE).draw(drafts(*PROMPTS))

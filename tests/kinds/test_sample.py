@@ -23,8 +23,8 @@ from r1trl.generation.servers import Servers
 from r1trl.plan.plan import make_plan
 from r1trl.run.launch import Workers
 from r1trl.run.worker import carry_out
-from r1trl.stage.files import write_work
-from r1trl.types import Draft
+from r1trl.stage.files import write_spec
+from r1trl.types import Completion
 
 RECIPE = """# @package _global_
 defaults:
@@ -53,7 +53,7 @@ def stage(tmp_path: Path, composed: Any) -> Stage:
         shared = ["recipe=samples", "scale=tiny", f"runs_dir={tmp_path}", f"name={name}"]
         config, _ = composed(*shared, *overrides, own=tmp_path / "conf")
         planned = make_plan(config).stages[0]
-        write_work(planned.folder, planned.work)
+        write_spec(planned.folder, planned.work)
         return planned.folder
 
     return lay_out
@@ -323,7 +323,7 @@ def test_a_reply_becomes_a_draft_with_what_was_drawn_for_it(
     usage = {} if drawn is None else {"usage": {"completion_tokens": drawn}}
     endpoints[0].reply = {"choices": [dict(zip(keys, choice, strict=True))], **usage}
     model = served(tiny_model, endpoints[0])
-    start = model.write(Draft(0, "3 + 3 is ", spent=5), "not ")
+    start = model.write(Completion(0, "3 + 3 is ", spent=5), "not ")
     (draft,) = model.draw([start], 32, ["</b>"])
     assert endpoints[0].requests[0]["prompt"] == "3 + 3 is not "
     assert endpoints[0].requests[0]["max_tokens"] == 32 - len("not ")
@@ -336,7 +336,7 @@ def test_servers_are_asked_for_what_is_not_openais_only_where_it_is_wanted(
     tiny_model: Path, endpoints: list[Endpoint]
 ) -> None:
     for server, sampling in zip(endpoints, ({}, {"top_k": 5}), strict=False):
-        served(tiny_model, server, **sampling).draw([Draft(0, "3 + 3 is ")], 32, [])
+        served(tiny_model, server, **sampling).draw([Completion(0, "3 + 3 is ")], 32, [])
     plain, with_top_k = (server.requests[0] for server in endpoints[:2])
     assert set(plain) == {"model", "prompt", "max_tokens", "seed", "temperature", "top_p"}
     assert set(with_top_k) - set(plain) == {"top_k"} and with_top_k["top_k"] == 5

@@ -10,8 +10,8 @@ from r1trl.packing import attention
 from r1trl.packing import packed as packed_module
 from r1trl.packing.logprobs import log_probabilities
 from r1trl.packing.packed import Packed, can_pack
-from r1trl.packing.padding_free import Unpadded
-from r1trl.packing.tokens import Texts
+from r1trl.packing.padding_free import PackedModel
+from r1trl.packing.tokens import TokenBatch
 
 pytestmark = pytest.mark.slow
 VOCABULARY, PADDING = 96, 0
@@ -36,7 +36,7 @@ def make(architecture: str = "Qwen2", **more: Any) -> Any:
     return model.eval()
 
 
-def texts_of(sizes: list[tuple[int, int]]) -> Texts:
+def texts_of(sizes: list[tuple[int, int]]) -> TokenBatch:
     """Return texts of these sizes: equally long prompts are equal, completions are not."""
     width, keep = (max(of) for of in zip(*sizes, strict=True))
     ids = torch.full((len(sizes), width + keep + 2), PADDING)  # two columns are for nothing
@@ -47,10 +47,10 @@ def texts_of(sizes: list[tuple[int, int]]) -> Texts:
         drawn = torch.randint(3, VOCABULARY, (completion,), generator=source)
         ids[row, width : width + completion] = drawn
         mask[row, width - prompt : width + completion] = 1
-    return Texts(ids, mask, keep + 2)
+    return TokenBatch(ids, mask, keep + 2)
 
 
-def alone(model: Any, texts: Texts) -> tuple[torch.Tensor, torch.Tensor]:
+def alone(model: Any, texts: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Return log-probabilities and entropies, row by row without TRL's head."""
     logps = torch.zeros(len(texts.ids), texts.keep)
     entropies = torch.zeros_like(logps)
@@ -123,7 +123,7 @@ def test_no_padding_is_read_and_a_shared_prompt_once() -> None:
 def test_prompts_that_differ_in_padding_alone_are_two() -> None:
     ids = torch.tensor([[0, 0, 5, 6], [0, 0, 5, 7], [0, 0, 5, 8]])
     mask = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
-    packed = Packed(Texts(ids, mask, 1))
+    packed = Packed(TokenBatch(ids, mask, 1))
     assert packed.spans.prompts
     assert sorted(zip(packed.rows.tolist(), packed.columns.tolist(), strict=True)) == [
         *[(0, 2), (1, 2), (2, 1), (2, 2)]
@@ -139,9 +139,9 @@ def test_prompts_are_not_shared_where_that_saves_little(monkeypatch: Any) -> Non
 
 def test_parts_are_of_like_length(monkeypatch: Any) -> None:
     monkeypatch.setattr(attention, "START", 1.5)
-    found = attention.alike(torch.tensor([3, 9, 8, 3, 2, 0]))
+    found = attention.bucket_by_length(torch.tensor([3, 9, 8, 3, 2, 0]))
     assert [part.tolist() for part in found] == [[1, 2], [0, 3, 4]]
-    assert attention.alike(torch.tensor([0, 0])) == []
+    assert attention.bucket_by_length(torch.tensor([0, 0])) == []
 
 
 def test_it_is_said_of_a_model_that_it_pads(capfd: Any) -> None:
@@ -156,7 +156,7 @@ def test_it_is_said_of_a_model_that_it_pads(capfd: Any) -> None:
 def test_a_prompt_without_tokens_is_not_shared() -> None:
     ids = torch.tensor([[0, 0, 0, 6], [0, 4, 5, 7], [0, 4, 5, 8]])
     mask = torch.tensor([[0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
-    assert not Packed(Texts(ids, mask, 1)).spans.prompts
+    assert not Packed(TokenBatch(ids, mask, 1)).spans.prompts
 
 
 def test_fine_tuning_reads_no_padding() -> None:
@@ -171,7 +171,7 @@ def test_fine_tuning_reads_no_padding() -> None:
     model.model.register_forward_pre_hook(
         lambda _, __, named: sizes.append(named["input_ids"].shape), with_kwargs=True
     )
-    found = Unpadded(model)(**given)
+    found = PackedModel(model)(**given)
     assert sizes == [(1, sum(max(n - 1, 1) for n in lengths))]
     for name in ("log_probs", "entropy", "is_top1", "label_mask"):
         there = whole.label_mask

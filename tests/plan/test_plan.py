@@ -17,7 +17,7 @@ from r1trl.config.schema import RunConfig, build
 from r1trl.errors import ConfigError
 from r1trl.plan.plan import describe, make_plan
 from r1trl.run.loop import locked
-from r1trl.stage.files import digest, write_result, write_work
+from r1trl.stage.files import digest, write_result, write_spec
 from r1trl.types import StageResult
 
 HIDING = """\
@@ -515,7 +515,7 @@ def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:
 def finish(config: RunConfig, name: str) -> Path:
     """Make a planned stage look finished, its inputs as they are."""
     planned = next(s for s in make_plan(config).stages if s.work.stage == name)
-    write_work(planned.folder, planned.work)
+    write_spec(planned.folder, planned.work)
     inputs = {r: digest(Path(p)) for r, p in planned.work.inputs.items()}
     model = planned.folder / "model"
     model.mkdir(exist_ok=True)

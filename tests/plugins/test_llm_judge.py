@@ -15,7 +15,7 @@ from datasets import Dataset
 from r1trl_judge import r1trl_filters, r1trl_rewards
 
 from r1trl import Failure
-from r1trl.rewards.scorer import Scorer, Setting
+from r1trl.rewards.scorer import BoundReward, Scorer
 
 LLMJudge = r1trl_rewards()["llm_judge"]
 
@@ -332,7 +332,8 @@ def test_in_a_stage_a_sample_is_a_value_or_an_error(server: Server):
     server.judge = lambda body: "Score: 5" if shown(body)["Answer"] == "a" else "Well."
     judge = LLMJudge(model="m", url=server.url)
     scorer = Scorer(
-        [Setting("judge", judge, {})], {"on_failure": "mask", "failure_limit": 1.0, "deadline": 1.0}
+        [BoundReward("judge", judge, {})],
+        {"on_failure": "mask", "failure_limit": 1.0, "deadline": 1.0},
     )
     columns = {"prompt": ["Q"] * 2, "completion": ["a", "b"], "completion_ids": [[1]] * 2}
     for _ in range(2):

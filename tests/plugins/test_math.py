@@ -16,7 +16,7 @@ from r1trl_math.values import differ
 from r1trl_math.verdict import library, parse_answer
 
 from r1trl.rewards.pool import Failure, Pool
-from r1trl.rewards.verifier import UNSURE
+from r1trl.rewards.verifier import UNDECIDED
 
 SOLUTION = r"First $x=1$, so $\boxed{1}$ fails. Hence the area is $\boxed{\dfrac{3}{4}}$ exactly."
 
@@ -155,7 +155,7 @@ def test_an_answer_is_found_where_the_policy_looks_and_compared(
 ):
     assert accuracy.function(completion, solution, answer=policy) == expected
     early = quick(completion, solution, answer=policy)
-    assert early is UNSURE or early == expected
+    assert early is UNDECIDED or early == expected
 
 
 PLAIN = [
@@ -213,7 +213,7 @@ def test_the_quick_verdict_is_that_of_math_verify():
     decided = 0
     for gold, answer in pairs:
         early = quick(rf"\boxed{{{answer}}}", gold)
-        if early is not UNSURE:
+        if early is not UNDECIDED:
             decided += 1
             assert early == accuracy.function(rf"\boxed{{{answer}}}", gold), (gold, answer)
     assert decided > 0.8 * len(pairs)
@@ -221,7 +221,7 @@ def test_the_quick_verdict_is_that_of_math_verify():
 
 @pytest.mark.parametrize(("answer", "gold"), [("٣", "3"), ("３", "3"), ("3", "３")])
 def test_digits_of_other_scripts_are_left_to_math_verify(answer, gold):
-    assert quick(rf"\boxed{{{answer}}}", gold) is UNSURE
+    assert quick(rf"\boxed{{{answer}}}", gold) is UNDECIDED
 
 
 def test_a_number_in_a_worked_solution_is_settled_at_once():
@@ -316,8 +316,8 @@ def test_verdicts_equal_those_of_math_verify_but_for_the_listed_ones():
 
 @pytest.mark.parametrize("answer", [r"x^2", r"50\%", "1,2", "1,00", "0.3333333", r"\pi", "x=5"])
 def test_what_is_not_plain_is_left_to_math_verify(answer):
-    assert quick(rf"\boxed{{{answer}}}", "42") is UNSURE
-    assert quick(r"\boxed{42}", answer) is UNSURE
+    assert quick(rf"\boxed{{{answer}}}", "42") is UNDECIDED
+    assert quick(r"\boxed{42}", answer) is UNDECIDED
 
 
 HOSTILE = [

@@ -11,7 +11,7 @@ from r1trl_language import language_consistency
 from r1trl_length import CosineLength, Repetition, SoftOverlong, group_length
 from r1trl_math.reward import accuracy, quick
 
-from r1trl import UNSURE
+from r1trl import UNDECIDED
 
 PROPERTY = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
@@ -92,7 +92,7 @@ def judged(answer: str, gold: str) -> list[float | None]:
     """Return the verdict of a scoring process, and the quick one where there is one."""
     completion = rf"<think>\boxed{{0.123}}</think>So \boxed{{{answer}}}."
     early = quick(completion, gold)
-    return [accuracy.function(completion, gold), *([] if early is UNSURE else [early])]
+    return [accuracy.function(completion, gold), *([] if early is UNDECIDED else [early])]
 
 
 SURROUNDINGS = ["{}", " {} ", "${}$", "$ {} $", r"{}\text{{ cm}}", "{}.", "x = {}", r"\({}\)"]
@@ -134,4 +134,4 @@ def test_every_text_has_a_verdict_and_the_quick_one_is_the_same(text, place):
         for gold in ("4", r"\frac{1}{2}", text):
             verdict = accuracy.function(completion, gold, answer=place)
             assert verdict in (None, 0.0, 1.0)
-            assert quick(completion, gold, answer=place) in (UNSURE, verdict)
+            assert quick(completion, gold, answer=place) in (UNDECIDED, verdict)

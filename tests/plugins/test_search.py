@@ -10,7 +10,7 @@ from r1trl_search.choice import BestOfN, MajorityVote, elected
 from r1trl_search.thinking import BudgetForcing, ThinkPrefill
 from r1trl_search.tree import Node, TreeSearch
 
-from r1trl import Draft
+from r1trl import Completion
 from r1trl.plugins.loading import load
 
 
@@ -25,12 +25,16 @@ class Script:
         self.scored: list[str] = []
 
     def draw(
-        self, drafts: Sequence[Draft], *, max_tokens: int | None = None, stop: Sequence[str] = ()
-    ) -> list[Draft]:
+        self,
+        drafts: Sequence[Completion],
+        *,
+        max_tokens: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[Completion]:
         """Write on from the script."""
         return [self._drawn(draft, max_tokens, stop) for draft in drafts]
 
-    def _drawn(self, draft: Draft, max_tokens: int | None, stop: Sequence[str]) -> Draft:
+    def _drawn(self, draft: Completion, max_tokens: int | None, stop: Sequence[str]) -> Completion:
         if draft.finished:
             return draft
         known = self.lines.get(draft.text, [])
@@ -50,25 +54,25 @@ class Script:
             stopped=stopped,
         )
 
-    def write(self, draft: Draft, text: str) -> Draft:
+    def write(self, draft: Completion, text: str) -> Completion:
         """Put a text at the end of a draft."""
         ids = (*draft.ids, *map(ord, text))
         return replace(draft, text=draft.text + text, ids=ids, stopped=None)
 
-    def score(self, drafts: Sequence[Draft], reward: str) -> list[float | None]:
+    def score(self, drafts: Sequence[Completion], reward: str) -> list[float | None]:
         """Look drafts up."""
         assert reward == "judge"
         self.scored += [draft.text for draft in drafts]
         return [self.worth.get(draft.text, 0.0) for draft in drafts]
 
-    def answers(self, drafts: Sequence[Draft], reward: str) -> list[str | None]:
+    def answers(self, drafts: Sequence[Completion], reward: str) -> list[str | None]:
         """Return the last letter, a question mark being no answer."""
         return [draft.text[-1:].replace("?", "") or None for draft in drafts]
 
 
-def empty(count: int = 1) -> list[Draft]:
+def empty(count: int = 1) -> list[Completion]:
     """Return empty drafts, which have cost 100 tokens already."""
-    return [Draft(i, "prompt", spent=100) for i in range(count)]
+    return [Completion(i, "prompt", spent=100) for i in range(count)]
 
 
 def test_best_of_n_returns_the_best_and_bills_all() -> None:
@@ -176,8 +180,8 @@ def test_tree_search_finds_the_best_completion_and_bills_every_draw() -> None:
 
 
 def test_tree_search_goes_where_completions_were_worth_most() -> None:
-    root = Node(Draft(0, "p"))
-    root.children = [Node(Draft(0, "p", "a"), root), Node(Draft(0, "p", "b"), root)]
+    root = Node(Completion(0, "p"))
+    root.children = [Node(Completion(0, "p", "a"), root), Node(Completion(0, "p", "b"), root)]
     for value in (0.0, 0.0, 0.1):
         root.children[0].learn(value)
     assert root.leaf(1.0) is root.children[1], "what was never tried comes first"
@@ -214,7 +218,9 @@ def test_every_sampler_that_generates_is_asked_here() -> None:
 @pytest.mark.parametrize("name", GENERATING)
 def test_one_draft_becomes_one_completion_that_has_cost_something(name: str) -> None:
     class Ends(Script):
-        def _drawn(self, draft: Draft, max_tokens: int | None, stop: Sequence[str]) -> Draft:
+        def _drawn(
+            self, draft: Completion, max_tokens: int | None, stop: Sequence[str]
+        ) -> Completion:
             text = f"{draft.text}a"
             ids = tuple(map(ord, text))
             return replace(draft, text=text, ids=ids, finished=True, spent=draft.spent + 1)
@@ -227,7 +233,7 @@ def test_one_draft_becomes_one_completion_that_has_cost_something(name: str) -> 
 @pytest.mark.parametrize("name", GENERATING)
 def test_no_drafts_and_finished_drafts_are_fine(name: str) -> None:
     assert SAMPLERS[name].generate([], Script({})) == []
-    done = Draft(3, "prompt", "abc", (1, 2, 3), finished=True, spent=7)
+    done = Completion(3, "prompt", "abc", (1, 2, 3), finished=True, spent=7)
     found = SAMPLERS[name].generate([done], Script({}))[0]
     assert (found.row, found.finished, found.spent) == (3, True, 7)
 

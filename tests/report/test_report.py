@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from r1trl.report.report import write_report
-from r1trl.stage.files import Work, write_result, write_work
+from r1trl.stage.files import Work, write_result, write_spec
 from r1trl.types import StageResult
 
 BOARD = {
@@ -26,7 +26,7 @@ BOARD = {
 def finish(run: Path, number: int, work: Work, metrics: dict[str, float], seconds: float) -> Path:
     """Write a finished stage."""
     folder = run / "stages" / work.stage
-    write_work(folder, work)
+    write_spec(folder, work)
     write_result(StageResult(work.stage, work.kind, folder, metrics=metrics, seconds=seconds))
     os.utime(folder / "result.json", (1000 + number, 1000 + number))
     return folder

@@ -16,10 +16,10 @@ from r1trl.stage.files import (
     digest,
     made_by,
     read_result,
-    read_work,
+    read_spec,
     write_atomically,
     write_result,
-    write_work,
+    write_spec,
 )
 from r1trl.types import StageResult
 
@@ -35,13 +35,13 @@ WORK = Work(
 
 
 def test_a_stage_that_was_never_started_has_no_work_and_no_result(tmp_path: Path) -> None:
-    assert read_work(tmp_path) is None
+    assert read_spec(tmp_path) is None
     assert read_result(tmp_path) is None
 
 
 def test_the_work_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    write_work(tmp_path / "stages" / "dev1", WORK)
-    assert read_work(tmp_path / "stages" / "dev1") == WORK
+    write_spec(tmp_path / "stages" / "dev1", WORK)
+    assert read_spec(tmp_path / "stages" / "dev1") == WORK
     text = (tmp_path / "stages" / "dev1" / "stage.yaml").read_text(encoding="utf-8")
     assert text.startswith("stage: dev1\nkind: sft\n") and "考试" in text
 

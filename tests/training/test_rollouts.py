@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from r1trl.rewards.scorer import Scorer
-from r1trl.rewards.setting import Setting
+from r1trl.rewards.setting import BoundReward
 from r1trl.run.launch import accelerate_config
 from r1trl.stage.ranks import rank
-from r1trl.training.rollouts import Rollouts, Slot
+from r1trl.training.rollouts import PrecomputedReward, RolloutMixin
 
 pytestmark = pytest.mark.slow
 
@@ -81,12 +81,12 @@ def trained(
         "train_dataset": Dataset.from_dict({"prompt": PROMPTS * 4}),
         "processing_class": tokenizer,
     }
-    bases = (Replayed, Rollouts, base) if ours else (Replayed, base)
+    bases = (Replayed, RolloutMixin, base) if ours else (Replayed, base)
     trainer = type("Trainer", bases, {"source": random.Random(1 + rank())})(
-        reward_funcs=[Slot("worth") if ours else worth], **shared
+        reward_funcs=[PrecomputedReward("worth") if ours else worth], **shared
     )
     if ours:
-        trainer.prepare(Scorer([Setting("worth", worth, {})], SCORING), None)
+        trainer.prepare(Scorer([BoundReward("worth", worth, {})], SCORING), None)
     trainer.train()
     whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}  # of the first process
     weights = {name: value.clone() for name, value in whole.items()}

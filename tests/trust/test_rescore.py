@@ -10,7 +10,7 @@ import r1trl_tiny
 from datasets import Dataset
 
 from r1trl.errors import ConfigError
-from r1trl.stage.files import Work, write_work
+from r1trl.stage.files import Work, write_spec
 from r1trl.trust.rescore import rescore, turned_groups
 
 MODEL = str(Path(r1trl_tiny.__file__).parent / "models" / "base")
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
         "scoring": scoring,
     }
     plugins: dict[str, Any] = {"load": [], "block": []}
-    write_work(tmp_path, Work("zero_samples", "sample", "run", 1, settings, plugins=plugins))
+    write_spec(tmp_path, Work("zero_samples", "sample", "run", 1, settings, plugins=plugins))
     rows = {
         "prompt": ["What is 1 + 1?"] * 4,
         "solution": ["2"] * 4,
