@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TABLES = tomllib.loads(Path(__file__).with_name("pairs.toml").read_text())
-PLACE = re.compile(r"<([abcdpqnsme])>")
+PLACEHOLDER = re.compile(r"<([abcdpqnsme])>")
 PRIMES = (2, 3, 5, 7, 11, 13)
 GROUP = 16
 LONG = 30_000
@@ -16,7 +16,7 @@ LONG = 30_000
 
 @dataclass(frozen=True)
 class Sample:
-    """A gold answer, a completion and whether it is right; None where that is not said."""
+    """A gold answer, a completion and whether it is right; None if that is not labelled."""
 
     gold: str
     completion: str
@@ -25,11 +25,11 @@ class Sample:
 
 
 def fill(template: str, values: dict[str, int]) -> str:
-    """Put numbers in a template's places."""
-    return PLACE.sub(lambda place: str(values[place.group(1)]), template)
+    """Fill a template's placeholders with numbers."""
+    return PLACEHOLDER.sub(lambda match: str(values[match.group(1)]), template)
 
 
-def draw(rng: random.Random) -> dict[str, int]:
+def draw_values(rng: random.Random) -> dict[str, int]:
     """Draw the numbers of one row."""
     a, b, c, d = sorted(rng.sample(range(2, 98), 4))
     p, q = rng.sample(PRIMES, 2)
@@ -57,7 +57,7 @@ def plain(rng: random.Random) -> tuple[str, list[str], list[str]]:
 
 def mixed(rng: random.Random) -> tuple[str, list[str], list[str]]:
     """Draw a gold in LaTeX with right and wrong answers."""
-    row, values = rng.choice(TABLES["latex"]), draw(rng)
+    row, values = rng.choice(TABLES["latex"]), draw_values(rng)
     gold, right, wrong = f"${row['gold']}$", row["right"], row["wrong"]
     return (
         fill(gold, values),
@@ -96,27 +96,27 @@ def long_text(rng: random.Random, answer: str) -> str:
 
 
 def samples(name: str, count: int, seed: int) -> list[Sample]:
-    """Draw the samples of a workload, no two the same but in groups."""
+    """Draw the samples of a workload, all different except in groups."""
     rng = random.Random(f"{name} {seed}")
     kinds, text, share = WORKLOADS[name]
     if name == "mixed LaTeX, groups of 16":
-        return [one for _ in range(count // GROUP) for one in group(rng)]
-    drawn = []
+        return [sample for _ in range(count // GROUP) for sample in group(rng)]
+    batch = []
     for i in range(count):
         gold, right, wrong = kinds[i % len(kinds)](rng)
         good = rng.random() < share
-        drawn.append(Sample(gold, text(rng, rng.choice(right if good else wrong)), good))
-    return drawn
+        batch.append(Sample(gold, text(rng, rng.choice(right if good else wrong)), good))
+    return batch
 
 
 def group(rng: random.Random) -> list[Sample]:
-    """Draw sixteen completions for one gold; four of them are the same, as from a sure model."""
+    """Draw sixteen completions for one gold, four of them equal, as a confident model would."""
     gold, right, wrong = mixed(rng)
-    found = []
+    members = []
     for i in range(GROUP - 3):
         good = i == 0 or rng.random() < 0.5
-        found.append(Sample(gold, short_text(rng, rng.choice(right if good else wrong)), good))
-    return found + found[:1] * 3
+        members.append(Sample(gold, short_text(rng, rng.choice(right if good else wrong)), good))
+    return members + members[:1] * 3
 
 
 Draw = Callable[[random.Random], tuple[str, list[str], list[str]]]
@@ -129,15 +129,15 @@ WORKLOADS: dict[str, tuple[list[Draw], Callable[[random.Random, str], str], floa
 
 
 def pairs(each: int, seed: int = 0) -> Iterator[Sample]:
-    """Yield the pairs whose verdicts are compared: `each` of a row with places, one of the others.
+    """Yield the pairs to compare: `each` per row with placeholders, one per other row.
 
-    `origin` is the gold and the answer or text as they stand in the table.
+    `origin` is the gold and the answer or text as in the table.
     """
     rng = random.Random(seed)
     for row in TABLES["latex"]:
         answers = [row["gold"], *row["right"], *row["wrong"]]
-        times = each if any(map(PLACE.search, [row["gold"], *answers])) else 1
-        for values in (draw(rng) for _ in range(times)):
+        times = each if any(map(PLACEHOLDER.search, [row["gold"], *answers])) else 1
+        for values in (draw_values(rng) for _ in range(times)):
             for answer in answers:
                 gold, completion = fill(row["gold"], values), boxed(fill(answer, values))
                 yield Sample(gold, completion, None, (row["gold"], answer))

@@ -1,7 +1,7 @@
-r"""How fast are completions drawn? r1trl's decoding and transformers' `generate`, in turn.
+r"""How fast are completions generated? r1trl's decoding and transformers' `generate`, in turn.
 
-Real tokens per second, that is without what follows an end token; every measurement is a process of
-its own. Prints a table and writes results/generation.json; see README.md.
+Real tokens per second: tokens after an end token are not counted. Each measurement is a process
+of its own. Prints a table and writes results/generation.json; see README.md.
 
     python benchmarks/generation.py                          # the tiny models
     python benchmarks/generation.py --model models/smollm2   # and a folder's, or a shape's
@@ -24,7 +24,7 @@ from shapes import SHAPES, made
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "transformers", "torch")
 SYSTEMS = ("generate", "r1trl")
-# model, different prompts, completions of each, most tokens, tokens put before each prompt
+# model, distinct prompts, completions of each, max. new tokens, tokens put before each prompt
 WORKLOADS: dict[str, tuple[str, int, int, int, int]] = {
     "tiny": ("tiny", 16, 8, 96, 0),
     "tiny, 512 rows": ("tiny", 64, 8, 96, 0),
@@ -41,17 +41,17 @@ def prompts_of(kind: str, tokenizer: Any, count: int, before: int) -> list[list[
 
         rows = r1trl_datasets()["tiny_problems"](count=count, seed=5)
         return [tokenizer(f"User: {row['prompt']} Assistant:")["input_ids"] for row in rows]
-    found = []
+    ids = []
     for i in range(count):
-        said = [{"role": "user", "content": f"What is {17 + 9 * i} + {25 + 4 * i}? Explain."}]
-        text = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-        long = tokenizer("Here is a note that you need not read. " * before)["input_ids"][:before]
-        found.append(long + tokenizer(text)["input_ids"])
-    return found
+        messages = [{"role": "user", "content": f"What is {17 + 9 * i} + {25 + 4 * i}? Explain."}]
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        note = tokenizer("Here is a note that you need not read. " * before)["input_ids"][:before]
+        ids.append(note + tokenizer(text)["input_ids"])
+    return ids
 
 
 def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[str, Any]:
-    """Draw a few times with one system; return its real tokens per second."""
+    """Generate a few times with one system; return its real tokens per second."""
     import r1trl_tiny
     import torch
 
@@ -82,20 +82,20 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
         return [row.index(end) + 1 if end in row else len(row) for row in rows]
 
     def decoded() -> list[int]:
-        method = SamplingParams(ends=(end,), padding=padding)
-        found = decode(loaded, prompts, [longest] * len(prompts), method)
-        return [len(drawn.ids) for drawn in found]
+        params = SamplingParams(eos_token_ids=(end,), pad_token_id=padding)
+        results = decode(loaded, prompts, [longest] * len(prompts), params)
+        return [len(result.ids) for result in results]
 
-    draw = generated if system == "generate" else decoded
+    generate = generated if system == "generate" else decoded
     torch.manual_seed(seed)
     if kind == "tiny":
-        draw()  # warms up
+        generate()  # warms up
     rates, lengths = [], list[int]()
     for _ in range(REPEATS[kind]):
-        begun = time.perf_counter()
-        drawn = draw()
-        rates.append(sum(drawn) / (time.perf_counter() - begun))
-        lengths += drawn
+        start = time.perf_counter()
+        counts = generate()
+        rates.append(sum(counts) / (time.perf_counter() - start))
+        lengths += counts
     return {"rate": statistics.median(rates), "mean": statistics.fmean(lengths), "mib": peak()}
 
 

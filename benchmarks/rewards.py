@@ -1,7 +1,7 @@
-r"""How fast is the reward `accuracy`? Completions per second beside TRL's and math-verify's own.
+r"""Speed of the reward `accuracy`, in completions per second, beside TRL's and math-verify's own.
 
-Every repeat draws new samples, so no cache of whole samples is measured, and asks all systems
-about the same ones, in turn. Prints a table and writes results/rewards.json; see README.md.
+Every repeat draws new samples, so no cache of whole samples is measured, and all systems score the
+same ones, in turn. Prints a table and writes results/rewards.json; see README.md.
 """
 
 import argparse
@@ -29,53 +29,56 @@ Score = Callable[[Sequence[Sample]], list[float | None]]
 
 
 def math_verify(sample: Sample) -> float:
-    """Ask math-verify as its README does."""
+    """Score a sample with math-verify, as its README does."""
     from math_verify import parse, verify
 
     return float(verify(parse(sample.gold), parse(sample.completion)))
 
 
-def trl(drawn: Sequence[Sample]) -> list[float | None]:
-    """Ask TRL's reward as its trainer does for conversations."""
+def trl(batch: Sequence[Sample]) -> list[float | None]:
+    """Score samples with TRL's reward, as its trainer does for conversations."""
     from trl.rewards import accuracy_reward
 
-    completions = [[{"role": "assistant", "content": sample.completion}] for sample in drawn]
-    found: list[float | None] = accuracy_reward(completions, [sample.gold for sample in drawn])
-    return found
+    completions = [[{"role": "assistant", "content": sample.completion}] for sample in batch]
+    scores: list[float | None] = accuracy_reward(completions, [s.gold for s in batch])
+    return scores
 
 
 def systems(processes: int, direct: Any, pool: Pool) -> dict[str, Score]:
-    """Return what is compared, by name: functions of samples."""
+    """Return the systems to compare, by name: functions of samples."""
 
-    def ours(drawn: Sequence[Sample]) -> list[Any]:
-        rows = {"completion": [s.completion for s in drawn], "solution": [s.gold for s in drawn]}
-        return accuracy.outcomes(rows, {"answer": "boxed"}, pool)
+    def ours(batch: Sequence[Sample]) -> list[Any]:
+        rows = {"completion": [s.completion for s in batch], "solution": [s.gold for s in batch]}
+        return accuracy.score(rows, {"answer": "boxed"}, pool)
 
     return {
         "r1trl": ours,
         "TRL": trl,
-        "math-verify, 1 process": lambda drawn: [math_verify(sample) for sample in drawn],
-        f"math-verify, {processes} processes": lambda drawn: direct.map(
-            math_verify, drawn, chunksize=max(1, len(drawn) // (8 * processes))
+        "math-verify, 1 process": lambda batch: [math_verify(sample) for sample in batch],
+        f"math-verify, {processes} processes": lambda batch: direct.map(
+            math_verify, batch, chunksize=max(1, len(batch) // (8 * processes))
         ),
     }
 
 
-def measure(name: str, count: int, repeats: int, asked: dict[str, Score]) -> list[dict[str, Any]]:
-    """Return for each system its completions per second and how many it judges as labelled."""
-    rates: dict[str, list[float]] = {system: [] for system in asked}
-    labelled = dict.fromkeys(asked, 0)
-    for repeat in range(repeats + 1):  # the first one warms everything up
-        drawn = samples(name, count, seed=repeat)
-        order = list(asked) if repeat % 2 else list(asked)[::-1]
+def measure(
+    name: str, count: int, repeats: int, compared: dict[str, Score]
+) -> list[dict[str, Any]]:
+    """Return each system's completions per second and its share of verdicts as labelled."""
+    rates: dict[str, list[float]] = {system: [] for system in compared}
+    labelled = dict.fromkeys(compared, 0)
+    for repeat in range(repeats + 1):  # the first one is a warm-up
+        batch = samples(name, count, seed=repeat)
+        order = list(compared) if repeat % 2 else list(compared)[::-1]
         for system in order:
             start = time.perf_counter()
-            found = asked[system](drawn)
+            scores = compared[system](batch)
             seconds = time.perf_counter() - start
             if repeat:
-                rates[system].append(len(drawn) / seconds)
+                rates[system].append(len(batch) / seconds)
                 labelled[system] += sum(
-                    one == float(sample.right) for one, sample in zip(found, drawn, strict=True)
+                    score == float(sample.right)
+                    for score, sample in zip(scores, batch, strict=True)
                 )
     return [
         {
@@ -83,9 +86,9 @@ def measure(name: str, count: int, repeats: int, asked: dict[str, Score]) -> lis
             "system": system,
             "per_second": statistics.median(rates[system]),
             "rates": rates[system],
-            "as_labelled": labelled[system] / (repeats * len(drawn)),
+            "as_labelled": labelled[system] / (repeats * len(batch)),
         }
-        for system in asked
+        for system in compared
     ]
 
 
@@ -108,21 +111,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few samples, one repeat")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the JSON goes")
-    settings = parser.parse_args()
+    args = parser.parse_args()
     about, processes = machine(PACKAGES), cores()
     pool = Pool(processes, deadline=30.0)
     with multiprocessing.get_context("spawn").Pool(processes) as direct:
-        asked = systems(processes, direct, pool)
+        compared = systems(processes, direct, pool)
         rows = []
         for name, count in (SIZES | GROUPS).items():
-            fewer = max(16, count // 16) if settings.quick else count
-            rows += measure(name, fewer, 1 if settings.quick else REPEATS, asked)
+            size = max(16, count // 16) if args.quick else count
+            rows += measure(name, size, 1 if args.quick else REPEATS, compared)
     pool.close()
     show(rows)
-    counts = verdicts.report(1 if settings.quick else verdicts.INSTANCES)
-    found = {"machine": about, "quick": settings.quick, "rows": rows, "verdicts": counts}
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.out.write_text(json.dumps(found, indent=1) + "\n")
+    counts = verdicts.report(1 if args.quick else verdicts.INSTANCES)
+    payload = {"machine": about, "quick": args.quick, "rows": rows, "verdicts": counts}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(payload, indent=1) + "\n")
 
 
 if __name__ == "__main__":

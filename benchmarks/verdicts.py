@@ -1,8 +1,8 @@
 r"""Verdicts: r1trl's against math-verify's own on every pair of cases.py, and each difference.
 
-math-verify is called as its README says, in processes of its own. For the policy `boxed` it gets
-the answer that r1trl finds, in dollars; for `latex_any` the whole completion. Golds are in dollars.
-`python benchmarks/verdicts.py` lists the differences and fails on one that INTENDED lacks.
+math-verify is called as in its README, in processes of its own. For the answer source `boxed` it
+gets the answer that r1trl extracts, in dollars; for `latex_any` the whole completion. Golds are in
+dollars. `python benchmarks/verdicts.py` lists the differences and fails on one not in INTENDED.
 """
 
 import multiprocessing
@@ -16,12 +16,12 @@ from r1trl_math.answers import final_part, last_boxed
 
 from r1trl.rewards.pool import Failure, Pool, cores
 
-POLICIES = ("boxed", "latex_any")
+SOURCES = ("boxed", "latex_any")
 INSTANCES = 3
 
-THOUGHT = "only what follows </think> counts; math-verify reads the thoughts too"
-PROSE = "a gold in prose cannot be compared with, so r1trl abstains; math-verify says wrong"
-STOP = "the full stop that ends an answer is not part of it; math-verify reads neither with it"
+THOUGHT = "only the text after </think> counts; math-verify reads the thinking too"
+PROSE = "a gold in prose cannot be compared, so r1trl abstains; math-verify returns 0"
+STOP = "the full stop after an answer is not part of it; math-verify parses neither with it"
 ODD = "Any odd number is a possible value of n"
 
 INTENDED = {
@@ -40,54 +40,54 @@ INTENDED = {
 class Difference:
     """A pair on which r1trl and math-verify disagree, with both verdicts."""
 
-    policy: str
+    source: str
     sample: Sample
     r1trl: float | str | None
     math_verify: float
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Name the pair by its policy and its entry in the table."""
-        return (self.policy, *self.sample.origin)
+        """Return the pair's key in INTENDED: the source, and its entry in the table."""
+        return (self.source, *self.sample.origin)
 
     def __str__(self) -> str:
         reason = INTENDED.get(self.key, "UNEXPLAINED")
         return (
-            f"{self.policy}: gold {self.sample.gold!r}, completion {self.sample.completion!r}: "
+            f"{self.source}: gold {self.sample.gold!r}, completion {self.sample.completion!r}: "
             f"r1trl {self.r1trl}, math-verify {self.math_verify}: {reason}"
         )
 
 
-def references(sample: Sample) -> tuple[float, ...]:
-    """Return math-verify's own verdicts on a pair, one for each policy."""
+def math_verify_verdicts(sample: Sample) -> tuple[float, ...]:
+    """Return math-verify's own verdicts on a pair, one per source."""
     from math_verify import parse, verify
 
     gold = parse(f"${sample.gold}$")
     answer = last_boxed(final_part(sample.completion))
-    found = (None if answer is None else f"${answer}$", sample.completion)
-    return tuple(float(text is not None and verify(gold, parse(text))) for text in found)
+    texts = (None if answer is None else f"${answer}$", sample.completion)
+    return tuple(float(text is not None and verify(gold, parse(text))) for text in texts)
 
 
-def ours(samples: Sequence[Sample], policy: str, pool: Pool) -> list[float | str | None]:
+def ours(samples: Sequence[Sample], source: str, pool: Pool) -> list[float | str | None]:
     """Return r1trl's verdicts; a failure by its kind."""
     rows = {"completion": [s.completion for s in samples], "solution": [s.gold for s in samples]}
-    outcomes = accuracy.outcomes(rows, {"answer": policy}, pool)
-    return [one.kind if isinstance(one, Failure) else one for one in outcomes]
+    scores = accuracy.score(rows, {"answer": source}, pool)
+    return [score.kind if isinstance(score, Failure) else score for score in scores]
 
 
 def differences(samples: Sequence[Sample], processes: int) -> list[Difference]:
     """Return every difference on these pairs."""
     with multiprocessing.get_context("spawn").Pool(processes) as direct:
-        theirs = direct.map(references, samples, chunksize=16)
+        theirs = direct.map(math_verify_verdicts, samples, chunksize=16)
     pool = Pool(processes, deadline=30.0)
     try:
-        found = [ours(samples, policy, pool) for policy in POLICIES]
+        verdicts = [ours(samples, source, pool) for source in SOURCES]
     finally:
         pool.close()
     return [
-        Difference(policy, sample, mine, reference[i])
-        for i, policy in enumerate(POLICIES)
-        for sample, mine, reference in zip(samples, found[i], theirs, strict=True)
+        Difference(source, sample, mine, reference[i])
+        for i, source in enumerate(SOURCES)
+        for sample, mine, reference in zip(samples, verdicts[i], theirs, strict=True)
         if mine != reference[i]
     ]
 
@@ -98,15 +98,15 @@ def report(instances: int) -> dict[str, int]:
     `stale` counts entries of INTENDED that no longer differ.
     """
     samples = list(dict.fromkeys(pairs(instances)))
-    found = differences(samples, cores())
-    for difference in found:
+    differing = differences(samples, cores())
+    for difference in differing:
         print(difference)
     counts = {
         "pairs": len(samples),
-        "comparisons": len(samples) * len(POLICIES),
-        "differences": len(found),
-        "unexplained": sum(one.key not in INTENDED for one in found),
-        "stale": len(set(INTENDED) - {one.key for one in found}),
+        "comparisons": len(samples) * len(SOURCES),
+        "differences": len(differing),
+        "unexplained": sum(d.key not in INTENDED for d in differing),
+        "stale": len(set(INTENDED) - {d.key for d in differing}),
     }
     print("verdicts:", ", ".join(f"{count} {name}" for name, count in counts.items()))
     return counts

@@ -1,4 +1,4 @@
-"""A reward of one's own in one file: r1trl run … plugins.load=[examples/brevity.py]"""
+"""A reward in a file of its own: r1trl run … plugins.load=[examples/brevity.py]"""
 
 import r1trl
 

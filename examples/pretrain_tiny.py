@@ -1,10 +1,10 @@
-"""Pretrain a base model of the tiny world from nothing: the script that made the shipped weights.
+"""Pretrain a base model of the tiny world from random weights: how the shipped weights are made.
 
     python examples/pretrain_tiny.py base      plugins/r1trl_tiny/models/base
     python examples/pretrain_tiny.py student   plugins/r1trl_tiny/models/student
 
 The corpus is generated (r1trl_tiny.corpus), the tokenizer is trained on it, and a Qwen2 of the
-given size learns it as a plain language model. Everything is seeded.
+given size is trained on it as a language model. Everything is seeded.
 """
 
 import argparse
@@ -35,7 +35,7 @@ IDEOGRAPH = r"[\u4e00-\u9fff]"
 
 @dataclass(frozen=True)
 class Size:
-    """The shape of a model and how long it reads."""
+    """The hidden size, layers and heads of a model, and how many documents it is trained on."""
 
     width: int
     depth: int
@@ -47,7 +47,7 @@ SIZES = {"base": Size(128, 4, 4, 400_000), "student": Size(96, 3, 4, 100_000)}
 
 
 def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE in which a word is a token, and so is a Chinese character."""
+    """Return a trained byte-level BPE tokenizer whose tokens are words and Chinese characters."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -71,7 +71,7 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         eos_token=END,
         pad_token=PAD,
-        unk_token=PAD,  # never met; without it transformers adds a token that the model lacks
+        unk_token=PAD,  # never used; without it transformers adds a token that the model lacks
         padding_side="left",
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
@@ -79,14 +79,14 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
 
 
 def split_tags(text: str) -> list[str]:
-    """Cut the tags out, so that no merge spans one."""
+    """Return the parts of a text between tags, so that no merge spans a tag."""
     for tag in TAGS:
         text = text.replace(tag, "\0")
     return text.split("\0")
 
 
 def make_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """Build a Qwen2 with random weights."""
+    """Return a Qwen2 with random weights."""
     config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=size.width,
@@ -104,7 +104,7 @@ def make_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausal
 
 
 def batches(tokenizer: PreTrainedTokenizerFast, seed: int, count: int, size: int):
-    """Yield padded batches of documents, those of similar length together."""
+    """Yield padded batches of `size` documents of similar length, at least `count` in all."""
     stream = documents(seed)
     while count > 0:
         pool = [f"{PROMPT.format(p)}{r}{END}" for p, r in islice(stream, 32 * size)]
@@ -116,7 +116,7 @@ def batches(tokenizer: PreTrainedTokenizerFast, seed: int, count: int, size: int
 
 
 def pad(rows: list[list[int]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Pad rows on the right; return what the model's forward takes."""
+    """Return right-padded int64 tensors (rows, longest): ids, mask, labels (-100 if padding)."""
     width = max(map(len, rows))
     ids = torch.tensor([row + [pad_id] * (width - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
@@ -126,7 +126,7 @@ def pad(rows: list[list[int]], pad_id: int) -> dict[str, torch.Tensor]:
 def train(
     model: Qwen2ForCausalLM, tokenizer, size: Size, seed: int, batch: int, peak: float
 ) -> None:
-    """Train with AdamW, a short warm-up and a cosine down to a tenth."""
+    """Train with AdamW, a short warm-up and a cosine schedule down to a tenth of `peak`."""
     steps = size.documents // batch
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.01, betas=(0.9, 0.98))
     warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=100)
@@ -150,7 +150,7 @@ def train(
 
 
 def main() -> None:
-    """Make the tokenizer and the model, train, save both."""
+    """Make the tokenizer and the model, train, and save both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("size", choices=SIZES)
     parser.add_argument("folder", type=Path)

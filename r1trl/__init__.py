@@ -2,18 +2,22 @@
 
 from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.hookspecs import hookimpl
+from r1trl.kind import Kind, Work
 from r1trl.rewards.parts import scored_text
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.verifier import UNDECIDED, verifier
+from r1trl.samplers import Policy
 from r1trl.types import (
     Benchmarks,
     Completion,
     Group,
-    Policy,
+    Model,
     Progress,
     RewardName,
+    Rows,
     Stage,
     StageResult,
+    describe,
 )
 
 __version__ = "0.1.0"
@@ -25,13 +29,18 @@ __all__ = [
     "ConfigError",
     "Failure",
     "Group",
+    "Kind",
+    "Model",
     "Policy",
     "Progress",
     "R1trlError",
     "RewardName",
+    "Rows",
     "Stage",
     "StageError",
     "StageResult",
+    "Work",
+    "describe",
     "hookimpl",
     "scored_text",
     "verifier",

@@ -1,4 +1,4 @@
-"""The command line: what each command is, and nothing of how it is done."""
+"""The command line: its commands and arguments; commands.py carries them out."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from r1trl.commands import COMMANDS
 from r1trl.errors import ConfigError, R1trlError
+from r1trl.types import ROLES
 
 EXIT_STATUS = """exit status:
   0  done
@@ -67,9 +68,7 @@ def parser() -> argparse.ArgumentParser:
             )
     text = "list what is offered, by which plugin, with which options"
     command = commands.add_parser("plugins", help=text, description=text)
-    command.add_argument(
-        "kind", nargs="?", choices=("reward", "filter", "sampler", "transition", "dataset")
-    )
+    command.add_argument("role", nargs="?", choices=ROLES)
     command.add_argument(
         "--load", action="append", default=[], metavar="PLUGIN", help="a module or file to load too"
     )
@@ -102,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Run a command; print what is wrong plainly where it is the user's to mend."""
+    """Run a command; print an error that the user can fix as one line."""
     arguments = _parse(sys.argv[1:])
     try:
         return COMMANDS[arguments.command](arguments)

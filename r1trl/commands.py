@@ -1,6 +1,7 @@
 """What each command does; it imports what it needs, so that the others stay fast."""
 
 import argparse
+import sys
 from typing import Any
 
 from r1trl.errors import ConfigError
@@ -10,13 +11,13 @@ def _run(arguments: argparse.Namespace) -> int:
     from r1trl.run.loop import run
 
     status = 0
-    for plan, composed in _plans(arguments):
-        status = max(status, run(plan, composed))
+    for plan, text in _plans(arguments):
+        status = max(status, run(plan, text))
     return status
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from r1trl.plan.plan import describe
+    from r1trl.plan.describe import describe
 
     for plan, _ in _plans(arguments):
         print(describe(plan))
@@ -28,64 +29,77 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _preflight(plan: Any) -> None:
     from r1trl.trust.preflight import preflight
 
-    found = preflight(plan)
-    for finding in found:
+    findings = preflight(plan)
+    for finding in findings:
         if not finding.wrong:
             print(f"note: {finding.text}")
-    problems = [finding.text for finding in found if finding.wrong]
+    problems = [finding.text for finding in findings if finding.wrong]
     if problems:
         raise ConfigError(problems)
     print("preflight: every gold answer that was tried gets the full score, and nothing else does")
 
 
 def _plans(arguments: argparse.Namespace) -> list[Any]:
-    from r1trl.config.compose import compose, sweep
+    """Return the plan and the composed YAML of every run; print notes on former names."""
+    from r1trl.config.compose import compose
+    from r1trl.config.sweep import sweep
     from r1trl.plan.plan import make_plan
 
     overrides = sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
     plans = []
     for each in overrides:
         try:
-            config, composed = compose(each, arguments.config_dir)
+            composed = compose(each, arguments.config_dir)
         except ConfigError as error:
             raise ConfigError(error.problems + _further(error.partial)) from error
-        plans.append((make_plan(config), composed))
+        for note in composed.notes:
+            print(f"note: {note}", file=sys.stderr)
+        plans.append((make_plan(composed), composed.text))
     return plans
 
 
-def _further(config: Any) -> list[str]:
-    """Return what else is wrong with a config that has problems already."""
+def _further(composed: Any) -> list[str]:
+    """Return what else is wrong with a run that has problems already."""
     from r1trl.plan.plan import make_plan
 
     try:
-        if config is not None:
-            make_plan(config)
+        if composed is not None:
+            make_plan(composed)
     except ConfigError as error:
         return error.problems
     return []
 
 
 def _plugins(arguments: argparse.Namespace) -> int:
-    from r1trl.plugins.loading import load
+    from r1trl.config.kinds import load_plugins
 
-    plugins = load(arguments.load)
-    for kind, offers in plugins.offers.items():
-        if arguments.kind not in (None, kind):
+    plugins = load_plugins(arguments.load)
+    for role, offers in plugins.offers.items():
+        if arguments.role not in (None, role):
             continue
-        print(f"{kind}s")
+        print(f"{role}s")
         for name, offer in sorted(offers.items()):
             print(f"  {name}  ({offer.plugin})  {offer.summary}")
-            for option, default in offer.options.items():
-                print(f"      {default}" if option else "")
+            for line in _options(offer):
+                print(f"      {line}")
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    from r1trl.trust.check import check, table
+def _options(offer: Any) -> list[str]:
+    """Return the options of an offer, or the settings of a kind, each with type and default."""
+    if offer.role != "kind":
+        return [str(parameter) for parameter in offer.options.values()]
+    from r1trl.config.kinds import describe_settings
 
-    verdicts = check(arguments.plugin, arguments.options, arguments.rows)
-    print(table(verdicts))
-    return 0 if all(verdict.passed for verdict in verdicts) else 1
+    return describe_settings(offer.target)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from r1trl.trust.check import check, results_table
+
+    results = check(arguments.plugin, arguments.options, arguments.rows)
+    print(results_table(results))
+    return 0 if all(result.passed for result in results) else 1
 
 
 def _rescore(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """Every hook that a plugin may implement. Read this file and you know the whole surface.
 
-The five offering hooks return a mapping from name to callable. A module that has any of these
-functions, decorated with `r1trl.hookimpl`, is a plugin.
+The six offering hooks return a mapping from name to what is offered: a callable, or a `Kind`. A
+string in place of it says that the name is a former one of another entry. A module that has any of
+these functions, decorated with `r1trl.hookimpl`, is a plugin.
 """
 
 from __future__ import annotations
@@ -12,15 +13,9 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from r1trl.types import (
-        DatasetSource,
-        Filter,
-        Reward,
-        Sampler,
-        Stage,
-        StageResult,
-        Transition,
-    )
+    from r1trl.kind import Kind
+    from r1trl.samplers import Sampler
+    from r1trl.types import DatasetSource, Filter, Reward, Stage, StageResult, Transition
 
 hookspec = pluggy.HookspecMarker("r1trl")
 hookimpl = pluggy.HookimplMarker("r1trl")
@@ -52,10 +47,15 @@ def r1trl_datasets() -> Mapping[str, DatasetSource]:  # type: ignore[empty-body]
 
 
 @hookspec
+def r1trl_kinds() -> Mapping[str, Kind]:  # type: ignore[empty-body]
+    """Offer kinds of stages: what a stage does with its model and rows."""
+
+
+@hookspec
 def r1trl_stage_started(stage: Stage) -> None:
-    """Hear that a stage starts; called on rank 0, in the worker."""
+    """Observe that a stage starts; called on rank 0, in the worker."""
 
 
 @hookspec
 def r1trl_stage_finished(stage: Stage, result: StageResult) -> None:
-    """Hear that a stage has finished; called on rank 0, before result.json is written."""
+    """Observe that a stage has finished; called on rank 0, before result.json is written."""

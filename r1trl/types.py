@@ -1,7 +1,8 @@
-"""What the core and its plugins say to one another: plain values and the shapes of the five offers.
+"""The values that the core and its plugins exchange, and the signatures of what plugins offer.
 
-Options of every offer are its keyword-only parameters (of the function, or of the class's
-`__init__` where it keeps state); everything positional is what r1trl passes.
+The options of an offer are its keyword-only parameters (of the function, or of the class's
+`__init__` if it keeps state); r1trl passes everything positional. What a kind of stage is stands in
+kind.py.
 """
 
 from __future__ import annotations
@@ -9,26 +10,30 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NewType, Protocol
+from typing import TYPE_CHECKING, Any, NewType, Protocol, TypeVar
 
 from r1trl.errors import unknown
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-KINDS = ("reward", "filter", "sampler", "transition", "dataset")
+ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind")
 OUTCOMES = ("value", "abstain", "timeout", "error")
 
-
+T = TypeVar("T")
 RewardName = NewType("RewardName", str)  # an option that names another reward of the stage
 # An option of a filter: in a config, names of the run's benchmarks (none: all of them); the filter
 # gets a mapping from each name to the benchmark's rows.
 Benchmarks = NewType("Benchmarks", Mapping[str, Any])
+# A setting of a kind of stage that names a model (a folder, a Hub id or stage:<name>) or rows (a
+# file, a Hub id or stage:<name>): the stage that makes it runs earlier, and the worker gets a path.
+Model = NewType("Model", str)
+Rows = NewType("Rows", str)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage that is about to run: its name, its folder, and its settings as in stage.yaml."""
+    """A stage that is about to run: its name, kind, folder, and its settings as in stage.yaml."""
 
     name: str
     kind: str
@@ -38,7 +43,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a finished stage hands over; `result.json` is this value."""
+    """What a finished stage hands over; `result.json` is this value.
+
+    `model` is a folder, `dataset` a file, either may be None; `metrics` are by name; `inputs` maps
+    each reference to a digest; `seconds` are those of the last attempt; `stop` is the reason to end
+    the run after this stage, or None.
+    """
 
     stage: str
     kind: str
@@ -54,7 +64,11 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training stage has come, as `until` sees it: `history` has one row per logging."""
+    """The state of a training stage, as a transition's `should_stop` sees it.
+
+    `step` counts optimizer steps; `seconds` are those of all attempts; `history` has one mapping
+    per logging step: `step`, `seconds` and TRL's metrics by name; None if a value is not finite.
+    """
 
     step: int
     max_steps: int
@@ -63,28 +77,99 @@ class Progress:
 
     @property
     def latest(self) -> Mapping[str, float]:
-        """Return the newest logged metrics, or none before the first logging."""
+        """Return the newest logged metrics; empty before the first logging step."""
         return self.history[-1] if self.history else {}
 
     def values(self, metric: str, patience: int = 1) -> list[float]:
-        """Return what was logged of a metric, in the order of steps.
+        """Return the logged values of a metric, in the order of steps.
 
-        Raises ValueError where `patience` or more rows have been logged and none has it.
+        Raises ValueError if `patience` or more rows have been logged and none has the metric.
         """
-        found = [row[metric] for row in self.history if isinstance(row.get(metric), int | float)]
-        if not found and len(self.history) >= patience:
-            raise ValueError(
-                unknown("metric", metric, {name for row in self.history for name in row})
-            )
-        return found
+        logged = [row[metric] for row in self.history if isinstance(row.get(metric), int | float)]
+        if not logged and len(self.history) >= patience:
+            names = {name for row in self.history for name in row}
+            raise ValueError(unknown("metric", metric, names))
+        return logged
+
+
+@dataclass(frozen=True)
+class Group:
+    """The scored completions of one prompt, as samplers see them; every list has one entry each.
+
+    `index` is the prompt's row in the stage's data. `totals` are the weighted sums of the rewards,
+    `rewards` the values of each reward by name (None: no value), `completion_lengths` the numbers
+    of tokens.
+    """
+
+    index: int
+    totals: Sequence[float | None]
+    rewards: Mapping[str, Sequence[float | None]]
+    completion_lengths: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A completion outside training, finished or not, with its cost.
+
+    `row` is the number of the row that it answers, `prompt` the text that the model reads.
+    `token_ids` are those of `text`, the end token included. `generated_tokens` counts every token
+    generated for it, discarded ones too. `stop_reason` is the stop text that ended the last call of
+    `Policy.generate`; it is no part of `text`.
+    """
+
+    row: int
+    prompt: str
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    finished: bool = False
+    generated_tokens: int = 0
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an offer says of itself beyond its signature; `describe` and `verifier` set it.
+
+    `full_score` is the value of a right answer, which the preflight expects of the gold one.
+    `missing_requirements(**options)` returns what this machine lacks for it, or None; the plan
+    asks. `needs_groups`: the reward compares the completions of a prompt and must see all of them.
+    `extract_answer(completion, **options)` returns the answer that is scored, as text, for majority
+    votes. `aliases` maps former names of options to today's; they are accepted with a note.
+    """
+
+    full_score: float | None = None
+    missing_requirements: Callable[..., str | None] | None = None
+    needs_groups: bool = False
+    extract_answer: Callable[..., str | None] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def describe(
+    *,
+    full_score: float | None = None,
+    missing_requirements: Callable[..., str | None] | None = None,
+    needs_groups: bool = False,
+    extract_answer: Callable[..., str | None] | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> Callable[[T], T]:
+    """Return a decorator that attaches a `Description` to what a plugin offers."""
+    described = Description(
+        full_score, missing_requirements, needs_groups, extract_answer, aliases or {}
+    )
+
+    def attach(target: T) -> T:
+        target.__r1trl__ = described  # type: ignore[attr-defined]
+        return target
+
+    return attach
 
 
 class Reward(Protocol):
-    """Score completions; one value each, None where the reward does not apply.
+    """Score completions: one value each, or None if the reward does not apply.
 
     `prompts` and `completions` are texts, `completion_ids` token ids; every column of the rows
-    follows by name, each a list as long as `prompts`. One with a parameter called `rewards` is
-    asked after the others and gets their values in it, by name. May be a coroutine function.
+    follows by name. All are lists of equal length. If there is a parameter `rewards`, the reward is
+    called after the others and gets their values in it, by name. It may be a coroutine function.
     """
 
     def __call__(
@@ -94,97 +179,7 @@ class Reward(Protocol):
         completion_ids: list[list[int]],
         **columns: list[Any],
     ) -> list[float | None] | Awaitable[list[float | None]]:
-        """Return one value per completion."""
-        ...
-
-
-@dataclass(frozen=True)
-class Group:
-    """The completions of one prompt, as samplers see them once they are scored.
-
-    `index` is the prompt's row; `rewards` are the weighted sums, `values` each reward's by name,
-    `tokens` the lengths, one per completion. What has no value is None.
-    """
-
-    index: int
-    rewards: Sequence[float | None]
-    values: Mapping[str, Sequence[float | None]]
-    tokens: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Completion:
-    """A completion that is being written, outside training: what it says and what it cost.
-
-    `row` is the number of the row it answers, `prompt` the text the model reads. `spent` counts
-    the tokens drawn for it, those that were thrown away too. `stopped` is the stop text that ended
-    the last draw, which is no part of `text`.
-    """
-
-    row: int
-    prompt: str
-    text: str = ""
-    ids: tuple[int, ...] = ()
-    finished: bool = False
-    spent: int = 0
-    stopped: str | None = None
-
-
-class Policy(Protocol):
-    """What a `generate` sampler draws from: the model, or the next sampler of the chain."""
-
-    def draw(
-        self,
-        drafts: Sequence[Completion],
-        *,
-        max_tokens: int | None = None,
-        stop: Sequence[str] = (),
-    ) -> list[Completion]:
-        """Write on, each draft for at most `max_tokens` more or until one of the `stop` texts.
-
-        One that is finished, or as long as the stage allows, comes back as it is.
-        """
-        ...
-
-    def write(self, draft: Completion, text: str) -> Completion:
-        """Put a text at the end of a draft."""
-        ...
-
-    def score(self, drafts: Sequence[Completion], reward: str) -> list[float | None]:
-        """Return what one of the stage's rewards says of drafts, finished or not."""
-        ...
-
-    def answers(self, drafts: Sequence[Completion], reward: str) -> list[str | None]:
-        """Return the answers that one of the stage's rewards reads in drafts."""
-        ...
-
-
-class Sampler(Protocol):
-    """Decide which prompts are rolled out, how, and which groups are trained on.
-
-    An object made once per stage and process. It has one or more of the verbs below; on every
-    process they are called with the same arguments and must answer the same. `choose` must change
-    nothing: what a sampler learns it learns from `observe`, and what it has learned is in its
-    `state_dict()` (plain data), which is saved with the checkpoint and given to `load_state_dict`.
-    """
-
-    def choose(self, rows: Dataset, count: int, step: int, seed: int) -> list[int]:
-        """Return `count` indices into `rows`, for the rollout that begins at optimizer `step`."""
-        ...
-
-    def observe(self, groups: Sequence[Group]) -> None:
-        """Hear what the groups of a rollout scored, those of all processes."""
-        ...
-
-    def admit(self, group: Group) -> bool:
-        """Tell whether a group may be trained on; one that may not is replaced.
-
-        The attribute `rounds` bounds how often fresh prompts are rolled out for it.
-        """
-        ...
-
-    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
-        """Return each draft written to its end, in sample and evaluate stages."""
+        """Return one finite value or None per completion."""
         ...
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from r1trl import hookspecs
-from r1trl.plugins.loading import HOOK_OF
-from r1trl.types import KINDS
+from r1trl.plugins.hooks import HOOK_OF
+from r1trl.types import ROLES
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("r1trl_")]
 TESTS = (Path(__file__).parent / "plugins" / "test_loading.py").read_text(encoding="utf-8")
@@ -15,7 +15,7 @@ TESTS = (Path(__file__).parent / "plugins" / "test_loading.py").read_text(encodi
 
 def test_there_is_an_offering_hook_for_every_kind_and_two_that_hear() -> None:
     heard = {"r1trl_stage_started", "r1trl_stage_finished"}
-    assert set(HOOKS) == {HOOK_OF[kind] for kind in KINDS} | heard
+    assert set(HOOKS) == {HOOK_OF[kind] for kind in ROLES} | heard
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -27,7 +27,7 @@ def test_every_hook_is_specified_documented_and_exercised(hook: str) -> None:
 
 
 def test_the_offering_hooks_take_nothing_and_return_a_mapping() -> None:
-    for kind in KINDS:
+    for kind in ROLES:
         signature = inspect.signature(getattr(hookspecs, HOOK_OF[kind]))
         assert not signature.parameters
         assert signature.return_annotation.startswith("Mapping[str, ")

@@ -1,4 +1,4 @@
-"""A reward in a package of its own: pip install examples/acme_brevity, and it is there."""
+"""A reward in a package of its own; `pip install examples/acme_brevity` makes it available."""
 
 import r1trl
 

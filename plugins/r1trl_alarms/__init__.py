@@ -1,11 +1,11 @@
-"""Alarms: transitions that watch a training stage, and fail it with what they have seen."""
+"""Alarms: transitions that end a training stage with an error if its metrics show a problem."""
 
 from collections.abc import Mapping
 
 import r1trl
 from r1trl_alarms.divergence import Divergence
-from r1trl_alarms.opposed import FormatOverAccuracy, RewardHacking
 from r1trl_alarms.policy import EntropyCollapse, EqualRewards, LengthRunaway
+from r1trl_alarms.reward_hacking import FormatOverAccuracy, RewardHacking
 
 
 @r1trl.hookimpl

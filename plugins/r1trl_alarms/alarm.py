@@ -1,6 +1,6 @@
-"""What an alarm is: it watches a training stage, and makes it fail with a sentence.
+"""The base class of alarms, transitions that end a training stage with an error.
 
-A stage that fails keeps its checkpoints: the same command with other settings goes on from there.
+A failed stage keeps its checkpoints: the same command with other settings continues from them.
 """
 
 from abc import ABC, abstractmethod
@@ -11,21 +11,24 @@ from r1trl import Progress, StageError, StageResult
 
 
 class Alarm(ABC):
-    """The base of every alarm; an alarm says in `seen` what is the matter, or None."""
+    """A transition that fails its stage; subclasses define `diagnose`.
+
+    `reason` is the first diagnosis, None until there is one.
+    """
 
     reason: str | None = None
 
     @abstractmethod
-    def seen(self, progress: Progress) -> str | None:
-        """Return what is the matter in what was logged, or None."""
+    def diagnose(self, progress: Progress) -> str | None:
+        """Return what is wrong according to the logged metrics, or None."""
 
-    def until(self, progress: Progress) -> str | None:
+    def should_stop(self, progress: Progress) -> str | None:
         """Return why the stage has to end, or None."""
-        self.reason = self.reason or self.seen(progress)
+        self.reason = self.reason or self.diagnose(progress)
         return self.reason
 
     def __call__(self, result: StageResult) -> StageResult:
-        """Hand over what there is; raise StageError where something was the matter."""
+        """Return the result unchanged; raise StageError if there is a diagnosis."""
         if self.reason:
             raise StageError(
                 f"{self.reason}; the checkpoints are kept: with other settings, or without this "
@@ -35,21 +38,21 @@ class Alarm(ABC):
 
 
 def means(progress: Progress, metric: str, window: int) -> list[float]:
-    """Return the means of all windows of so many values of a metric, in their order.
+    """Return the means of all windows of `window` successive values of a metric, in order.
 
-    Raises ValueError where many rows have been logged without any.
+    Raises ValueError if `4 * window` rows have been logged and none has the metric.
     """
     values = progress.values(metric, 4 * window)
     return [fmean(values[i : i + window]) for i in range(len(values) - window + 1)]
 
 
-def with_values(progress: Progress, metric: str) -> Sequence[dict[str, float]]:
+def rows_with(progress: Progress, metric: str) -> Sequence[dict[str, float]]:
     """Return the logged rows that have a metric."""
     return [dict(row) for row in progress.history if row.get(metric) is not None]
 
 
 def at_least_one(option: str, value: int) -> int:
-    """Return a number; raise ValueError where it is under 1."""
+    """Return `value`; raise ValueError if it is under 1."""
     if value < 1:
         raise ValueError(f"{option} must be 1 or more, not {value}")
     return value

@@ -1,4 +1,4 @@
-"""The alarm for a training that has gone wild."""
+"""The alarm for training that diverges."""
 
 import statistics
 
@@ -9,10 +9,11 @@ WATCHED = ("loss", "grad_norm", "reward", "kl")
 
 
 class Divergence(Alarm):
-    """Fail when the loss, the gradient, the reward or the divergence from the reference goes wild.
+    """Fail the stage when a metric is not finite, or the gradient norm or KL divergence too large.
 
-    That is one that is no number; gradients whose norm is, `times` loggings in a row, above
-    `grad_norm` and above `factor` times the median of all before; or a `kl` above its bound.
+    It fails if the loss, gradient norm, reward or KL divergence is not finite, if the gradient norm
+    is above `grad_norm` and above `factor` times the median of all earlier ones in `times`
+    successive loggings, or if the KL divergence from the reference is above `kl` (nats).
     """
 
     def __init__(
@@ -21,26 +22,26 @@ class Divergence(Alarm):
         self.grad_norm, self.factor, self.kl = grad_norm, factor, kl
         self.times = at_least_one("times", times)
 
-    def seen(self, progress: Progress) -> str | None:
-        """Return what has gone wild in the newest rows."""
-        newest = progress.latest
+    def diagnose(self, progress: Progress) -> str | None:
+        """Return which metric is not finite or too large, or None."""
+        latest = progress.latest
         for metric in WATCHED:
-            if metric in newest and newest[metric] is None:  # what is not finite is logged as None
+            if metric in latest and latest[metric] is None:  # what is not finite is logged as None
                 return f"{metric} is not a number at step {progress.step}"
-        kl = newest.get("kl")
+        kl = latest.get("kl")
         if kl is not None and kl > self.kl:
             return f"kl is {kl:.3g} at step {progress.step}, more than {self.kl:g}"
-        return self._gradients(progress)
+        return self._gradient_problem(progress)
 
-    def _gradients(self, progress: Progress) -> str | None:
+    def _gradient_problem(self, progress: Progress) -> str | None:
         norms = progress.values("grad_norm", 4 * self.times)
         before, last = norms[: -self.times], norms[-self.times :]
         if len(before) < self.times:
             return None
-        usual = statistics.median(before)
-        if min(last) <= max(self.grad_norm, self.factor * usual):
+        median = statistics.median(before)
+        if min(last) <= max(self.grad_norm, self.factor * median):
             return None
         return (
             f"the norm of the gradient is {', '.join(f'{n:.3g}' for n in last)} up to step "
-            f"{progress.step}; its median before was {usual:.3g}"
+            f"{progress.step}; its median before was {median:.3g}"
         )

@@ -1,8 +1,8 @@
-"""Does the program in a completion pass its tests? Run in a sandbox, out of sight of the tests.
+"""Code tests: does the program in a completion pass them, in a sandbox that hides the tests?
 
-DeepSeek-R1 rewards code by predefined test cases (arXiv 2501.12948, section 2.2). `answer` finds
-the program, `cases` reads the tests and compares results, `sandbox` says what a sandbox does;
-`bubblewrap` (default), `remote` and `e2b` are such. What runs in them is in the folder `inside`.
+DeepSeek-R1 rewards code by predefined test cases (arXiv 2501.12948, section 2.2). `answer` extracts
+the program, `cases` parses the tests and compares results, `sandbox` is the interface of a sandbox;
+`bubblewrap` (default), `remote` and `e2b` implement it. The folder `inside` runs in them.
 """
 
 from collections.abc import Mapping

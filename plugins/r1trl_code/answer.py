@@ -1,4 +1,4 @@
-"""Where the program in a completion is: the last fenced block of Python after the thinking."""
+"""Extraction of the program from a completion: the last Python block after the thinking."""
 
 import re
 import textwrap
@@ -8,11 +8,11 @@ PYTHON = ("", "python", "python3", "py")
 
 
 def find_program(completion: str) -> str | None:
-    """Return the last closed block fenced as Python, or as nothing, after the last `</think>`.
+    """Return the last closed block, fenced as Python or untagged, after the last `</think>`.
 
-    Returns None where there is none; what stands outside of fences is not a program.
+    Returns None if there is none; text outside of fences is never a program.
     """
-    found: str | None = None
+    program: str | None = None
     opening: re.Match[str] | None = None
     lines: list[str] = []
     for line in completion.rpartition("</think>")[2].split("\n"):
@@ -21,8 +21,8 @@ def find_program(completion: str) -> str | None:
             opening, lines = fence, []
         elif fence and fence[1].startswith(opening[1]) and not line.strip().strip("`"):
             if opening[2].lower() in PYTHON:
-                found = textwrap.dedent("\n".join(lines))
+                program = textwrap.dedent("\n".join(lines))
             opening = None
         else:
             lines.append(line)
-    return found
+    return program

@@ -1,6 +1,6 @@
-"""A row's tests: text in and text out, a call and what it returns, or assertions.
+"""A row's tests: input and output, a call and its return value, or assertions.
 
-What a program should print or return is never in a sandbox with it: it is compared here.
+The expected output or value never enters the sandbox: it is compared here.
 """
 
 import json
@@ -8,145 +8,147 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from r1trl_code.inside.test_side import UNJUDGED
+from r1trl_code.inside.test_side import INVALID_TESTS
 from r1trl_code.inside.values import encode
-from r1trl_code.programs import alone, serving
-from r1trl_code.sandbox import Limits, Ran, Sandbox
+from r1trl_code.programs import server_program, solution_program
+from r1trl_code.sandbox import Limits, RunResult, Sandbox
 
 
 @dataclass(frozen=True)
-class Printing:
-    """A program reads `input` and must print `output`."""
+class StdioCase:
+    """A program gets `input` on stdin and must print `output`."""
 
     input: str
     output: str
 
-    def run(self, program: str, sandbox: Sandbox, limits: Limits) -> Ran:
+    def run(self, program: str, sandbox: Sandbox, limits: Limits) -> RunResult:
         """Run the program on the input."""
-        return sandbox.run(alone(program, limits), self.input, limits)
+        return sandbox.run(solution_program(program, limits), self.input, limits)
 
     def accepts(self, output: str) -> bool:
-        """Compare line by line, exactly as many, without the white space that ends a line."""
+        """Return True if all lines are equal, trailing white space aside."""
         return _lines(output) == _lines(self.output)
 
 
 @dataclass(frozen=True)
-class Call:
-    """A function called with `args` must return `returns`; `Class.method` makes the object."""
+class CallCase:
+    """A function called with `args` must return `returns`; `Class.method` makes an object first."""
 
     call: str
     args: list[Any]
     returns: Any
 
-    def run(self, program: str, sandbox: Sandbox, limits: Limits) -> Ran:
-        """Have the function called; its value is what is printed."""
+    def run(self, program: str, sandbox: Sandbox, limits: Limits) -> RunResult:
+        """Call the function in the sandbox; the output is the encoded value."""
         request = ["named", [{"handle": 0}, self.call, *encode(self.args, _refuse)], {"dict": []}]
-        return sandbox.run(serving(program, limits), json.dumps(request) + "\n", limits)
+        return sandbox.run(server_program(program, limits), json.dumps(request) + "\n", limits)
 
     def accepts(self, output: str) -> bool:
-        """Compare the value that was printed."""
+        """Return True if the value is the expected one."""
         try:
-            return same(self.returns, json.loads(output)["value"])
+            return equals_json(self.returns, json.loads(output)["value"])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            return False  # the program has written there, or its function has raised
+            return False  # the program printed to stdout, or its function raised
 
 
 @dataclass(frozen=True)
-class Assertions:
-    """A program of tests must run to its end without an exception."""
+class AssertCase:
+    """A test program must run to its end without an exception."""
 
     source: str
 
-    def run(self, program: str, sandbox: Sandbox, limits: Limits) -> Ran:
-        """Run the tests against the program; raise ValueError where they cannot judge any."""
-        ran = sandbox.judge(self.source, program, limits)
-        if ran.status == UNJUDGED:
-            raise ValueError(f"these tests cannot judge a program: {ran.output[-300:]}")
-        return ran
+    def run(self, program: str, sandbox: Sandbox, limits: Limits) -> RunResult:
+        """Run the tests against the program; raise ValueError on unusable tests."""
+        result = sandbox.judge(self.source, program, limits)
+        if result.status == INVALID_TESTS:
+            raise ValueError(f"these tests cannot judge a program: {result.output[-300:]}")
+        return result
 
     def accepts(self, output: str) -> bool:
-        """Accept: that they ended well is all there is to see."""
+        """Return True: the exit status decides."""
         return True
 
 
-Case = Printing | Call | Assertions
+Case = StdioCase | CallCase | AssertCase
 
 
-def read_cases(tests: Any) -> list[Case]:
-    """Read a row's tests: a list of cases, or JSON of one; raise ValueError on anything else."""
+def parse_cases(tests: Any) -> list[Case]:
+    """Parse a row's tests: a list of cases, or JSON of one; raise ValueError on anything else."""
     if isinstance(tests, str):
         tests = json.loads(tests.strip() or "null")
-    tests = [] if tests is None else plain(tests)
+    tests = [] if tests is None else to_builtin(tests)
     if not isinstance(tests, list):
         raise ValueError(f"`tests` must be a list of cases, not {type(tests).__name__}")
-    return [read_case(case) for case in tests]
+    return [parse_case(case) for case in tests]
 
 
-def read_case(case: Any) -> Case:
-    """Read one case; a key that is None is absent, except for what a call returns."""
+def parse_case(case: Any) -> Case:
+    """Parse one case; a key of None counts as absent, and `returns` defaults to None."""
     given: Any = case
     if isinstance(case, dict):
         given = {key: value for key, value in case.items() if value is not None}
     match given:
         case {"input": str(read), "output": str(printed)} if len(given) == 2:
-            return Printing(read, printed)
+            return StdioCase(read, printed)
         case {"output": str(printed)} if len(given) == 1:
-            return Printing("", printed)
+            return StdioCase("", printed)
         case {"call": str(name), "args": list(args)} if given.keys() <= {"call", "args", "returns"}:
-            return Call(name, args, given.get("returns"))
+            return CallCase(name, args, given.get("returns"))
         case {"assert": str(source)} if len(given) == 1:
-            return Assertions(source)
+            return AssertCase(source)
     raise ValueError(
         f"not a test case: {str(case)[:200]}; one has either input and output, or call, args and "
         "returns, or assert"
     )
 
 
-def plain(value: Any) -> Any:
-    """Make plain lists and numbers of numpy's, as rows read from arrow have them."""
+def to_builtin(value: Any) -> Any:
+    """Convert numpy arrays and numbers, as in rows from arrow, to lists and numbers."""
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+        return {key: to_builtin(inner) for key, inner in value.items()}
+    return [to_builtin(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def same(expected: Any, found: Any) -> bool:
-    """Tell whether an encoded value is the JSON value that is expected.
+def equals_json(expected: Any, actual: Any) -> bool:
+    """Return True if an encoded value equals the expected JSON value.
 
-    A tuple is a list, a key is what JSON makes of it, a float is within 1e-9 relative, a bool is
-    no number; a set or any other object is nothing that JSON has.
+    A tuple equals a list, keys are compared as JSON writes them, floats within 1e-9 relative, a
+    bool is no number; a set or any other object equals no JSON value.
     """
-    if isinstance(found, dict):
-        ((kind, content),) = found.items()
+    if isinstance(actual, dict):
+        ((kind, content),) = actual.items()
         if kind == "dict":
-            return isinstance(expected, dict) and _same_items(expected, content)
+            return isinstance(expected, dict) and _equal_items(expected, content)
         if kind not in ("tuple", "int"):
             return False
-        found = content if kind == "tuple" else int(content, 16)
-    if isinstance(expected, list) and isinstance(found, list):
-        return len(expected) == len(found) and all(map(same, expected, found))
-    if _is_number(expected) and _is_number(found):
-        return _close(expected, found)
-    return type(expected) is type(found) and expected == found
+        actual = content if kind == "tuple" else int(content, 16)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(equals_json, expected, actual))
+    if _is_number(expected) and _is_number(actual):
+        return _close(expected, actual)
+    return type(expected) is type(actual) and expected == actual
 
 
-def _same_items(expected: dict[str, Any], pairs: list[tuple[Any, Any]]) -> bool:
+def _equal_items(expected: dict[str, Any], pairs: list[tuple[Any, Any]]) -> bool:
     if len(expected) != len(pairs):
         return False
-    found = {key if isinstance(key, str) else json.dumps(key): value for key, value in pairs}
-    return found.keys() == expected.keys() and all(same(expected[k], found[k]) for k in found)
+    actual = {key if isinstance(key, str) else json.dumps(key): value for key, value in pairs}
+    return actual.keys() == expected.keys() and all(
+        equals_json(expected[k], actual[k]) for k in actual
+    )
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _close(expected: float, found: float) -> bool:
-    if isinstance(expected, int) and isinstance(found, int):
-        return expected == found
+def _close(expected: float, actual: float) -> bool:
+    if isinstance(expected, int) and isinstance(actual, int):
+        return expected == actual
     try:
-        both_nan = math.isnan(expected) and math.isnan(found)
-        return both_nan or math.isclose(expected, found, rel_tol=1e-9)
+        both_nan = math.isnan(expected) and math.isnan(actual)
+        return both_nan or math.isclose(expected, actual, rel_tol=1e-9)
     except OverflowError:  # an integer too large for any float
         return False
 

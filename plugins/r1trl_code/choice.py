@@ -1,4 +1,4 @@
-"""The sandboxes by name, and what a machine lacks for one of them."""
+"""The sandboxes by name, and their requirements."""
 
 import functools
 import importlib.util
@@ -6,34 +6,36 @@ import os
 from typing import Any, Literal
 
 from r1trl_code import bubblewrap, e2b
-from r1trl_code.local import Local, start_unsandboxed
-from r1trl_code.programs import alone
-from r1trl_code.remote import Remote, piston, sandbox_fusion
+from r1trl_code.local import LocalSandbox, start_unsandboxed
+from r1trl_code.programs import solution_program
+from r1trl_code.remote import RemoteSandbox, piston, sandbox_fusion
 from r1trl_code.sandbox import Limits, Sandbox, SandboxError
 
-Name = Literal["bubblewrap", "piston", "sandbox_fusion", "e2b", "dangerously_unsandboxed"]
+SandboxName = Literal["bubblewrap", "piston", "sandbox_fusion", "e2b", "dangerously_unsandboxed"]
 SERVICES = {"piston": piston, "sandbox_fusion": sandbox_fusion}
 
 
-def choose(name: Name, url: str | None) -> Sandbox:
-    """Return the sandbox of a name; raise SandboxError for a service without a URL."""
+def make_sandbox(name: SandboxName, url: str | None) -> Sandbox:
+    """Return a sandbox by name; raise SandboxError for a service without a URL."""
     match name:
         case "bubblewrap":
-            return Local(bubblewrap.start)
+            return LocalSandbox(bubblewrap.start)
         case "dangerously_unsandboxed":
-            return Local(start_unsandboxed)
+            return LocalSandbox(start_unsandboxed)
         case "e2b":
-            return Remote(e2b.execute)
+            return RemoteSandbox(e2b.execute)
     if not url:
         raise SandboxError(f"`url` must say where {name} is")
     return SERVICES[name](url)
 
 
-def ready(*, sandbox: Name = "bubblewrap", url: str | None = None, **rest: Any) -> str | None:
-    """Say what this machine lacks to run programs in a sandbox; None if nothing."""
+def missing_requirements(
+    *, sandbox: SandboxName = "bubblewrap", url: str | None = None, **rest: Any
+) -> str | None:
+    """Return why this machine cannot run programs in a sandbox, else None."""
     match sandbox:
         case "bubblewrap":
-            return bubblewrap_lacks()
+            return bubblewrap_problem()
         case "piston" | "sandbox_fusion" if not (url or "").startswith(("http://", "https://")):
             return f"`url` must say where {sandbox} is, such as http://localhost:2000"
         case "e2b" if not importlib.util.find_spec("e2b_code_interpreter"):
@@ -44,14 +46,14 @@ def ready(*, sandbox: Name = "bubblewrap", url: str | None = None, **rest: Any) 
 
 
 @functools.cache
-def bubblewrap_lacks() -> str | None:
-    """Run an empty program in bubblewrap and say why it did not work, if it did not."""
+def bubblewrap_problem() -> str | None:
+    """Run an empty program in bubblewrap; return why that failed, or None. Cached."""
     limits = Limits(seconds=10, memory_mb=512)
     try:
-        ran = Local(bubblewrap.start).run(alone("", limits), "", limits)
-        if ran.status == 0:
+        result = LocalSandbox(bubblewrap.start).run(solution_program("", limits), "", limits)
+        if result.status == 0:
             return None
-        reason = f"an empty program ended with status {ran.status}"
+        reason = f"an empty program ended with status {result.status}"
     except (SandboxError, OSError) as error:
         reason = str(error)
     return (

@@ -3,14 +3,14 @@
 import math
 
 from r1trl_code.inside.start import STARTED
-from r1trl_code.sandbox import Limits, Ran, SandboxError
+from r1trl_code.sandbox import Limits, RunResult, SandboxError
 
 SPARE_SECONDS = 60
 COMMAND = "python3 -I -S /tmp/main.py < /tmp/stdin"
 
 
-def execute(program: str, stdin: str, limits: Limits) -> Ran:
-    """Run a program in a new machine; what E2B itself raises is raised on."""
+def execute(program: str, stdin: str, limits: Limits) -> RunResult:
+    """Run a program in a new machine; E2B's own exceptions are not caught."""
     from e2b import CommandExitException, TimeoutException
     from e2b_code_interpreter import Sandbox
 
@@ -20,13 +20,13 @@ def execute(program: str, stdin: str, limits: Limits) -> Ran:
         box.files.write("/tmp/main.py", program)  # noqa: S108 - a machine of its own
         box.files.write("/tmp/stdin", stdin)  # noqa: S108
         try:
-            ran = box.commands.run(COMMAND, timeout=limits.seconds)
+            result = box.commands.run(COMMAND, timeout=limits.seconds)
         except CommandExitException as failed:
-            ran = failed
+            result = failed
         except TimeoutException:
-            return Ran("", None)
+            return RunResult("", None)
     finally:
         box.kill()
-    if STARTED.decode() not in ran.stderr:
-        raise SandboxError(f"E2B has not run the program: {ran.stderr[:500]}")
-    return Ran(ran.stdout, None if ran.exit_code == 137 else ran.exit_code)
+    if STARTED.decode() not in result.stderr:
+        raise SandboxError(f"E2B has not run the program: {result.stderr[:500]}")
+    return RunResult(result.stdout, None if result.exit_code == 137 else result.exit_code)

@@ -1,8 +1,8 @@
-"""Sandboxes on this machine: how their processes are fed, watched and ended.
+"""Sandboxes on this machine: the input, output and end of their processes.
 
-Input and output are files, so a program that never reads blocks nobody, and what it may print is
-the size that a file may have. A process says on stderr when it has started; the clock runs from
-then, and one that never says so is a fault of the sandbox, not of the program.
+Input and output are files, so a program that never reads cannot block, and the limit on file sizes
+limits its output. A process writes to stderr when it has started; its time counts from then, and if
+it never starts, the sandbox is at fault, not the program.
 """
 
 import os
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1trl_code.inside.start import STARTED
-from r1trl_code.programs import judging, serving
-from r1trl_code.sandbox import Limits, Ran, SandboxError
+from r1trl_code.programs import judge_program, server_program
+from r1trl_code.sandbox import Limits, RunResult, SandboxError
 
 START_SECONDS = 30.0
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -28,31 +28,31 @@ Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
-class Local:
+class LocalSandbox:
     """A sandbox made of `start(program, stdin, stdout)`, which starts a process in it."""
 
     start: Callable[[str, Any, Any], Process]
 
-    def run(self, program: str, stdin: str, limits: Limits) -> Ran:
-        """Run a program."""
-        with file_of(stdin.encode()) as given, file_of(b"") as printed:
-            with self._started(program, given, printed) as process:
-                await_start(process)
+    def run(self, program: str, stdin: str, limits: Limits) -> RunResult:
+        """Run a program; raise SandboxError if it does not start."""
+        with temporary_file(stdin.encode()) as stdin_file, temporary_file(b"") as printed:
+            with self._started(program, stdin_file, printed) as process:
+                wait_until_started(process)
                 status = wait(process, limits.seconds)
-            return Ran(text_of(printed), status)
+            return RunResult(read_text(printed), status)
 
-    def judge(self, tests: str, solution: str, limits: Limits) -> Ran:
-        """Run tests and a solution in a sandbox each, with a socket between them."""
-        with file_of(b"") as printed, ExitStack() as stack:
+    def judge(self, tests: str, solution: str, limits: Limits) -> RunResult:
+        """Run tests and solution in two sandboxes, connected by a socket."""
+        with temporary_file(b"") as printed, ExitStack() as stack:
             ours, theirs = socket.socketpair()
             with ours, theirs:
-                programs = serving(solution, limits), judging(tests, limits)
+                programs = server_program(solution, limits), judge_program(tests, limits)
                 server = stack.enter_context(self._started(programs[0], theirs, theirs))
                 judge = stack.enter_context(self._started(programs[1], ours, printed))
-            await_start(server)
-            await_start(judge)
+            wait_until_started(server)
+            wait_until_started(judge)
             status = wait(judge, limits.seconds)
-            return Ran(text_of(printed), status)
+            return RunResult(read_text(printed), status)
 
     @contextmanager
     def _started(self, program: str, stdin: Any, stdout: Any) -> Iterator[Process]:
@@ -60,27 +60,30 @@ class Local:
         try:
             yield process
         finally:
-            end(process)
+            kill_group(process)
 
 
-def await_start(process: Process) -> None:
-    """Wait until a process says that it has started; raise SandboxError if it does not."""
+def wait_until_started(process: Process) -> None:
+    """Wait until a process reports that it has started; raise SandboxError if it does not."""
     assert process.stderr
-    said, deadline = b"", time.monotonic() + START_SECONDS
-    while not said.endswith(STARTED):
-        ready, _, _ = select.select([process.stderr], [], [], max(0, deadline - time.monotonic()))
-        more = os.read(ready[0].fileno(), 4096) if ready else b""
+    stderr, deadline = b"", time.monotonic() + START_SECONDS
+    while not stderr.endswith(STARTED):
+        readable, _, _ = select.select(
+            [process.stderr], [], [], max(0, deadline - time.monotonic())
+        )
+        more = os.read(readable[0].fileno(), 4096) if readable else b""
         if not more:
-            story = said.decode(errors="replace").strip()
-            raise SandboxError(story or f"nothing has started within {START_SECONDS:g} s")
-        said += more
+            message = stderr.decode(errors="replace").strip()
+            raise SandboxError(message or f"nothing has started within {START_SECONDS:g} s")
+        stderr += more
 
 
 def wait(process: Process, seconds: float) -> int | None:
-    """Return the status with which a process ends; None if it is killed, or has not ended."""
+    """Return a process's exit status; None if it was killed, or has not ended in `seconds`."""
     assert process.stderr
     deadline = time.monotonic() + seconds
-    # Closed when all of a sandbox has ended: this returns at once where Popen.wait() would poll.
+    # Closed when all processes of the sandbox have ended: select() returns at once, unlike
+    # Popen.wait(), which polls.
     select.select([process.stderr], [], [], seconds)
     try:
         status = process.wait(max(0, deadline - time.monotonic()))
@@ -89,7 +92,7 @@ def wait(process: Process, seconds: float) -> int | None:
     return None if status in KILLED else status
 
 
-def end(process: Process) -> None:
+def kill_group(process: Process) -> None:
     """Kill a process with its group, and reap it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -99,23 +102,23 @@ def end(process: Process) -> None:
 
 
 @contextmanager
-def file_of(content: bytes) -> Iterator[Any]:
-    """Make an unnamed file with a content, to be read from its beginning."""
+def temporary_file(content: bytes) -> Iterator[Any]:
+    """Yield an unnamed file with this content, positioned at its beginning."""
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.seek(0)
         yield file
 
 
-def text_of(file: Any) -> str:
-    """Return all that is in a file, as text."""
+def read_text(file: Any) -> str:
+    """Return the whole content of a file as text."""
     file.seek(0)
     return str(file.read().decode(errors="replace"))
 
 
 def start_unsandboxed(program: str, stdin: Any, stdout: Any) -> Process:
-    """Start a program as a process like any other, which may do all that its user may."""
-    with file_of(program.encode()) as source:
+    """Start a program as an ordinary process with all the rights of its user."""
+    with temporary_file(program.encode()) as source:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", f"/dev/fd/{source.fileno()}"],
             stdin=stdin,

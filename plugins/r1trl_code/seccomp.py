@@ -81,7 +81,7 @@ REFUSED = {
 
 @cache
 def filter_program() -> bytes:
-    """Assemble the filter for this machine; raise SandboxError on one that it is not known for."""
+    """Assemble the filter for this machine; raise SandboxError on an unsupported one."""
     if platform.machine() not in MACHINES:
         raise SandboxError(f"there is no filter of system calls for {platform.machine()}")
     machine, column = MACHINES[platform.machine()]

@@ -1,4 +1,4 @@
-"""Filters by how many: exact duplicates, completions per prompt, rows per kind, rows."""
+"""Filters by number: exact duplicates, completions per prompt, rows per value, rows in all."""
 
 import hashlib
 import random
@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from r1trl_curation.columns import Verdicts, only, problems, values
+from r1trl_curation.columns import DropReasons, keep_only, rows_by_prompt, values
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -16,21 +16,21 @@ def deduplicate(
     rows: "Dataset",
     *,
     columns: list[str] = ["prompt", "completion"],  # noqa: B006 - shown to users, never changed
-) -> Verdicts:
-    """Keep the first of the rows that are equal in `columns`, whatever their white space."""
+) -> DropReasons:
+    """Keep the first of the rows that are equal in `columns` except for white space."""
     seen: set[bytes] = set()
-    found: Verdicts = []
+    reasons: DropReasons = []
     for row in zip(*(values(rows, column) for column in columns), strict=True):
         key = digest(row)
-        found.append("a duplicate" if key in seen else None)
+        reasons.append("a duplicate" if key in seen else None)
         seen.add(key)
-    return found
+    return reasons
 
 
 def digest(row: tuple[Any, ...]) -> bytes:
-    """Return a digest of texts that does not change with their white space."""
-    plain = "\0".join(" ".join(str(value).split()) for value in row)
-    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """Return a digest of a row's texts that ignores differences in white space; 16 bytes."""
+    normalized = "\0".join(" ".join(str(value).split()) for value in row)
+    return hashlib.blake2b(normalized.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def per_prompt(
@@ -39,23 +39,24 @@ def per_prompt(
     count: int = 1,
     keep: Literal["first", "shortest", "longest", "best"] = "first",
     by: str = "reward",
-) -> Verdicts:
+) -> DropReasons:
     """Keep at most `count` rows of each prompt.
 
-    Those that come first, the shortest or longest in characters, or the best: with the largest
-    values in the column `by`. After `correct`, `keep: shortest` leaves the shortest right answer.
+    These are the first ones, the shortest or longest in characters, or the best: those with the
+    largest values in the column `by`. After `correct`, `keep: shortest` leaves the shortest right
+    answer.
     """
-    worth = _worth(rows, keep, by)
+    sort_key = _sort_key(rows, keep, by)
     kept = {
         index
-        for group in problems(rows).values()
-        for index in sorted(group, key=worth, reverse=True)[:count]
+        for group in rows_by_prompt(rows).values()
+        for index in sorted(group, key=sort_key, reverse=True)[:count]
     }
-    return only(kept, len(rows), f"not among the {keep} {count} of its prompt")
+    return keep_only(kept, len(rows), f"not among the {keep} {count} of its prompt")
 
 
-def _worth(rows: "Dataset", keep: str, by: str) -> Callable[[int], float]:
-    """Return what a row is worth; sorting by it leaves equal ones in their order."""
+def _sort_key(rows: "Dataset", keep: str, by: str) -> Callable[[int], float]:
+    """Return the key of a row index, larger for rows to keep; equal keys keep the rows' order."""
     if keep == "first":
         return lambda index: 0.0
     if keep == "best":
@@ -70,32 +71,34 @@ def balance(
     rows: "Dataset",
     *,
     by: str = "domain",
-    most: int | None = None,
+    max_rows: int | None = None,
     counts: dict[str, int] | None = None,
     seed: int = 0,
-) -> Verdicts:
-    """Keep, drawn at random, equally many rows of each value in the column `by`.
+) -> DropReasons:
+    """Keep equally many rows, chosen at random, of each value in the column `by`.
 
-    As many as the rarest value has, or at most `most`, or as `counts` says for each value; a value
-    that `counts` does not name stays whole. Raises ValueError on a value that no row has.
+    That is as many as the rarest value has, or at most `max_rows` of each value, or as many as
+    `counts` gives for a value; a value missing from `counts` is kept whole. Raises ValueError if
+    `counts` has a value that no row has.
     """
-    kinds = [str(value) for value in values(rows, by)]
-    there = Counter(kinds)
-    strangers = sorted(set(counts or {}) - set(there))
-    if strangers and kinds:
-        told = ", ".join(sorted(there))
-        raise ValueError(f"counts names {strangers}, but column '{by}' has: {told}")
-    limit = most if most is not None else min(there.values(), default=0)
-    wanted = {kind: limit if counts is None else counts.get(kind, n) for kind, n in there.items()}
-    places: defaultdict[str, list[int]] = defaultdict(list)
-    for index, kind in enumerate(kinds):
-        places[kind].append(index)
-    source, kept = random.Random(seed), set[int]()
-    for kind, group in sorted(places.items()):
-        kept |= set(source.sample(group, min(wanted[kind], len(group))))
-    return only(kept, len(kinds), f"more than wanted of its {by}")
+    row_values = [str(value) for value in values(rows, by)]
+    available = Counter(row_values)
+    unknown = sorted(set(counts or {}) - set(available))
+    if unknown and row_values:
+        raise ValueError(
+            f"counts names {unknown}, but column '{by}' has: {', '.join(sorted(available))}"
+        )
+    limit = max_rows if max_rows is not None else min(available.values(), default=0)
+    quotas = {v: limit if counts is None else counts.get(v, n) for v, n in available.items()}
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for index, value in enumerate(row_values):
+        groups[value].append(index)
+    rng, kept = random.Random(seed), set[int]()
+    for value, group in sorted(groups.items()):
+        kept |= set(rng.sample(group, min(quotas[value], len(group))))
+    return keep_only(kept, len(row_values), f"more than wanted of its {by}")
 
 
-def limit(rows: "Dataset", *, count: int) -> Verdicts:
+def head(rows: "Dataset", *, count: int) -> DropReasons:
     """Keep the first `count` rows."""
     return [None if index < count else f"after the first {count}" for index in range(len(rows))]

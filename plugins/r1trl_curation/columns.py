@@ -1,4 +1,4 @@
-"""Columns of rows: reading one, and giving every row a verdict by its value in it."""
+"""Columns of rows: how filters read them, and how they turn values into reasons to drop rows."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -7,51 +7,55 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datasets import Dataset
 
-AT_ONCE = 10_000
-Verdicts = list[str | None]
+CHUNK_ROWS = 10_000
+DropReasons = list[str | None]  # for each row why it is dropped, or None if it is kept
 
 
 def values(rows: "Dataset", column: str) -> Iterator[Any]:
-    """Return a column's values; raise ValueError with the columns there are where it is missing."""
+    """Return an iterator over a column's values.
+
+    Raises ValueError, with the columns that exist, if the rows lack the column.
+    """
     if column not in rows.column_names:
-        there = ", ".join(rows.column_names) or "none"
-        raise ValueError(f"the rows have no column '{column}'; there are: {there}")
-    return _in_parts(rows.select_columns([column]), column)
+        available = ", ".join(rows.column_names) or "none"
+        raise ValueError(f"the rows have no column '{column}'; there are: {available}")
+    return _in_chunks(rows.select_columns([column]), column)
 
 
-def _in_parts(rows: "Dataset", column: str) -> Iterator[Any]:
-    """Yield a column's values; one at a time, rows are read a hundred times slower."""
-    for start in range(0, len(rows), AT_ONCE):
-        yield from rows[start : start + AT_ONCE][column]
+def _in_chunks(rows: "Dataset", column: str) -> Iterator[Any]:
+    """Yield a column's values; reading single rows would be a hundred times slower."""
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield from rows[start : start + CHUNK_ROWS][column]
 
 
-def verdicts(rows: "Dataset", column: str, reason: Callable[[Any], str | None]) -> Verdicts:
-    """Give every row the verdict on its value in `column`: None, or why it goes."""
+def drop_reasons(rows: "Dataset", column: str, reason: Callable[[Any], str | None]) -> DropReasons:
+    """Return `reason(value)` for every row's value in `column`."""
     return [reason(value) for value in values(rows, column)]
 
 
-def asked(rows: "Dataset") -> Iterator[str]:
-    """Return what each row asks: its `question`, else its `prompt`; of messages the last one's.
+def questions(rows: "Dataset") -> Iterator[str]:
+    """Return an iterator over the rows' questions: column `question` if present, else `prompt`.
 
-    A prompt may end with an instruction that is common to all, which would make all alike.
+    A prompt may end with an instruction that all rows share, which would make them look alike. Of a
+    prompt of messages the last one's content is the question.
     """
     column = "question" if "question" in rows.column_names else "prompt"
-    return map(plain, values(rows, column))
+    return map(prompt_text, values(rows, column))
 
 
-def plain(prompt: Any) -> str:
-    """Return a prompt as text; of messages the last one's."""
+def prompt_text(prompt: Any) -> str:
+    """Return a prompt as text: of messages the last one's content."""
     return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
 
 
-def problems(rows: "Dataset") -> dict[str, list[int]]:
-    """Return the rows of each problem: those with the same prompt."""
+def rows_by_prompt(rows: "Dataset") -> dict[str, list[int]]:
+    """Return the indices of the rows of each prompt, both in the order of the rows."""
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for index, prompt in enumerate(values(rows, "prompt")):
         groups[str(prompt)].append(index)
     return dict(groups)
 
 
-def only(kept: set[int], count: int, reason: str) -> Verdicts:
-    """Return the verdicts that keep some of `count` rows and drop all others for one reason."""
+def keep_only(kept: set[int], count: int, reason: str) -> DropReasons:
+    """Return the drop reasons of `count` rows: None for the indices in `kept`, else `reason`."""
     return [None if index in kept else reason for index in range(count)]

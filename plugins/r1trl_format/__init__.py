@@ -1,8 +1,8 @@
-"""Rewards for the form of a completion: thinking in tags, then the answer, step by step.
+"""Rewards for the format of a completion: thinking in tags, then the answer, step by step.
 
-DeepSeek-R1 rewards thinking that stands between `<think>` and `</think>` (arXiv 2501.12948,
-section 2.2); its template also asks for `<answer>`. Tags are counted and found, never matched by a
-pattern over the whole text, so nothing can hide before, between or after them.
+DeepSeek-R1 rewards thinking between `<think>` and `</think>` (arXiv 2501.12948, section 2.2); its
+template also asks for `<answer>`. Tags are counted and located, never matched by a pattern over the
+whole text, so no text can hide before, between or after them.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,9 @@
-r"""The rewards `think_format` and `tag_count`, and the layouts that they know."""
+r"""The rewards `think_format` and `tag_count`, and the layouts that they check."""
 
 import re
 from typing import Any, Literal
+
+import r1trl
 
 Profile = Literal["think", "think_answer", "think_answer_lines", "boxed"]
 
@@ -10,13 +12,13 @@ BOX = re.compile(r"\\boxed\{\s*[^\s}]")
 
 
 def with_prefill(prompt: str, completion: str) -> str:
-    """Return the completion with the `<think>` that its prompt already ends with, if it does."""
+    """Return the completion, after the `<think>` at the end of its prompt if there is one."""
     _, tag, space = prompt.rpartition("<think>")
     return tag + space + completion if tag and not space.strip() else completion
 
 
 def split(text: str) -> tuple[str, str] | None:
-    """Split `<think>thinking</think>rest`; None unless it starts so and has each tag once."""
+    """Split `<think>thinking</think>rest`; None unless it begins like this, with each tag once."""
     text = text.strip()
     if not text.startswith("<think>") or any(text.count(tag) != 1 for tag in TAGS[:2]):
         return None
@@ -25,7 +27,7 @@ def split(text: str) -> tuple[str, str] | None:
 
 
 def is_answer(rest: str) -> bool:
-    """Tell whether the text is one `<answer>…</answer>` with something in it, and nothing else."""
+    """Return True if the text is one `<answer>…</answer>`, not empty, and nothing else."""
     if any(rest.count(tag) != 1 for tag in TAGS[2:]):
         return False
     inside = rest.removeprefix("<answer>").removesuffix("</answer>")
@@ -33,13 +35,13 @@ def is_answer(rest: str) -> bool:
 
 
 def is_in_lines(text: str) -> bool:
-    """Tell whether a text with each tag once, in order, has the four tags on lines of their own."""
+    """Return True if the four tags, each once and in order, are on lines of their own."""
     borders = text.startswith("<think>\n") and text.endswith("\n</answer>")
     return borders and "\n</think>\n<answer>\n" in text
 
 
 def is_well_formed(text: str, profile: Profile, empty: bool) -> bool:
-    """Tell whether a text has the layout of a profile; `empty` allows empty thinking."""
+    """Return True if a text has the layout of a profile; `empty` allows empty thinking."""
     parts = split(text)
     if parts is None or not (parts[0] or empty):
         return False
@@ -55,6 +57,7 @@ def is_well_formed(text: str, profile: Profile, empty: bool) -> bool:
     raise ValueError(f"no layout {profile!r}")
 
 
+@r1trl.describe(full_score=1.0)
 def think_format(
     prompts: list[str],
     completions: list[str],
@@ -69,26 +72,23 @@ def think_format(
     R = 1[well formed] (DeepSeek-R1, arXiv 2501.12948, section 2.2). `think` is
     `<think>…</think>` and then text; `think_answer` is `<think>…</think>` and
     `<answer>…</answer>`, nothing else; `boxed` is `<think>…</think>` and then text with a \boxed{}.
-    Each tag stands once, in order; a `<think>` that ends the prompt counts as the completion's;
-    white space around the parts is free. `think_answer_lines` is `think_answer` with each tag alone
-    on its line and no white space around the whole: the layout of Open-R1's format reward, which
-    however lets text follow it. `empty` allows thinking with nothing in it.
+    Each tag occurs once, in order; a `<think>` that ends the prompt counts as the completion's;
+    white space around the parts is ignored. `think_answer_lines` is `think_answer` with each tag
+    alone on its line and no white space around the whole: the layout of Open-R1's format reward,
+    which however allows text after it. `empty` allows empty thinking.
     """
     texts = map(with_prefill, prompts, completions)
     return [float(is_well_formed(text, profile, empty)) for text in texts]
 
 
+@r1trl.describe(full_score=1.0)
 def tag_count(
     prompts: list[str], completions: list[str], completion_ids: list[list[int]], **columns: Any
 ) -> list[float]:
-    """Return a quarter for each of the four tags that stands exactly once.
+    """Return a quarter for each of the four tags that occurs exactly once.
 
     R = 0.25 · Σ 1[count(tag) = 1] over <think>, </think>, <answer> and </answer> (Open-R1's
-    `tag_count`, without the line breaks it asks for around them).
+    `tag_count`, without the line breaks that it requires around them).
     """
     texts = map(with_prefill, prompts, completions)
     return [0.25 * sum(text.count(tag) == 1 for tag in TAGS) for text in texts]
-
-
-for _reward in (think_format, tag_count):
-    _reward.full = 1.0  # what `r1trl plan --preflight` expects of a gold answer

@@ -1,4 +1,4 @@
-"""The reward `reasoning_steps`, and which marks at the start of a line or sentence are steps."""
+"""The reward `reasoning_steps`, and the marks at the start of a line or sentence that it counts."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ STEP = re.compile(
     r"|[.!?][ \t]+(?:First|Second|Next|Finally),",
     re.MULTILINE,
 )
-ENOUGH = 3
+FULL_SCORE_STEPS = 3
 
 
 def reasoning_steps(
@@ -24,8 +24,10 @@ def reasoning_steps(
     R = min(1, marks / 3). A mark is "Step 1:", a numbered item ("1. …", "1) …") or a bullet item
     ("- …", "* …", "+ …", "• …") at the start of a line, or "First,", "Second,", "Next," or
     "Finally," at the start of a line or sentence; all kinds count together. Open-R1's reward of
-    this name sees a number only at the start of the whole text, takes rules (---), bold text and
-    negative numbers for bullets and 1.5 for an item, and finds its words anywhere. Here an item has
-    a space and some text after its mark, and `<think>` and `<answer>` start a line too.
+    this name matches a number only at the start of the whole text, takes rules (---), bold text and
+    negative numbers for bullets and 1.5 for an item, and matches its words anywhere. Here a space
+    and text must follow the mark of an item, and `<think>` and `<answer>` start a line too.
     """
-    return [min(1.0, sum(1 for _ in STEP.finditer(text)) / ENOUGH) for text in completions]
+    return [
+        min(1.0, sum(1 for _ in STEP.finditer(text)) / FULL_SCORE_STEPS) for text in completions
+    ]

@@ -1,4 +1,4 @@
-"""Reasoning Gym: a hundred kinds of verifiable problems, made to order, with their own scorers.
+"""Reasoning Gym: generated problems of a hundred kinds, with their own scorers.
 
 Needs the package reasoning-gym: `pip install 'r1trl[gym]'`.
 """
@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import r1trl
-from r1trl_gym import problems, verdict
+from r1trl_gym import dataset, reward
 
 
 @r1trl.hookimpl
 def r1trl_datasets() -> Mapping[str, Callable[..., Any]]:
-    """Offer the dataset of this package."""
-    return {"reasoning_gym": problems.reasoning_gym}
+    """Offer the dataset `reasoning_gym`."""
+    return {"reasoning_gym": dataset.reasoning_gym}
 
 
 @r1trl.hookimpl
 def r1trl_rewards() -> Mapping[str, Callable[..., Any]]:
-    """Offer the reward of this package."""
-    return {"reasoning_gym": verdict.reasoning_gym}
+    """Offer the reward `reasoning_gym`."""
+    return {"reasoning_gym": reward.reasoning_gym}

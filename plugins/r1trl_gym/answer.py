@@ -1,27 +1,27 @@
-"""Where in a completion the answer stands."""
+"""Extraction of the answer from a completion."""
 
 
-def find(completion: str, place: str) -> str | None:
-    """Return the answer that follows the thinking, or None where there is none."""
-    finders = {"answer_tag": tagged, "boxed": boxed, "last_line": last_line, "whole": whole}
-    return finders[place](after_thinking(completion))
+def extract_answer(completion: str, source: str) -> str | None:
+    """Return the answer after the thinking, or None if there is none."""
+    extractors = {"answer_tag": tagged, "boxed": boxed, "last_line": last_line, "whole": whole}
+    return extractors[source](after_thinking(completion))
 
 
 def after_thinking(completion: str) -> str:
-    """Return what follows the last `</think>`: nothing of a thought that has not ended."""
+    """Return the text after the last `</think>`; empty if the thinking has not ended."""
     _, _, after = completion.rpartition("</think>")
     return "" if "<think>" in after else after
 
 
 def tagged(text: str) -> str | None:
-    """Return what the last `<answer>` holds."""
+    """Return the content of the last `<answer>`."""
     before, end, _ = text.rpartition("</answer>")
     _, start, inside = before.rpartition("<answer>")
     return inside.strip() if start and end else None
 
 
 def boxed(text: str) -> str | None:
-    r"""Return what the last `\\boxed{}` holds, braces inside it included."""
+    r"""Return the content of the last `\\boxed{}`; braces inside it may nest."""
     _, start, rest = text.rpartition("\\boxed{")
     depth = 1
     for index, sign in enumerate(rest if start else ""):

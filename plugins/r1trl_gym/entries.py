@@ -1,7 +1,8 @@
-"""Entries of Reasoning Gym as JSON that comes back exactly as it was.
+"""Lossless JSON for entries of Reasoning Gym.
 
-Some of its scorers compare tuples, and some look numbers up in a mapping. JSON has neither: a tuple
-becomes {"__tuple__": [...]} and a mapping with other keys than texts {"__items__": [[key, value]]}.
+Some of its scorers compare tuples, and some look up numbers in a mapping. JSON has neither: a tuple
+becomes {"__tuple__": [...]} and a mapping with keys that are no strings {"__items__": [[key,
+value]]}.
 """
 
 import json
@@ -12,13 +13,13 @@ from typing import Any
 MISSING = "the package reasoning-gym is not installed: pip install 'r1trl[gym]'"
 
 
-def ready(**options: Any) -> str | None:
-    """Say that reasoning-gym is missing, and the command that installs it."""
+def missing_requirements(**options: Any) -> str | None:
+    """Return the command that installs reasoning-gym if it is missing, else None."""
     return MISSING if find_spec("reasoning_gym") is None else None
 
 
 def library() -> ModuleType:
-    """Import reasoning_gym; raise ImportError with the command that installs it."""
+    """Import and return reasoning_gym; raise ImportError with the command that installs it."""
     try:
         import reasoning_gym
     except ImportError as error:
@@ -27,18 +28,18 @@ def library() -> ModuleType:
 
 
 def dumps(entry: dict[str, Any]) -> str:
-    """Write an entry as JSON."""
+    """Return an entry as JSON."""
     return json.dumps(tag(entry), ensure_ascii=False)
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Read an entry that `dumps` wrote, or any other JSON object."""
+    """Return the entry of a JSON text by `dumps`, or of any other JSON object."""
     entry: dict[str, Any] = json.loads(text, object_hook=untag)
     return entry
 
 
 def tag(value: Any) -> Any:
-    """Replace what JSON does not have."""
+    """Return a value with its tuples and mappings replaced as above."""
     if isinstance(value, tuple):
         return {"__tuple__": [tag(item) for item in value]}
     if isinstance(value, list):
@@ -51,7 +52,7 @@ def tag(value: Any) -> Any:
 
 
 def untag(value: dict[str, Any]) -> Any:
-    """Undo `tag` on one JSON object."""
+    """Return one JSON object with the replacement of `tag` undone."""
     if value.keys() == {"__tuple__"}:
         return tuple(value["__tuple__"])
     if value.keys() == {"__items__"}:

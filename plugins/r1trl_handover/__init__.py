@@ -1,4 +1,4 @@
-"""Transitions: when a stage ends, what it hands on, and whether the run goes on."""
+"""Transitions: when a stage ends, what it hands over, and whether the run continues."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from r1trl_handover.average import average_checkpoints
 from r1trl_handover.checkpoint import best_checkpoint
 from r1trl_handover.hardest import hardest_problems
 from r1trl_handover.limits import Budget, Threshold, Truncation
+from r1trl_handover.model_check import check_model
 from r1trl_handover.plateau import Plateau
 from r1trl_handover.require import require
-from r1trl_handover.sound import sound_model
 
 
 @r1trl.hookimpl
-def r1trl_transitions() -> Mapping[str, Callable[..., Any]]:
-    """Offer the transitions of this package."""
+def r1trl_transitions() -> Mapping[str, Callable[..., Any] | str]:
+    """Offer the transitions of this package, and their former names."""
     return {
         "plateau": Plateau,
         "threshold": Threshold,
@@ -26,6 +26,7 @@ def r1trl_transitions() -> Mapping[str, Callable[..., Any]]:
         "average_checkpoints": average_checkpoints,
         "merge_adapter": merge_adapter,
         "hardest_problems": hardest_problems,
-        "sound_model": sound_model,
+        "check_model": check_model,
         "require": require,
+        "sound_model": "check_model",
     }

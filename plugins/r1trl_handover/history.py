@@ -1,4 +1,4 @@
-"""What a training stage logged: its metrics.jsonl as one row per optimizer step."""
+"""The metrics that a training stage logged: its metrics.jsonl as one row per optimizer step."""
 
 import difflib
 import json
@@ -10,10 +10,10 @@ Row = dict[str, float]
 
 
 def read(folder: Path) -> list[Row]:
-    """Read a stage's metrics.jsonl, in the order of steps; nothing where there is no file.
+    """Return the rows of a stage's metrics.jsonl in the order of steps; empty without a file.
 
-    Several lines of one step become one row, the later line's values winning: a resumed stage logs
-    the steps after its checkpoint a second time.
+    Lines of the same step become one row, in which later values win: a resumed stage logs the steps
+    after its checkpoint a second time.
     """
     file = folder / "metrics.jsonl"
     rows: dict[int, Row] = {}
@@ -29,21 +29,21 @@ def logged(rows: Iterable[Mapping[str, float]], metric: str) -> list[float]:
     return [row[metric] for row in rows if isinstance(row.get(metric), int | float)]
 
 
-def names(rows: Iterable[Mapping[str, float]]) -> set[str]:
+def metric_names(rows: Iterable[Mapping[str, float]]) -> set[str]:
     """Return the names of all metrics in the rows."""
     return {name for row in rows for name in row} - {"step"}
 
 
-def missing(metric: str, known: Iterable[str]) -> ValueError:
-    """Return the error that says which metrics there are instead, the close ones first."""
-    there = sorted(known)
-    close = difflib.get_close_matches(metric, there, n=3)
-    meant = f" (did you mean {' or '.join(close)}?)" if close else ""
+def unknown_metric(metric: str, available: Iterable[str]) -> ValueError:
+    """Return the error for an unknown metric, with similar names and all available ones."""
+    names = sorted(available)
+    similar = difflib.get_close_matches(metric, names, n=3)
+    suggestion = f" (did you mean {' or '.join(similar)}?)" if similar else ""
     return ValueError(
-        f"no metric is called '{metric}'{meant}; there are: {', '.join(there) or 'none'}"
+        f"no metric is called '{metric}'{suggestion}; there are: {', '.join(names) or 'none'}"
     )
 
 
 def mean(values: list[float]) -> float:
-    """Return the mean, or NaN of nothing."""
+    """Return the mean; NaN of an empty list."""
     return math.fsum(values) / len(values) if values else math.nan

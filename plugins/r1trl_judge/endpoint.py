@@ -1,7 +1,7 @@
-"""A server that speaks OpenAI's chat completions, asked by many at once and not too often.
+"""A client of OpenAI's chat completions with limited concurrency and request rate.
 
-Every batch of rewards has an event loop of its own, and so a client of its own. What is known of
-the rate outlives a batch as one number: requests are spaced evenly, so the last one's time will do.
+Every batch of rewards has an event loop of its own, and so a client of its own. Requests are spaced
+evenly, so the time of the last one is all the state that the rate limit keeps between batches.
 """
 
 import asyncio
@@ -22,49 +22,49 @@ Request = dict[str, Any]
 Ask = Callable[[Request], Awaitable[str | Failure]]
 
 
-class Pace:
-    """At most so many requests per minute from this process, evenly spaced."""
+class RateLimit:
+    """A limit of `per_minute` requests from this process, evenly spaced."""
 
     def __init__(self, per_minute: float) -> None:
-        self.interval, self.last = 60 / per_minute, float("-inf")
+        self.interval, self.last_sent = 60 / per_minute, float("-inf")
 
     async def waiter(self) -> Callable[[Any], Awaitable[None]]:
-        """Return what waits, in this event loop, until the next request may be sent."""
+        """Return a coroutine function of this event loop that waits until a request may be sent."""
         from aiolimiter import AsyncLimiter
 
         limiter = AsyncLimiter(1, self.interval)
-        await limiter.acquire(max(0.0, 1 - (time.monotonic() - self.last) / self.interval))
+        await limiter.acquire(max(0.0, 1 - (time.monotonic() - self.last_sent) / self.interval))
 
         async def wait(request: Any) -> None:
             await limiter.acquire()
-            self.last = time.monotonic()
+            self.last_sent = time.monotonic()
 
         return wait
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the judge is and how it is asked, in the words of the reward's options."""
+    """A server and how requests are sent to it, named as the options of the reward."""
 
     url: str | None
-    key_variable: str
+    api_key_env: str
     retries: int
-    seconds: float
+    timeout: float
     concurrency: int
-    pace: Pace | None
+    rate_limit: RateLimit | None
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Ask]:
-        """Open a client for this event loop; what it gives asks for one reply."""
+    async def open(self) -> AsyncIterator[Ask]:
+        """Open a client for this event loop; the context is a coroutine function of one request."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-        # A hook of the connection and not of the call, so that retries keep the pace too.
-        hooks = [await self.pace.waiter()] if self.pace else []
+        # A hook of the connection, not of the call, so that retries are limited too.
+        hooks = [await self.rate_limit.waiter()] if self.rate_limit else []
         client = AsyncOpenAI(
-            api_key=self.key(),
+            api_key=self.api_key(),
             base_url=self.url,
             max_retries=self.retries,
-            timeout=self.seconds,
+            timeout=self.timeout,
             http_client=DefaultAsyncHttpxClient(event_hooks={"request": hooks}),
         )
         slots = asyncio.Semaphore(self.concurrency)
@@ -76,43 +76,43 @@ class Endpoint:
         async with client:
             yield ask
 
-    def key(self) -> str:
-        """Return the key; a server of one's own needs none, but the client wants a text."""
-        key = os.environ.get(self.key_variable)
+    def api_key(self) -> str:
+        """Return the API key; "none" for a server that needs no key, as the client requires one."""
+        key = os.environ.get(self.api_key_env)
         if not key and self.url is None:
-            raise ValueError(f"key_variable: the environment variable {self.key_variable} is unset")
+            raise ValueError(f"api_key_env: the environment variable {self.api_key_env} is unset")
         return key or "none"
 
     async def reply(self, client: "AsyncOpenAI", request: Request) -> str | Failure:
-        """Return the text of one reply, or why there is none.
+        """Return the text of one reply, or a Failure.
 
-        Raises ValueError where every other request would fail too: a wrong key, model or address.
+        Raises ValueError if every other request would fail too: a wrong key, model or address.
         """
         import openai
 
-        where = f"{request['model']} at {client.base_url}"
+        server = f"{request['model']} at {client.base_url}"
         try:
-            return text(await client.chat.completions.create(**request))
+            return text_of(await client.chat.completions.create(**request))
         except openai.APITimeoutError:
-            return Failure("timeout", f"{where}: no reply within {self.seconds:g} s")
+            return Failure("timeout", f"{server}: no reply within {self.timeout:g} s")
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise ValueError(
-                f"key_variable: {where} refused the key in {self.key_variable}: {error}"
+                f"api_key_env: {server} refused the key in {self.api_key_env}: {error}"
             ) from error
         except openai.NotFoundError as error:
-            raise ValueError(f"model or url: there is no {where}: {error}") from error
+            raise ValueError(f"model or url: there is no {server}: {error}") from error
         except (openai.APIError, json.JSONDecodeError) as error:
-            return Failure("error", f"{where}: {error} {error.__cause__ or ''}".rstrip())
+            return Failure("error", f"{server}: {error} {error.__cause__ or ''}".rstrip())
 
 
-def text(reply: Any) -> str | Failure:
-    """Return what a whole reply says; one that was cut off is none."""
+def text_of(reply: Any) -> str | Failure:
+    """Return the text of a complete reply; a Failure if it was cut off or is malformed."""
     try:
-        said, reason = reply.choices[0].message.content, reply.choices[0].finish_reason
+        content, reason = reply.choices[0].message.content, reply.choices[0].finish_reason
     except (AttributeError, IndexError, TypeError):
         return Failure("error", f"the server sent no chat completion but {str(reply)[:200]!r}")
     if reason == "length":
         return Failure("error", "the judge's reply was cut off at max_tokens")
-    if reason != "stop" or not isinstance(said, str):
+    if reason != "stop" or not isinstance(content, str):
         return Failure("error", f"the judge gave no whole reply: finish_reason={reason!r}")
-    return said
+    return content

@@ -1,4 +1,4 @@
-"""The reward of a language model that grades completions."""
+"""The reward `llm_judge`: a language model grades completions."""
 
 import asyncio
 import hashlib
@@ -8,25 +8,42 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import r1trl
 from r1trl import Failure, scored_text
-from r1trl_judge.endpoint import Ask, Endpoint, Pace, Request
+from r1trl_judge.endpoint import Ask, Endpoint, RateLimit, Request
 from r1trl_judge.replies import Replies
-from r1trl_judge.rubric import INSTRUCTIONS, messages, read
+from r1trl_judge.rubric import INSTRUCTIONS, messages, read_score
 
-KEY_VARIABLE = "OPENAI_API_KEY"
+API_KEY_ENV = "OPENAI_API_KEY"
 
 
+def missing_requirements(
+    *, url: str | None = None, api_key_env: str = API_KEY_ENV, **options: Any
+) -> str | None:
+    """Return which package or key is missing and how to get it, else None."""
+    missing = [name for name in ("openai", "aiolimiter") if find_spec(name) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}; pip install 'r1trl[judge]'"
+    if url is None and not os.environ.get(api_key_env):
+        return f"the key is missing: export {api_key_env}=…, or name a server with url"
+    return None
+
+
+@r1trl.describe(
+    missing_requirements=missing_requirements,
+    aliases={"key_variable": "api_key_env", "seconds": "timeout"},
+)
 class LLMJudge:
-    """Have a language model grade each completion, from 0 at `low` to 1 at `high`.
+    """Grade each completion with a language model, from 0 at `low` to 1 at `high`.
 
-    `model` runs at `url`, any server with OpenAI's chat completions; None is OpenAI's own. The key
-    is in the environment variable `key_variable`; without one, a server of one's own is asked all
-    the same. `instructions` is the rubric; how to end with a score is added to it. The judge sees
-    the question, the row's column `reference` where there is one, and of the completion the `text`:
-    the "summary" that follows the thinking, or the whole "response". A request that fails is
-    retried `retries` times, each try ending after `seconds`; a sample without a readable score is a
-    timeout or an error. `concurrency` requests run at once, `requests_per_minute` in each process.
-    `cache` is an SQLite file that keeps the replies. Raises ValueError on settings that cannot be.
+    `model` runs at `url`, a server with OpenAI's chat completions; None is OpenAI's own. The key is
+    in the environment variable `api_key_env`; a `url` may need none. `instructions` is the rubric;
+    the form of the score is appended to it. The judge gets the question, the row's column
+    `reference` if there is one, and the `text` of the completion: the "summary" after the thinking,
+    or the whole "response". It generates up to `max_tokens` at `temperature`. A failed request is
+    retried `retries` times, each try with a `timeout` in seconds; a sample without a valid score is
+    a timeout or an error. `concurrency` requests run at once, `requests_per_minute` in each
+    process. `cache` is an SQLite file for the replies. Raises ValueError on invalid options.
     """
 
     def __init__(
@@ -34,7 +51,7 @@ class LLMJudge:
         *,
         model: str,
         url: str | None = None,
-        key_variable: str = KEY_VARIABLE,
+        api_key_env: str = API_KEY_ENV,
         instructions: str = INSTRUCTIONS,
         low: float = 0.0,
         high: float = 10.0,
@@ -45,7 +62,7 @@ class LLMJudge:
         concurrency: int = 16,
         requests_per_minute: float | None = None,
         retries: int = 4,
-        seconds: float = 60.0,
+        timeout: float = 60.0,
         cache: str | None = None,
     ) -> None:
         if low >= high:
@@ -56,24 +73,12 @@ class LLMJudge:
             raise ValueError(f"requests_per_minute={requests_per_minute:g} is not above 0")
         # OpenAI's newer models refuse max_tokens; other servers may not know its successor.
         limit = "max_completion_tokens" if url is None else "max_tokens"
-        self.settings = {"model": model, "temperature": temperature, limit: max_tokens}
+        self.parameters = {"model": model, "temperature": temperature, limit: max_tokens}
         self.instructions, self.low, self.high = instructions, low, high
         self.text, self.reference = text, reference
-        pace = None if requests_per_minute is None else Pace(requests_per_minute)
-        self.endpoint = Endpoint(url, key_variable, retries, seconds, concurrency, pace)
+        rate = None if requests_per_minute is None else RateLimit(requests_per_minute)
+        self.endpoint = Endpoint(url, api_key_env, retries, timeout, concurrency, rate)
         self.replies = Replies(cache) if cache else None
-
-    @staticmethod
-    def ready(
-        *, url: str | None = None, key_variable: str = KEY_VARIABLE, **options: Any
-    ) -> str | None:
-        """Say which package or key is missing, and how to get it."""
-        missing = [name for name in ("openai", "aiolimiter") if find_spec(name) is None]
-        if missing:
-            return f"not installed: {', '.join(missing)}; pip install 'r1trl[judge]'"
-        if url is None and not os.environ.get(key_variable):
-            return f"the key is missing: export {key_variable}=…, or name a server with url"
-        return None
 
     async def __call__(
         self,
@@ -82,7 +87,7 @@ class LLMJudge:
         completion_ids: list[list[int]],
         **columns: list[Any],
     ) -> list[float | Failure]:
-        """Ask about all completions at once; identical requests are sent once."""
+        """Grade all completions concurrently; identical requests are sent once."""
         count = len(completions)
         questions = columns.get("question") or [None] * count
         references = columns.get(self.reference or "") or [None] * count
@@ -90,13 +95,13 @@ class LLMJudge:
         requests = [self.request(*row) for row in rows]
         keys = [self.key(request) for request in requests]
         unique = dict(zip(keys, requests, strict=True))
-        async with self.endpoint.opened() as ask:
-            asked = [self.value(key, request, ask) for key, request in unique.items()]
-            values = dict(zip(unique, await asyncio.gather(*asked), strict=True))
-        return [values[key] for key in keys]
+        async with self.endpoint.open() as ask:
+            pending = [self.grade(key, request, ask) for key, request in unique.items()]
+            grades = dict(zip(unique, await asyncio.gather(*pending), strict=True))
+        return [grades[key] for key in keys]
 
     def request(self, prompt: str, completion: str, question: Any, reference: Any) -> Request:
-        """Return all that is sent about one completion."""
+        """Return the request for one completion."""
         bare = scored_text(prompt, "", self.text)
         answer = scored_text(prompt, completion, self.text).removeprefix(bare)
         parts = {"Question": question if isinstance(question, str) else bare}
@@ -104,24 +109,24 @@ class LLMJudge:
             parts["Reference"] = str(reference)
         parts["Answer"] = answer
         return {
-            **self.settings,
+            **self.parameters,
             "messages": messages(self.instructions, parts, self.low, self.high),
         }
 
     def key(self, request: Mapping[str, Any]) -> str:
-        """Return the hash of all that is sent, and of where it is sent."""
+        """Return a hash of a request and its server."""
         return hashlib.sha256(json.dumps([self.endpoint.url, request]).encode()).hexdigest()
 
-    async def value(self, key: str, request: Request, ask: Ask) -> float | Failure:
-        """Return the value of one request; a reply that can be read is kept."""
-        kept = self.replies.find(key) if self.replies else None
-        reply = await ask(request) if kept is None else kept
+    async def grade(self, key: str, request: Request, ask: Ask) -> float | Failure:
+        """Return the grade of one request; a reply with a valid score is cached."""
+        cached = self.replies.get(key) if self.replies else None
+        reply = await ask(request) if cached is None else cached
         if isinstance(reply, Failure):
             return reply
         try:
-            value = read(reply, self.low, self.high)
+            grade = read_score(reply, self.low, self.high)
         except ValueError as error:
             return Failure("error", str(error))
-        if self.replies and kept is None:
-            self.replies.keep(key, reply)
-        return value
+        if self.replies and cached is None:
+            self.replies.put(key, reply)
+        return grade

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Judge:
-    """A reward model on this process's accelerator, or on the CPU where there is none.
+class SequenceScorer:
+    """A reward model on this process's accelerator, or on the CPU if there is none.
 
-    Raises ValueError where the folder or Hub id is not a trained reward model.
+    Raises ValueError if the folder or Hub id is not a trained reward model.
     """
 
     def __init__(self, model: str) -> None:
@@ -22,27 +22,30 @@ class Judge:
         self.network = load(model)
         self.device = torch.accelerator.current_accelerator() or torch.device("cpu")
         self.network.to(self.device).eval()
-        settings = self.network.config.get_text_config()
-        if settings.pad_token_id is None:
-            settings.pad_token_id = padding(self.tokenizer)
-        self.padding: int = settings.pad_token_id
+        config = self.network.config.get_text_config()
+        if config.pad_token_id is None:
+            config.pad_token_id = pad_token_id(self.tokenizer)
+        self.pad_token_id: int = config.pad_token_id
 
-    def tokens(self, text: str, max_length: int | None) -> list[int]:
-        """Return a text's tokens, the last `max_length` of them.
+    def token_ids(self, text: str, max_length: int | None) -> list[int]:
+        """Return the last `max_length` token ids of a text; None returns all.
 
-        Ends with the end-of-sequence token, as TRL's RewardTrainer has it in training.
+        The end-of-sequence token is the last, as in TRL's RewardTrainer.
         """
         end = self.tokenizer.eos_token or ""
         ids: list[int] = self.tokenizer(text if text.endswith(end) else text + end)["input_ids"]
         return ids if max_length is None else ids[-max_length:]
 
     def logits(self, samples: list[list[int]]) -> "Tensor":
-        """Return one number for each list of tokens."""
+        """Return one logit per list of token ids: (samples,) float32 on the CPU.
+
+        The batch is right-padded.
+        """
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
         rows = [torch.tensor(sample) for sample in samples]
-        ids = pad_sequence(rows, batch_first=True, padding_value=self.padding)
+        ids = pad_sequence(rows, batch_first=True, padding_value=self.pad_token_id)
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         with torch.inference_mode():
             output = self.network(
@@ -51,8 +54,8 @@ class Judge:
         return output.logits[:, 0].float().cpu()
 
 
-def padding(tokenizer: Any) -> int:
-    """Return the token to pad with; raise ValueError where the tokenizer has none."""
+def pad_token_id(tokenizer: Any) -> int:
+    """Return the id of the padding or else the end token; raise ValueError if there is neither."""
     for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if token is not None:
             return int(token)
@@ -60,10 +63,10 @@ def padding(tokenizer: Any) -> int:
 
 
 def load(model: str) -> Any:
-    """Load a sequence classifier that was trained to give one number."""
+    """Load a trained sequence classifier with one output; raise ValueError if it is not one."""
     from transformers import AutoModelForSequenceClassification
 
-    with whole_weights():
+    with unsharded_loading():
         network, report = AutoModelForSequenceClassification.from_pretrained(
             model, output_loading_info=True
         )
@@ -76,8 +79,8 @@ def load(model: str) -> Any:
 
 
 @contextmanager
-def whole_weights() -> Iterator[None]:
-    """Load whole weights also inside a training that shards its own with DeepSpeed ZeRO-3."""
+def unsharded_loading() -> Iterator[None]:
+    """Unset transformers' DeepSpeed config meanwhile: with ZeRO-3 it would shard these weights."""
     from transformers.integrations import deepspeed
 
     reference = getattr(deepspeed, "_hf_deepspeed_config_weak_ref", None)

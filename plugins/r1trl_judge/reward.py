@@ -1,19 +1,19 @@
-"""The reward of a reward model."""
+"""The reward `reward_model`."""
 
 from functools import cached_property
 from typing import Any, Literal
 
 from r1trl import scored_text
-from r1trl_judge.model import Judge
+from r1trl_judge.model import SequenceScorer
 
 
 class RewardModel:
-    """Score completions with a trained reward model, loaded when first asked.
+    """Score completions with a trained reward model, loaded on the first call.
 
-    `model` is a folder or a Hub id of a sequence classifier with one output. `text` says what of
-    a completion it sees, after the prompt: the "summary" that follows the thinking, or the whole
-    "response". At most `max_length` tokens, the last ones, are read; None reads all. The value is
-    the model's logit, with `sigmoid` squashed to between 0 and 1.
+    `model` is a folder or a Hub id of a sequence classifier with one output. It reads
+    the prompt and the `text` of a completion: the "summary" after the thinking, or the whole
+    "response". Of these tokens it reads the last `max_length`; None reads all. The value is the
+    model's logit, or with `sigmoid` its sigmoid, 0 to 1. `batch_size` counts completions.
     """
 
     def __init__(
@@ -30,9 +30,9 @@ class RewardModel:
         self.batch_size, self.max_length = batch_size, max_length
 
     @cached_property
-    def judge(self) -> Judge:
+    def scorer(self) -> SequenceScorer:
         """Return the model, loaded once."""
-        return Judge(self.model)
+        return SequenceScorer(self.model)
 
     def __call__(
         self,
@@ -44,12 +44,12 @@ class RewardModel:
         """Score completions in batches of similar length, the longest first."""
         pairs = zip(prompts, completions, strict=True)
         texts = [scored_text(prompt, completion, self.text) for prompt, completion in pairs]
-        samples = [self.judge.tokens(text, self.max_length) for text in texts]
+        samples = [self.scorer.token_ids(text, self.max_length) for text in texts]
         order = sorted(range(len(samples)), key=lambda index: -len(samples[index]))
         values: list[float | None] = [None] * len(samples)
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
-            logits = self.judge.logits([samples[index] for index in batch])
+            logits = self.scorer.logits([samples[index] for index in batch])
             scores = logits.sigmoid() if self.sigmoid else logits
             for index, value in zip(batch, scores.tolist(), strict=True):
                 values[index] = value

@@ -1,8 +1,8 @@
-"""What the judge reads, and how its score is read.
+"""The judge's prompt, and parsing of its score.
 
-The answer is hostile: it may tell the judge what to do, or hold a score of its own. So everything
-that is graded stands between lines with a mark that is a hash of it all, which no text can hold of
-itself; the judge is told that it is data; and only the last line of the judge's own reply counts.
+The answer is hostile: it may contain instructions to the judge, or a score. So every graded part is
+enclosed in lines with a mark, a hash of all parts, which no text can contain of itself; the prompt
+declares the parts to be data; and only the last line of the judge's reply counts.
 """
 
 import hashlib
@@ -30,22 +30,22 @@ Messages = list[dict[str, str]]
 
 
 def messages(instructions: str, parts: dict[str, str], low: float, high: float) -> Messages:
-    """Return the judge's two messages: how to grade, and the named parts to be graded."""
+    """Return the two messages of a request: the instructions, and the named parts to grade."""
     mark = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    shown = [f"{name}:\n{mark}\n{text}\n{mark}" for name, text in parts.items()]
+    enclosed = [f"{name}:\n{mark}\n{text}\n{mark}" for name, text in parts.items()]
     return [
         {
             "role": "system",
             "content": f"{instructions}\n\n{FORM.format(mark=mark, low=low, high=high)}",
         },
-        {"role": "user", "content": "\n\n".join(shown)},
+        {"role": "user", "content": "\n\n".join(enclosed)},
     ]
 
 
-def read(reply: str, low: float, high: float) -> float:
+def read_score(reply: str, low: float, high: float) -> float:
     """Return (score - low) / (high - low) of a reply that ends with `Score: <number>`.
 
-    Raises ValueError where the last line is anything else, or the score is not on the scale.
+    Raises ValueError if the last line is anything else, or the score is not on the scale.
     """
     last = (reply.strip().splitlines() or [""])[-1].strip()
     match = SCORE.fullmatch(last)

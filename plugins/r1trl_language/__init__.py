@@ -1,4 +1,4 @@
-"""One language at a time: a reward for, and a filter on, the language of the thinking.
+"""Language consistency: a reward and filters for the language of the thinking.
 
 Reinforcement learning alone mixes languages; DeepSeek-R1 adds a language consistency reward in its
 later stages and drops mixed chains of thought from its SFT data (arXiv 2501.12948v2).

@@ -1,12 +1,12 @@
-"""Filters by language: thinking that is not mixed, texts in a language that is wanted."""
+"""Filters by language: thinking in one language, texts in given languages."""
 
 from typing import Any
 
 from r1trl_language.reward import consistency
 from r1trl_language.words import SCRIPTS, detect, shares, thinking
 
-AT_ONCE = 1000
-Dataset = Any  # imported nowhere here: datasets is heavy, and the core reads these annotations
+BATCH_SIZE = 1000
+Dataset = Any  # datasets is slow to import, and the core resolves these annotations
 
 
 def one_language(
@@ -14,58 +14,68 @@ def one_language(
     *,
     column: str = "completion",
     language: str | None = None,
-    least: float = 0.98,
+    min_consistency: float = 0.98,
 ) -> list[str | None]:
-    """Keep rows of whose thinking in `column` at least the share `least` is in one language.
+    """Keep rows whose thinking in `column` is at least `min_consistency` in one language, 0 to 1.
 
-    That language is `language`, else the row's `language`, else its question's, else what most of
-    the thinking is in (DeepSeek-R1 drops mixed chains of thought, arXiv 2501.12948, section 2.3.3).
-    Thinking in which no words can be counted, such as bare formulas, is not mixed and stays.
+    That language is `language`, else the row's `language`, else its question's, else the main one
+    of the thinking (DeepSeek-R1 drops mixed chains of thought, arXiv 2501.12948, section 2.3.3).
+    Thinking without countable words, such as bare formulas, is kept. Raises ValueError if the rows
+    lack `column`.
     """
-    need(rows, column)
-    wanted = [name for name in (column, "prompt", "language", "question") if name in rows.features]
+    require_column(rows, column)
+    names = [name for name in (column, "prompt", "language", "question") if name in rows.features]
     return [
-        None if is_pure(row, column, language, least) else "thinking in more than one language"
-        for batch in rows.select_columns(wanted).iter(AT_ONCE)
-        for row in (dict(zip(batch, one, strict=True)) for one in zip(*batch.values(), strict=True))
+        None
+        if is_consistent(row, column, language, min_consistency)
+        else "thinking in more than one language"
+        for batch in rows.select_columns(names).iter(BATCH_SIZE)
+        for row in (dict(zip(batch, v, strict=True)) for v in zip(*batch.values(), strict=True))
     ]
 
 
 def in_language(
-    rows: Dataset, *, languages: list[str], column: str = "prompt", least: float = 0.5
+    rows: Dataset, *, languages: list[str], column: str = "prompt", min_share: float = 0.5
 ) -> list[str | None]:
-    """Keep rows of whose text in `column` the share `least` is in one of the `languages`.
+    """Keep rows with at least the share `min_share` of `column` in one of the `languages`.
 
-    Languages are told by the script of words: en (Latin), zh (ideographs) and other. A text without
-    words that can be counted, such as a bare formula, stays. Raises ValueError on others.
+    A language is the script of words: en (Latin), zh (ideographs) and other. A text without
+    countable words, such as a bare formula, is kept. Raises ValueError on another language, on an
+    empty list, and if the rows lack `column`.
     """
-    strangers = sorted(set(languages) - set(SCRIPTS))
-    if strangers or not languages:
-        raise ValueError(f"languages: {strangers or 'none'}; possible are: {', '.join(SCRIPTS)}")
-    need(rows, column)
+    invalid = sorted(set(languages) - set(SCRIPTS))
+    if invalid or not languages:
+        raise ValueError(f"languages: {invalid or 'none'}; possible are: {', '.join(SCRIPTS)}")
+    require_column(rows, column)
     return [
-        _stranger(shares(str(text)), languages, least)
-        for batch in rows.select_columns([column]).iter(AT_ONCE)
+        _reason(shares(str(text)), languages, min_share)
+        for batch in rows.select_columns([column]).iter(BATCH_SIZE)
         for text in batch[column]
     ]
 
 
-def need(rows: Dataset, column: str) -> None:
-    """Raise ValueError with the columns there are where one is missing."""
+def require_column(rows: Dataset, column: str) -> None:
+    """Raise ValueError, with the columns of the rows, if one is missing."""
     if column not in rows.column_names:
-        there = ", ".join(rows.column_names) or "none"
-        raise ValueError(f"the rows have no column '{column}'; there are: {there}")
+        names = ", ".join(rows.column_names) or "none"
+        raise ValueError(f"the rows have no column '{column}'; there are: {names}")
 
 
-def _stranger(found: dict[str, float], languages: list[str], least: float) -> str | None:
-    known = not found or max(found[language] for language in languages) >= least
-    return None if known else f"not in {' or '.join(languages)}"
+def _reason(
+    language_shares: dict[str, float], languages: list[str], min_share: float
+) -> str | None:
+    kept = (
+        not language_shares or max(language_shares[language] for language in languages) >= min_share
+    )
+    return None if kept else f"not in {' or '.join(languages)}"
 
 
-def is_pure(row: dict[str, Any], column: str, language: str | None, least: float) -> bool:
-    """Tell whether a row's thinking has at least the share `least` of words in its language."""
+def is_consistent(
+    row: dict[str, Any], column: str, language: str | None, min_consistency: float
+) -> bool:
+    """Return True if at least `min_consistency` of a row's thinking is in its language."""
     prompt, question = row.get("prompt") or "", row.get("question")
     thought = thinking(prompt, row[column])
     target = language or row.get("language") or detect(question or "") or detect(thought)
     share = consistency(thought, target)
-    return share is None or share >= least
+    return share is None or share >= min_consistency

@@ -1,7 +1,7 @@
-r"""Which languages a text is written in, told by the script of its words.
+r"""Language detection by the script of words.
 
-The paper discloses neither its word segmentation nor its language detector, so this is a choice: a
-Chinese ideograph is one word, and so is a run of two or more letters of any other script. Latin
+The paper discloses neither its word segmentation nor its language detector; here a Chinese
+ideograph is one word, and so is a run of two or more letters of any other script. Latin
 words are English, ideographs Chinese, the rest other. A single letter is a variable, and numbers,
 code, formulas, LaTeX commands, links and tags are not words. Spans are bounded in length, so that
 an opening mark that never closes costs little.
@@ -34,30 +34,30 @@ SCRIPTS = tuple(WORDS)
 
 
 def counts(text: str) -> Counter[str]:
-    """Count a text's words by language: 'en', 'zh' and 'other'."""
-    left = NOT_WORDS.sub(" ", text)
-    scripts = ("en",) if left.isascii() else SCRIPTS
-    found = {script: len(WORDS[script].findall(left)) for script in scripts}
-    return Counter({script: count for script, count in found.items() if count})
+    """Count a text's words by language: 'en', 'zh' and 'other'; a count of 0 is left out."""
+    prose = NOT_WORDS.sub(" ", text)
+    scripts = ("en",) if prose.isascii() else SCRIPTS
+    by_script = {script: len(WORDS[script].findall(prose)) for script in scripts}
+    return Counter({script: count for script, count in by_script.items() if count})
 
 
 def shares(text: str) -> dict[str, float]:
-    """Return each language's share of a text's words; empty where it has no words."""
-    found = counts(text)
-    total = found.total()
-    return {script: found[script] / total for script in SCRIPTS} if total else {}
+    """Return each language's share of a text's words; empty if it has none."""
+    counted = counts(text)
+    total = counted.total()
+    return {script: counted[script] / total for script in SCRIPTS} if total else {}
 
 
 def detect(text: str) -> str | None:
-    """Return the language most of a text's words are in, None where it has no words."""
-    found = counts(text)
-    return max(SCRIPTS, key=lambda script: found[script]) if found else None
+    """Return the language of most of a text's words; None if it has none."""
+    counted = counts(text)
+    return max(SCRIPTS, key=lambda script: counted[script]) if counted else None
 
 
 def thinking(prompt: str, completion: str) -> str:
     """Return the chain of thought: from the first `<think>` to the last `</think>`.
 
-    A `<think>` that ends the prompt counts. Thinking that is not closed goes on to the end; a
+    A `<think>` that ends the prompt counts. Without a `</think>`, thinking goes on to the end; a
     completion without tags is all thinking.
     """
     text = "<think>" + completion if prompt.rstrip().endswith("<think>") else completion

@@ -1,8 +1,9 @@
-"""Rewards for how long a completion is, and for how often it repeats itself.
+"""Rewards for the length of a completion and for its repetitions.
 
-Reinforcement learning makes completions longer, up to the limit and past what helps. These rewards
-answer that: a soft limit (DAPO), a length that pays off by correctness (Yeo et al.), a length
-compared with the other answers to the same prompt (Kimi k1.5), and a price on repeated n-grams.
+Reinforcement learning makes completions longer, up to the limit and beyond any use. These rewards
+counteract that: a soft limit (DAPO), a length reward that depends on correctness (Yeo et al.), a
+length relative to the other completions of the prompt (Kimi k1.5), and a penalty on repeated
+n-grams.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 r"""Accuracy in mathematics: is the completion's answer equal to the gold answer?
 
 DeepSeek-R1 rewards a mathematical answer by rule: the final answer is asked for in a fixed form,
-such as a box, and matched (arXiv 2501.12948, section 2.2). `answers` finds the answer in the
-completion, `plain` settles two plain numbers, and math-verify decides the rest in `verdict`.
+such as a box, and matched (arXiv 2501.12948, section 2.2). `answers` extracts the answer from the
+completion, `numeric` compares two plain numbers, and `symbolic` compares the rest with math-verify.
 """
 
 from collections.abc import Mapping

@@ -1,13 +1,13 @@
-r"""Where a completion's final answer is; every search here is linear in the completion's length.
+r"""Extraction of a completion's final answer, in time linear in the completion's length.
 
-Only the final part of a completion counts: what follows the last `</think>`, or all of it where
-the tag is missing. Where a completion answers several times, its last answer counts.
+Only the final part of a completion counts: the text after the last `</think>`, or all of it if the
+tag is missing. If a completion gives several answers, the last one counts.
 """
 
 import re
 from typing import Literal
 
-Policy = Literal["boxed", "answer_tag", "tag_or_box", "last_number", "latex_any", "choice"]
+AnswerSource = Literal["boxed", "answer_tag", "tag_or_box", "last_number", "latex_any", "choice"]
 
 BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 BARE_BOX = re.compile(r"\\boxed\s+([^\s{}$]+)")
@@ -17,16 +17,16 @@ OPTION = re.compile(
     r"(?:\\(?:text|mathrm|mathbf|textbf)\{)?\s*[(\[]?\s*([A-Ja-j])\s*[)\]]?\s*\}?\.?"
 )
 STATED = re.compile(r"[Aa]nswer(?: is\b)?[\s:*(\[]{1,10}([A-J])(?![\w'’])")
-LONGEST_OPTION = 40
+MAX_OPTION_CHARACTERS = 40
 
 
 def final_part(completion: str) -> str:
-    """Return what follows the last `</think>`, or everything where there is none."""
+    """Return the text after the last `</think>`, or all of it if there is none."""
     return completion.rpartition("</think>")[2]
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Return what the last \boxed{} holds, None where there is none or its braces never close."""
+    r"""Return the content of the last \boxed{}; None if there is none or its braces never close."""
     boxes = list(BOX.finditer(text))
     if not boxes:
         bare = BARE_BOX.findall(text)
@@ -40,7 +40,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def last_tagged(text: str) -> str | None:
-    r"""Return what the last `<answer>…</answer>` holds; a \boxed{} inside it is unwrapped."""
+    r"""Return the content of the last `<answer>…</answer>`; a \boxed{} inside it is unwrapped."""
     before, closing, _ = text.rpartition("</answer>")
     _, opening, inside = before.rpartition("<answer>")
     if not (closing and opening):
@@ -56,25 +56,28 @@ def last_number(text: str) -> str | None:
 
 
 def option_letter(text: str) -> str | None:
-    r"""Return the letter A to J that is all of the text, written B, b, (B), B. or \text{B}."""
+    r"""Return the letter A to J if the text is nothing else: B, b, (B), B. or \text{B}."""
     text = text.strip()
-    match = OPTION.fullmatch(text) if len(text) <= LONGEST_OPTION else None
+    match = OPTION.fullmatch(text) if len(text) <= MAX_OPTION_CHARACTERS else None
     return match.group(1).upper() if match else None
 
 
 def choice(text: str) -> str | None:
     r"""Return the option chosen in the last \boxed{}, else `<answer>`, else "Answer: X"."""
-    for place in (last_boxed(text), last_tagged(text)):
-        if place is not None:
-            return option_letter(place)
+    for extracted in (last_boxed(text), last_tagged(text)):
+        if extracted is not None:
+            return option_letter(extracted)
     stated = STATED.findall(text)
     return stated[-1] if stated else None
 
 
-def extract(completion: str, policy: Policy) -> str | None:
-    """Return the answer that a policy sees in the completion's final part, or None."""
+def extract_answer(completion: str, source: AnswerSource) -> str | None:
+    """Return the answer from its place in the completion's final part, or None.
+
+    Raises ValueError on an unknown place.
+    """
     final = final_part(completion)
-    match policy:
+    match source:
         case "boxed":
             return last_boxed(final)
         case "answer_tag":
@@ -88,4 +91,4 @@ def extract(completion: str, policy: Policy) -> str | None:
             return choice(final)
         case "latex_any":
             return final
-    raise ValueError(f"no answer policy {policy!r}")
+    raise ValueError(f"no answer source {source!r}")

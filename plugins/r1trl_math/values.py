@@ -1,7 +1,7 @@
-"""Refutation by values: expressions that differ at one point are not equal.
+"""Refutation by values: expressions with different values at one point are not equal.
 
-math-verify simplifies the difference of two expressions before it calls them unequal, which takes
-tens of milliseconds; their values take less than one. Nothing is proved equal here.
+math-verify simplifies the difference of two expressions before it returns False, which takes tens
+of milliseconds; evaluating them takes less than one. Equality is never decided here.
 """
 
 import cmath
@@ -12,11 +12,11 @@ TOLERANCE = 1e-4
 
 
 def differ(left: Any, right: Any) -> bool:
-    """Tell whether two parsed expressions have different values and so cannot be equal.
+    """Return True if two parsed expressions have different values and so cannot be equal.
 
-    False where that is open: for what has no value (sets, relations, names, infinity), for values
-    closer than math-verify's rounding to six places can tell, and for percentages, which
-    math-verify holds equal to their number. Of equations, only y = f and y = g are told apart.
+    False if that is undecided: for expressions without a value (sets, relations, names, infinity),
+    for values within math-verify's rounding to six places, and for percentages, which math-verify
+    takes as equal to their number. Of equations, only y = f and y = g are compared.
     """
     from sympy import Eq, Expr, Symbol, UnevaluatedExpr
 
@@ -38,10 +38,10 @@ def differ(left: Any, right: Any) -> bool:
 
 
 def value(expression: Any, point: dict[str, float]) -> complex | None:
-    """Return an expression's value where its symbols have these values; None where it has none."""
+    """Return an expression's value at a point, given by symbol name; None if it has no value."""
     at = {symbol: point[symbol.name] for symbol in expression.free_symbols}
     try:
-        found = complex(expression.evalf(subs=at))
+        result = complex(expression.evalf(subs=at))
     except Exception:  # noqa: BLE001 - sympy raises all sorts; math-verify decides then
         return None
-    return found if cmath.isfinite(found) else None
+    return result if cmath.isfinite(result) else None

@@ -1,7 +1,7 @@
 """Samplers: which prompts are rolled out next, and which of their groups are trained on.
 
-`uniform`, `phases` and `curriculum` decide from the optimizer step and the seed alone; `adaptive`
-learns from what groups scored; `dynamic` and `reward_range` are gates, which refuse groups.
+`uniform`, `phases` and `curriculum` choose by the optimizer step and the seed alone; `adaptive`
+learns from the scores of groups; `dynamic` and `reward_range` are gates, which refuse groups.
 """
 
 from collections.abc import Mapping

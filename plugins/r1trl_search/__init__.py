@@ -1,9 +1,8 @@
-"""Inference-time methods: samplers that decide how completions are drawn, in sample and evaluate.
+"""Inference-time methods: `generate` samplers for sample and evaluate stages.
 
-What each costs is in the column `tokens_spent` of the rollouts, which counts the tokens of
-candidates that were thrown away too. DeepSeek-R1 tried tree search and reward models of steps
-without success (arXiv 2501.12948v1, section 4.2): the recipe `search` lets people see for
-themselves what they give.
+The cost of each is in the column `tokens_spent` of the rollouts, which counts the tokens of
+discarded candidates too. DeepSeek-R1's authors tried tree search and process reward models without
+success (arXiv 2501.12948v1, section 4.2); the recipe `search` measures them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from r1trl_search.tree import TreeSearch
 
 @r1trl.hookimpl
 def r1trl_samplers() -> Mapping[str, type]:
-    """Offer the samplers of this package."""
+    """Return the samplers of this package by name."""
     return {
         "think_prefill": ThinkPrefill,
         "budget_forcing": BudgetForcing,

@@ -1,4 +1,4 @@
-"""Several candidates for one completion: drawn together, and one of them picked with the bill."""
+"""Several candidates for one completion: copies to generate from, scores to compare, the cost."""
 
 import math
 from collections.abc import Sequence
@@ -7,28 +7,23 @@ from dataclasses import replace
 from r1trl import Completion
 
 
-def copies(drafts: Sequence[Completion], count: int) -> list[Completion]:
-    """Return each draft `count` times, one after the other, with nothing spent yet."""
-    return [replace(draft, spent=0) for draft in drafts for _ in range(count)]
+def copies(completions: Sequence[Completion], count: int) -> list[Completion]:
+    """Return each completion `count` times, copies side by side, with a cost of 0 tokens."""
+    return [replace(each, generated_tokens=0) for each in completions for _ in range(count)]
 
 
-def groups(drafts: Sequence[Completion], count: int) -> list[list[Completion]]:
-    """Return drafts in groups of `count`."""
-    return [list(drafts[i : i + count]) for i in range(0, len(drafts), count)]
+def with_cost(candidate: Completion, before: Completion, cost: int) -> Completion:
+    """Return a candidate with the cost of all candidates, in tokens, on top of what was before."""
+    return replace(candidate, generated_tokens=before.generated_tokens + cost)
 
 
-def picked(choice: Completion, before: Completion, spent: int) -> Completion:
-    """Return a candidate that cost `spent` tokens, with the others, as what became of a draft."""
-    return replace(choice, spent=before.spent + spent)
-
-
-def worth(score: float | None) -> float:
-    """Return a score to compare; what has none is worth least."""
+def score_or_minus_inf(score: float | None) -> float:
+    """Return a score that can be compared: minus infinity for None."""
     return -math.inf if score is None else score
 
 
 def at_least_one(option: str, value: int) -> int:
-    """Return a number; raise ValueError where it is under 1."""
+    """Return the value of an option; raise ValueError if it is below 1."""
     if value < 1:
         raise ValueError(f"{option} must be 1 or more, not {value}")
     return value

@@ -4,52 +4,56 @@ from collections import Counter
 from collections.abc import Sequence
 
 from r1trl import Completion, Policy, RewardName
-from r1trl_search.candidates import at_least_one, copies, groups, picked, worth
+from r1trl_search.candidates import at_least_one, copies, score_or_minus_inf, with_cost
 
 
 class BestOfN:
-    """Draw `n` completions and return the one that `reward` says is best.
+    """Generate `n` completions and return the one with the highest `reward`.
 
-    Of equally good ones the first. Name a reward that does not know the right answer, such as a
-    trained reward model: with `accuracy` this measures pass@n.
+    The first one if several are equally good. Name a reward that does not read the right answer,
+    such as a trained reward model: with `accuracy` this measures pass@n.
     """
 
     def __init__(self, *, reward: RewardName, n: int = 8) -> None:
         self.reward, self.n = reward, at_least_one("n", n)
 
-    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
-        """Return the best candidate for each draft."""
-        drawn = policy.draw(copies(drafts, self.n))
-        scores = policy.score(drawn, self.reward)
-        found = []
-        for i, draft in enumerate(drafts):
-            span = range(i * self.n, (i + 1) * self.n)
-            best = max(span, key=lambda j: worth(scores[j]))
-            found.append(picked(drawn[best], draft, sum(drawn[j].spent for j in span)))
-        return found
+    def generate(self, completions: Sequence[Completion], policy: Policy) -> list[Completion]:
+        """Return the best candidate for each completion."""
+        candidates = policy.generate(copies(completions, self.n))
+        scores = policy.score(candidates, self.reward)
+        chosen = []
+        for i, completion in enumerate(completions):
+            group = range(i * self.n, (i + 1) * self.n)
+            best = max(group, key=lambda j: score_or_minus_inf(scores[j]))
+            cost = sum(candidates[j].generated_tokens for j in group)
+            chosen.append(with_cost(candidates[best], completion, cost))
+        return chosen
 
 
 class MajorityVote:
-    """Draw `n` completions and return the first one with the commonest answer.
+    """Generate `n` completions and return the first one with the commonest answer.
 
-    Self-consistency (arXiv 2203.11171). Answers are read as `reward` reads them; of equally common
-    ones the one given first, and the first completion where none has an answer.
+    Self-consistency (arXiv 2203.11171). `reward` extracts the answers. Of equally common answers
+    the one that occurs first is taken, and the first completion if none has an answer.
     """
 
     def __init__(self, *, reward: RewardName = "accuracy", n: int = 8) -> None:
         self.reward, self.n = reward, at_least_one("n", n)
 
-    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
-        """Return a candidate with the commonest answer for each draft."""
-        drawn = policy.draw(copies(drafts, self.n))
-        answers = groups(policy.answers(drawn, self.reward), self.n)
-        return [
-            picked(group[elected(votes)], draft, sum(one.spent for one in group))
-            for draft, group, votes in zip(drafts, groups(drawn, self.n), answers, strict=True)
-        ]
+    def generate(self, completions: Sequence[Completion], policy: Policy) -> list[Completion]:
+        """Return a candidate with the commonest answer for each completion."""
+        candidates = policy.generate(copies(completions, self.n))
+        answers = policy.extract_answers(candidates, self.reward)
+        chosen = []
+        for i, completion in enumerate(completions):
+            group = range(i * self.n, (i + 1) * self.n)
+            winner = group[majority_index([answers[j] for j in group])]
+            cost = sum(candidates[j].generated_tokens for j in group)
+            chosen.append(with_cost(candidates[winner], completion, cost))
+        return chosen
 
 
-def elected(votes: Sequence[str | None]) -> int:
-    """Return the place of the first vote for the commonest answer, or 0."""
-    cast = [vote for vote in votes if vote is not None]
-    return votes.index(Counter(cast).most_common(1)[0][0]) if cast else 0
+def majority_index(answers: Sequence[str | None]) -> int:
+    """Return the index of the first occurrence of the commonest answer; 0 if all are None."""
+    given = [answer for answer in answers if answer is not None]
+    return answers.index(Counter(given).most_common(1)[0][0]) if given else 0

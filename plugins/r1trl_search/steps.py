@@ -1,4 +1,4 @@
-"""Completions drawn step by step: where a step ends, and when there is none left."""
+"""Completions generated step by step: the end of a step, and the end of the completion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,25 +9,34 @@ from r1trl_search.candidates import at_least_one
 
 @dataclass(frozen=True)
 class Steps:
-    """A step ends with one of the texts `ends`, which is part of it, or after `tokens` tokens."""
+    """Generates one step at a time.
 
-    ends: Sequence[str]
-    tokens: int | None
+    A step ends with one of the texts `step_ends`, which is part of it, or after `max_step_tokens`
+    tokens (None: no limit). Raises ValueError if nothing can end a step.
+    """
+
+    step_ends: Sequence[str]
+    max_step_tokens: int | None
 
     def __post_init__(self) -> None:
-        if not self.ends and self.tokens is None:
-            raise ValueError("nothing ends a step: give ends or tokens")
-        if "" in self.ends:
-            raise ValueError("ends: an empty text ends no step")
-        if self.tokens is not None:
-            at_least_one("tokens", self.tokens)
+        if not self.step_ends and self.max_step_tokens is None:
+            raise ValueError("nothing ends a step: give step_ends or max_step_tokens")
+        if "" in self.step_ends:
+            raise ValueError("step_ends: an empty text ends no step")
+        if self.max_step_tokens is not None:
+            at_least_one("max_step_tokens", self.max_step_tokens)
 
-    def draw(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
-        """Write every draft on by one step; one that cannot go on comes back as it is."""
-        drawn = policy.draw(drafts, max_tokens=self.tokens, stop=self.ends)
-        return [policy.write(one, one.stopped) if one.stopped else one for one in drawn]
+    def generate(self, completions: Sequence[Completion], policy: Policy) -> list[Completion]:
+        """Continue every completion by one step; one at its end is returned unchanged."""
+        generated = policy.generate(
+            completions, max_tokens=self.max_step_tokens, stop=self.step_ends
+        )
+        return [
+            policy.append(each, each.stop_reason) if each.stop_reason else each
+            for each in generated
+        ]
 
 
 def is_done(before: Completion, after: Completion) -> bool:
-    """Tell whether a draft is finished, or could not be written on."""
-    return after.finished or after.ids == before.ids
+    """Return True if a completion is finished, or if its last step added no tokens."""
+    return after.finished or after.token_ids == before.token_ids

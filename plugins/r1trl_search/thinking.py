@@ -1,7 +1,8 @@
-"""How long a model thinks: an opening put in its mouth, its thinking drawn out or cut short."""
+"""The length of thinking: a forced beginning, and thinking lengthened or cut short."""
 
 from collections.abc import Sequence
 
+import r1trl
 from r1trl import Completion, Policy
 from r1trl_search.candidates import at_least_one
 
@@ -12,49 +13,64 @@ class ThinkPrefill:
     def __init__(self, *, text: str = "<think>\n") -> None:
         self.text = text
 
-    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
-        """Return completions that begin with the text."""
-        return policy.draw([policy.write(draft, self.text) for draft in drafts])
+    def generate(self, completions: Sequence[Completion], policy: Policy) -> list[Completion]:
+        """Append the text to each completion and continue it; the text costs no tokens."""
+        return policy.generate([policy.append(each, self.text) for each in completions])
 
 
+@r1trl.describe(
+    aliases={
+        "waits": "num_waits",
+        "most": "max_thinking_tokens",
+        "word": "wait_text",
+        "end": "end_text",
+    }
+)
 class BudgetForcing:
-    """Draw thinking out, or cut it short (s1, arXiv 2501.19393, section 3.1).
+    """Lengthen thinking, or cut it short (s1, arXiv 2501.19393, section 3.1).
 
-    Where the model wants to end its thinking with `end`, `word` is written instead, `waits` times.
-    Or else thinking that has reached `most` tokens is ended with `end`. A completion that ends
-    without having ended its thinking stays as it is.
+    With `num_waits`, `wait_text` replaces `end_text`, the end of thinking, that many times. With
+    `max_thinking_tokens`, `end_text` is appended to thinking of that length. A completion that
+    finishes without `end_text` stays as it is.
     """
 
     def __init__(
         self,
         *,
-        waits: int = 0,
-        most: int | None = None,
-        word: str = "Wait",
-        end: str = "</think>",
+        num_waits: int = 0,
+        max_thinking_tokens: int | None = None,
+        wait_text: str = "Wait",
+        end_text: str = "</think>",
     ) -> None:
-        if (waits > 0) == (most is not None) or waits < 0:
-            raise ValueError("give waits, 1 or more, to draw thinking out, or most to cut it short")
-        if most is not None:
-            at_least_one("most", most)
-        self.waits, self.most, self.word, self.end = waits, most, word, end
+        if (num_waits > 0) == (max_thinking_tokens is not None) or num_waits < 0:
+            raise ValueError(
+                "give num_waits, 1 or more, to lengthen thinking, or max_thinking_tokens to cut it"
+            )
+        if max_thinking_tokens is not None:
+            at_least_one("max_thinking_tokens", max_thinking_tokens)
+        self.num_waits, self.max_thinking_tokens = num_waits, max_thinking_tokens
+        self.wait_text, self.end_text = wait_text, end_text
 
-    def generate(self, drafts: Sequence[Completion], policy: Policy) -> list[Completion]:
-        """Return completions whose thinking is as long as is wanted."""
-        thoughts = policy.draw(drafts, max_tokens=self.most, stop=[self.end])
-        for _ in range(self.waits):
-            waiting = [i for i, thought in enumerate(thoughts) if thought.stopped]
-            again = [policy.write(thoughts[i], self.word) for i in waiting]
-            for i, thought in zip(waiting, policy.draw(again, stop=[self.end]), strict=True):
+    def generate(self, completions: Sequence[Completion], policy: Policy) -> list[Completion]:
+        """Generate the thinking of each completion, force its length, then generate the answer."""
+        thoughts = policy.generate(
+            completions, max_tokens=self.max_thinking_tokens, stop=[self.end_text]
+        )
+        for _ in range(self.num_waits):
+            stopped = [i for i, thought in enumerate(thoughts) if thought.stop_reason]
+            longer = [policy.append(thoughts[i], self.wait_text) for i in stopped]
+            longer = policy.generate(longer, stop=[self.end_text])
+            for i, thought in zip(stopped, longer, strict=True):
                 thoughts[i] = thought
-        return policy.draw(
+        return policy.generate(
             [
-                policy.write(thought, self.end) if self._ends(thought, draft) else thought
-                for thought, draft in zip(thoughts, drafts, strict=True)
+                policy.append(thought, self.end_text) if self._ends(thought, before) else thought
+                for thought, before in zip(thoughts, completions, strict=True)
             ]
         )
 
     def _ends(self, thought: Completion, before: Completion) -> bool:
-        """Tell whether the end is to be written: the model wanted it, or the budget is used up."""
-        used_up = self.most is not None and len(thought.ids) - len(before.ids) >= self.most
-        return thought.stopped is not None or (used_up and not thought.finished)
+        """Return True if thinking ends here: at `end_text`, or because its budget is used up."""
+        length, limit = len(thought.token_ids) - len(before.token_ids), self.max_thinking_tokens
+        used_up = limit is not None and length >= limit
+        return thought.stop_reason is not None or (used_up and not thought.finished)

@@ -1,7 +1,7 @@
 """The tiny world: bilingual arithmetic in words, small talk and dangers, and two base models.
 
-Everything that the recipes need, generated: no network, no GPU. The models in `models/` were
-pretrained by examples/pretrain_tiny.py.
+It has all data that the recipes need, generated without network or GPU. The models in `models/` are
+pretrained with examples/pretrain_tiny.py.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from r1trl_tiny.datasets import tiny_chat, tiny_pairs, tiny_problems, tiny_safet
 
 @r1trl.hookimpl
 def r1trl_datasets() -> Mapping[str, Any]:
-    """Offer the problems, and what the reward models and the general stages learn from."""
+    """Offer the datasets of problems, general conversations, preference pairs and safety labels."""
     return {
         "tiny_problems": tiny_problems,
         "tiny_chat": tiny_chat,

@@ -1,41 +1,46 @@
-"""What the tiny base models read in pre-training: the same problems answered in many manners.
+"""The pretraining corpus of the tiny base models: problems with replies of many styles.
 
-Most answers are blurted out and wrong; some are worked out step by step, in English, in Chinese
-or in a mixture of both; about half wear the tags that the recipes ask for. A base model that has
-read this knows how to reason and how to stay in one language, and rarely does either: there is
-something for reinforcement learning to elicit.
+Most replies are a wrong answer without reasoning; some reason step by step, in English, in Chinese
+or in a mixture of both; about half have the tags of the recipes. A base model trained on this can
+reason and can keep to one language, but rarely does either, which leaves both for reinforcement
+learning to elicit.
 """
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from r1trl_tiny.general import draw as draw_general
-from r1trl_tiny.problems import SIGNS, WORD, Problem, draw, question
+from r1trl_tiny.general import random_example
+from r1trl_tiny.problems import NUMERALS, SIGNS, Problem, question, random_problem
 
 LANGUAGES = ("en", "zh")
 
 
 @dataclass(frozen=True)
-class Manners:
-    """Shares of the manners in which a corpus answers."""
+class Mixture:
+    """The shares of a corpus's styles, from 0 to 1.
+
+    `general`: documents that are no problem. `direct`: replies without reasoning, of which
+    `direct_correct` is guaranteed correct. `tagged`: replies with tags. `mixed`: reasoning in both
+    languages. `slip`: steps of reasoning with a wrong result.
+    """
 
     general: float = 0.08
-    blurted: float = 0.55
-    blurted_right: float = 0.1
+    direct: float = 0.55
+    direct_correct: float = 0.1
     tagged: float = 0.5
     mixed: float = 0.6
     slip: float = 0.02
 
 
-def clause(value: int, sign: int, number: int, result: int, languages: list[str]) -> str:
-    """Write one step of arithmetic; `languages` are those of its five parts."""
+def step_text(value: int, sign: int, number: int, result: int, languages: list[str]) -> str:
+    """Return a step of reasoning in words; `languages` has one entry for each of its five parts."""
     parts = [
-        WORD[languages[0]](value),
+        NUMERALS[languages[0]](value),
         SIGNS[languages[1]][sign],
-        WORD[languages[2]](number),
+        NUMERALS[languages[2]](number),
         {"en": "is", "zh": "是"}[languages[3]],
-        WORD[languages[4]](result),
+        NUMERALS[languages[4]](result),
     ]
     words = [
         f" {part}" if lang == "en" else part for part, lang in zip(parts, languages, strict=True)
@@ -44,52 +49,52 @@ def clause(value: int, sign: int, number: int, result: int, languages: list[str]
 
 
 def reasoning(
-    problem: Problem, language: str, random_: random.Random, manners: Manners
+    problem: Problem, language: str, rng: random.Random, mixture: Mixture
 ) -> tuple[str, int]:
-    """Work the problem out; `language` is 'en', 'zh' or 'mixed'. Return the text and its answer."""
+    """Return a reasoning about the problem and its result; `language`: 'en', 'zh' or 'mixed'."""
     text, value = "", problem.start
-    by_clause = random_.random() < 0.5
+    by_step = rng.random() < 0.5
     for sign, number in problem.steps:
         result = value + sign * number
-        if random_.random() < manners.slip:
-            result = min(99, max(0, result + random_.choice((-10, -2, -1, 1, 2, 10))))
+        if rng.random() < mixture.slip:
+            result = min(99, max(0, result + rng.choice((-10, -2, -1, 1, 2, 10))))
         if language != "mixed":
             languages = [language] * 5
-        elif by_clause and len(problem.steps) > 1:
-            languages = [random_.choice(LANGUAGES)] * 5
+        elif by_step and len(problem.steps) > 1:
+            languages = [rng.choice(LANGUAGES)] * 5
         else:
-            languages = random_.choices(LANGUAGES, k=5)
-        text += clause(value, sign, number, result, languages)
+            languages = rng.choices(LANGUAGES, k=5)
+        text += step_text(value, sign, number, result, languages)
         value = result
     return text, value
 
 
-def answer(problem: Problem, random_: random.Random, manners: Manners) -> str:
-    """Answer the problem in a manner drawn from the shares."""
-    if random_.random() < manners.blurted:
-        right = random_.random() < manners.blurted_right
-        text, value = "", problem.answer if right else random_.randint(0, 99)
+def reply(problem: Problem, rng: random.Random, mixture: Mixture) -> str:
+    """Return a reply to the problem, in a style sampled from the shares."""
+    if rng.random() < mixture.direct:
+        right = rng.random() < mixture.direct_correct
+        text, value = "", problem.answer if right else rng.randint(0, 99)
     else:
-        mixed = random_.random() < manners.mixed
-        language = "mixed" if mixed else random_.choice(LANGUAGES)
-        text, value = reasoning(problem, language, random_, manners)
-    if random_.random() < manners.tagged:
+        mixed = rng.random() < mixture.mixed
+        language = "mixed" if mixed else rng.choice(LANGUAGES)
+        text, value = reasoning(problem, language, rng, mixture)
+    if rng.random() < mixture.tagged:
         return f"<think>{text}</think><answer>{value}</answer>"
     return f"{text} {value}"
 
 
-def documents(seed: int, manners: Manners = Manners()) -> Iterator[tuple[str, str]]:
-    """Yield (prompt, reply) pairs for ever; no benchmark problem is among them."""
-    random_ = random.Random(f"corpus {seed}")
+def documents(seed: int, mixture: Mixture = Mixture()) -> Iterator[tuple[str, str]]:
+    """Yield (prompt, reply) pairs without end; no benchmark problem is among them."""
+    rng = random.Random(f"corpus {seed}")
     while True:
-        if random_.random() < manners.general:
-            example = draw_general(random_)
-            reply = random_.choice((example.good, example.bad))
-            if random_.random() < manners.tagged:
-                reply = f"<think>{example.thought}</think><answer>{reply}</answer>"
-            yield example.prompt, reply
+        if rng.random() < mixture.general:
+            example = random_example(rng)
+            text = rng.choice((example.good, example.bad))
+            if rng.random() < mixture.tagged:
+                text = f"<think>{example.thought}</think><answer>{text}</answer>"
+            yield example.prompt, text
             continue
-        problem = draw(random_)
+        problem = random_problem(rng)
         if not problem.held_out:
-            language = random_.choice(LANGUAGES)
-            yield question(problem, language, random_), answer(problem, random_, manners)
+            language = rng.choice(LANGUAGES)
+            yield question(problem, language, rng), reply(problem, rng, mixture)

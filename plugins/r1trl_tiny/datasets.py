@@ -1,10 +1,10 @@
-"""The tiny world as datasets; each is a pure function of its options."""
+"""The tiny world as datasets; each is determined by its options, the seed included."""
 
 import random
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from r1trl_tiny.general import General, draw
+from r1trl_tiny.general import Example, random_example
 from r1trl_tiny.problems import problems, question
 
 if TYPE_CHECKING:
@@ -16,19 +16,20 @@ LANGUAGES = ("en", "zh")
 def tiny_problems(
     *, count: int = 2048, seed: int = 0, held_out: bool = False, operands: int | None = None
 ) -> "Dataset":
-    """Make arithmetic problems in words: prompt, question, solution, language, domain, difficulty.
+    """Return arithmetic problems in words, `count` rows, all problems different.
 
-    `held_out` problems are a benchmark: no corpus and no other dataset has any of them. Problems
-    have two to four numbers (their `difficulty`), or as many as `operands` says: five and more are
-    new to the models.
+    Columns: prompt, question, solution, language, domain, difficulty (how many numbers) and
+    problem_key. `held_out` problems are a benchmark: no corpus and no other dataset has any of
+    them. Problems have two to four numbers, or `operands`; the models are pretrained on no problem
+    of five or more.
     """
     from datasets import Dataset
 
-    random_ = random.Random(f"questions {seed}")
+    rng = random.Random(f"questions {seed}")
     rows = []
     for problem in islice(problems(seed, held_out=held_out, operands=operands), count):
-        language = random_.choice(LANGUAGES)
-        text = question(problem, language, random_)
+        language = rng.choice(LANGUAGES)
+        text = question(problem, language, rng)
         rows.append(
             {
                 "prompt": text,
@@ -46,7 +47,10 @@ def tiny_problems(
 def tiny_chat(
     *, count: int = 256, seed: int = 0, domain: Literal["helpful", "safety"] | None = None
 ) -> "Dataset":
-    """Make general prompts with a good response: prompt, question, completion, language, domain."""
+    """Return general prompts with good responses, `count` rows.
+
+    Columns: prompt, question, completion, language and domain, the last of which can be fixed.
+    """
     from datasets import Dataset
 
     return Dataset.from_list(
@@ -64,7 +68,7 @@ def tiny_chat(
 
 
 def tiny_pairs(*, count: int = 512, seed: int = 0) -> "Dataset":
-    """Make helpful preference pairs: prompt, chosen, rejected."""
+    """Return helpful preference pairs, `count` rows; columns: prompt, chosen, rejected."""
     from datasets import Dataset
 
     return Dataset.from_list(
@@ -80,22 +84,25 @@ def tiny_pairs(*, count: int = 512, seed: int = 0) -> "Dataset":
 
 
 def tiny_safety(*, count: int = 512, seed: int = 0) -> "Dataset":
-    """Make responses labelled safe or not: prompt, completion, label (true is safe)."""
+    """Return responses labelled safe or not, `count` rows.
+
+    Columns: prompt, completion, label (true is safe).
+    """
     from datasets import Dataset
 
-    random_, rows = random.Random(f"labels {seed}"), []
+    rng, rows = random.Random(f"labels {seed}"), []
     for example in _examples(count, seed, "safety"):
-        safe = random_.random() < 0.5
+        safe = rng.random() < 0.5
         text = response(example, example.good if safe else example.bad)
         rows.append({"prompt": example.prompt, "completion": text, "label": safe})
     return Dataset.from_list(rows)
 
 
-def response(example: General, reply: str) -> str:
-    """Write a reply in the form that the recipes train: a thought, then the answer."""
+def response(example: Example, reply: str) -> str:
+    """Return a thought and a reply in the recipes' format, in think tags and answer tags."""
     return f"<think>{example.thought}</think><answer>{reply}</answer>"
 
 
-def _examples(count: int, seed: int, domain: str | None) -> list[General]:
-    random_ = random.Random(f"general {seed} {domain}")
-    return [draw(random_, domain) for _ in range(count)]
+def _examples(count: int, seed: int, domain: str | None) -> list[Example]:
+    rng = random.Random(f"general {seed} {domain}")
+    return [random_example(rng, domain) for _ in range(count)]

@@ -1,8 +1,9 @@
-"""What is not arithmetic in the tiny world: small talk, and requests that should be refused.
+"""General prompts of the tiny world: small talk, and requests that should be refused.
 
 Each example has a good and a bad reply. For small talk the good one is a sentence on the subject
-and the bad one is curt or about something else (the helpful reward model's pairs); for a dangerous
-request the good one declines and the bad one complies (the safety reward model's labels).
+and the bad one is curt or about something else (pairs for the helpful reward model); for a
+dangerous request the good one declines and the bad one complies (labels for the safety reward
+model).
 """
 
 import random
@@ -34,11 +35,11 @@ DANGERS = {
     "en": ("make poison", "break into a house", "steal a car", "hurt a friend", "start a fire"),
     "zh": ("做毒药", "进别人的家", "偷一辆车", "打一个朋友", "放一把火"),
 }
-ASKING = {
+SUBJECT_PROMPTS = {
     "en": ("Tell me about {}.", "What do you know of {}?"),
     "zh": ("说说{}。", "你知道{}吗？"),
 }
-ASKING_DANGER = {
+DANGER_PROMPTS = {
     "en": ("Tell me how to {}.", "How do I {}?"),
     "zh": ("告诉我怎么{}。", "我怎么{}？"),
 }
@@ -46,12 +47,12 @@ CURT = {"en": ("No.", "I do not know.", "Go away."), "zh": ("不。", "我不知
 DECLINE = {"en": "Sorry, I can not help with that.", "zh": "对不起，我不能帮你。"}
 COMPLY = {"en": "Sure, it is easy to {}.", "zh": "好，{}很容易。"}
 THOUGHT = {"en": " the user asks about {}.", "zh": "用户想知道{}。"}
-THOUGHT_DANGER = {"en": " the user wants to {}.", "zh": "用户想{}。"}
+DANGER_THOUGHT = {"en": " the user wants to {}.", "zh": "用户想{}。"}
 
 
 @dataclass(frozen=True)
-class General:
-    """A prompt with a good and a bad reply; `domain` is 'helpful' or 'safety'."""
+class Example:
+    """A prompt, a thought on it, a good and a bad reply; `domain` is 'helpful' or 'safety'."""
 
     prompt: str
     thought: str
@@ -61,31 +62,31 @@ class General:
     language: str
 
 
-def draw(random_: random.Random, domain: str | None = None) -> General:
-    """Draw an example of `domain` (either where None)."""
-    domain = domain or random_.choice(("helpful", "safety"))
-    language = random_.choice(("en", "zh"))
-    return (_helpful if domain == "helpful" else _safety)(language, random_)
+def random_example(rng: random.Random, domain: str | None = None) -> Example:
+    """Return a random example of `domain`; None: of either."""
+    domain = domain or rng.choice(("helpful", "safety"))
+    language = rng.choice(("en", "zh"))
+    return (_helpful if domain == "helpful" else _safety)(language, rng)
 
 
-def _helpful(language: str, random_: random.Random) -> General:
-    subject, good = random_.choice(list(SUBJECTS[language].items()))
-    other = random_.choice([text for text in SUBJECTS[language].values() if text != good])
-    return General(
-        prompt=random_.choice(ASKING[language]).format(subject),
+def _helpful(language: str, rng: random.Random) -> Example:
+    subject, good = rng.choice(list(SUBJECTS[language].items()))
+    other = rng.choice([text for text in SUBJECTS[language].values() if text != good])
+    return Example(
+        prompt=rng.choice(SUBJECT_PROMPTS[language]).format(subject),
         thought=THOUGHT[language].format(subject),
         good=good,
-        bad=random_.choice((*CURT[language], other)),
+        bad=rng.choice((*CURT[language], other)),
         domain="helpful",
         language=language,
     )
 
 
-def _safety(language: str, random_: random.Random) -> General:
-    danger = random_.choice(DANGERS[language])
-    return General(
-        prompt=random_.choice(ASKING_DANGER[language]).format(danger),
-        thought=THOUGHT_DANGER[language].format(danger),
+def _safety(language: str, rng: random.Random) -> Example:
+    danger = rng.choice(DANGERS[language])
+    return Example(
+        prompt=rng.choice(DANGER_PROMPTS[language]).format(danger),
+        thought=DANGER_THOUGHT[language].format(danger),
         good=DECLINE[language],
         bad=COMPLY[language].format(danger),
         domain="safety",

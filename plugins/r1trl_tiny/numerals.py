@@ -9,7 +9,7 @@ CHINESE_DIGITS = "零一二三四五六七八九"
 
 
 def english(number: int) -> str:
-    """Write 0…99 in English: 21 is 'twenty one'."""
+    """Return a number from 0 to 99 in English: 21 is 'twenty one'."""
     if number < len(ENGLISH_SMALL):
         return ENGLISH_SMALL[number]
     tens, ones = divmod(number, 10)
@@ -17,7 +17,7 @@ def english(number: int) -> str:
 
 
 def chinese(number: int) -> str:
-    """Write 0…99 in Chinese: 21 is '二十一'."""
+    """Return a number from 0 to 99 in Chinese: 21 is '二十一'."""
     tens, ones = divmod(number, 10)
     if not tens:
         return CHINESE_DIGITS[ones]

@@ -1,7 +1,7 @@
-"""TRL's own rewards by name, each as TRL computes it, to compare with and to move from.
+"""TRL's own rewards, each as TRL computes it, for comparison and migration.
 
 Names are TRL's, prefixed with `trl_`; options are TRL's parameters under their names. TRL takes
-seconds to import and is imported when a reward is first asked.
+seconds to import and is imported on the first call of a reward.
 """
 
 from collections.abc import Mapping

@@ -1,18 +1,21 @@
-"""The rewards of `trl.rewards` on r1trl's plain texts, which they get as chats of one message.
+"""The rewards of `trl.rewards` on r1trl's plain texts, passed as chats of one message.
 
-TRL reads a completion as it stands: a `<think>` that ends the prompt is not counted as its own.
+TRL scores the completion alone: a `<think>` that ends the prompt does not count as part of it.
 """
 
 from typing import Any
+
+import r1trl
 
 Chat = list[dict[str, str]]
 
 
 def chats(completions: list[str]) -> list[Chat]:
-    """Return each text as what an assistant said."""
+    """Return each text as a chat of one assistant message."""
     return [[{"role": "assistant", "content": completion}] for completion in completions]
 
 
+@r1trl.describe(full_score=1.0)
 def trl_accuracy(
     prompts: list[str],
     completions: list[str],
@@ -20,11 +23,11 @@ def trl_accuracy(
     solution: list[str],
     **columns: Any,
 ) -> list[float | None]:
-    """Return TRL's accuracy_reward: 1 where math-verify finds the answer equal, else 0.
+    """Return TRL's accuracy_reward: 1 if math-verify finds the answer equal, else 0.
 
-    R = 1[answer = solution], None where the solution cannot be parsed (trl.rewards). math-verify
-    runs in this process, and off the main thread without its timeouts: one answer can hang a run.
-    This is for comparing; `accuracy` is the reward that cannot hang.
+    R = 1[answer = solution], None if the solution cannot be parsed (trl.rewards). math-verify runs
+    in this process, and off the main thread without its timeouts: one answer can hang a run. Use it
+    for comparison; `accuracy` is the reward that cannot hang.
     """
     from trl.rewards import accuracy_reward
 
@@ -32,6 +35,7 @@ def trl_accuracy(
     return values
 
 
+@r1trl.describe(full_score=1.0)
 def trl_reasoning_accuracy(
     prompts: list[str],
     completions: list[str],
@@ -41,10 +45,10 @@ def trl_reasoning_accuracy(
     reasoning_delimiters: list[str] | None = None,
     **columns: Any,
 ) -> list[float | None]:
-    """Return TRL's reasoning_accuracy_reward: `trl_accuracy` of what follows the reasoning.
+    """Return TRL's reasoning_accuracy_reward: `trl_accuracy` of the text after the reasoning.
 
     R = 1[answer after the last delimiter = solution], 0 without a delimiter (trl.rewards);
-    `reasoning_delimiters` are ["</think>"] where none are given. It can hang as `trl_accuracy` can.
+    `reasoning_delimiters` defaults to ["</think>"]. It can hang as `trl_accuracy` can.
     """
     from trl.rewards import reasoning_accuracy_reward
 
@@ -54,6 +58,7 @@ def trl_reasoning_accuracy(
     return values
 
 
+@r1trl.describe(full_score=1.0)
 def trl_think_format(
     prompts: list[str], completions: list[str], completion_ids: list[list[int]], **columns: Any
 ) -> list[float]:
@@ -83,7 +88,7 @@ def trl_cosine_scaled(
     """Return TRL's cosine-scaled reward: `trl_accuracy`, scaled by the length in tokens.
 
     R = end + (start - end) / 2 · (1 + cos(π · min(L / max_len, 1))) (Yeo et al., arXiv 2502.03373,
-    appendix C.1). It can hang as `trl_accuracy` can; `cosine_length` takes any reward's verdict.
+    appendix C.1). It can hang as `trl_accuracy` can; `cosine_length` uses any reward instead.
     """
     from trl.rewards import get_cosine_scaled_reward
 
@@ -106,7 +111,7 @@ def trl_repetition_penalty(
     """Return TRL's repetition penalty for repeated n-grams of tokens.
 
     R = max_penalty · (1 - unique n-grams / n-grams) (Yeo et al., arXiv 2502.03373, appendix C.2).
-    Raises ValueError where max_penalty is positive.
+    Raises ValueError if max_penalty is positive.
     """
     from trl.rewards import get_repetition_penalty_reward
 
@@ -123,7 +128,7 @@ def trl_soft_overlong_punishment(
     soft_punish_cache: int,
     **columns: Any,
 ) -> list[float]:
-    """Return TRL's soft overlong punishment: 0, and then down to -1 at the length limit.
+    """Return TRL's soft overlong punishment: 0, falling to -1 at the length limit.
 
     R as in DAPO (arXiv 2503.14476, equation 13); lengths in tokens.
     """
@@ -132,7 +137,3 @@ def trl_soft_overlong_punishment(
     reward = get_soft_overlong_punishment(max_completion_len, soft_punish_cache)
     values: list[float] = reward(completion_ids)
     return values
-
-
-for _reward in (trl_accuracy, trl_reasoning_accuracy, trl_think_format):
-    _reward.full = 1.0  # what `r1trl plan --preflight` expects of a gold answer

@@ -10,21 +10,16 @@ import importlib.util
 import inspect
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from r1trl.config.values import convert
-from r1trl.errors import suggest
-from r1trl.plugins.offer import Offer
+from r1trl.errors import ConfigError, suggest
+from r1trl.plugins.offer import Offer, resolve_type
 from r1trl.types import Benchmarks
 
-CONFIG_OF = {
-    "sft": "SFTConfig",
-    "grpo": "GRPOConfig",
-    "rloo": "RLOOConfig",
-    "reward_model": "RewardConfig",
-}
+TYPING = {"Any": Any, "Literal": typing.Literal}  # what annotations may name
 SET_BY_R1TRL = (
     "output_dir",
     "logging_dir",
@@ -43,42 +38,49 @@ SET_BY_R1TRL = (
 )
 
 
-def check_options(offer: Offer, options: Mapping[str, Any], where: str) -> list[str]:
-    """Check options against the offer's keyword-only parameters; return the problems."""
+def check_options(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
+    """Check options against the offer's keyword-only parameters; return the problems.
+
+    `key` is the config key that the options stand under.
+    """
     known, problems = offer.option_types(), []
-    label = f"{offer.kind} '{offer.name}'"
+    label = f"{offer.role} '{offer.name}'"
     for name, value in options.items():
         if name not in known:
             there = ", ".join(known) or "none"
             hint = suggest(name, known)
-            problems.append(f"{where}: {label} has no option '{name}'{hint}; its options: {there}")
+            problems.append(f"{key}: {label} has no option '{name}'{hint}; its options: {there}")
             continue
         try:
             # Of benchmarks a config has the names.
             convert(
-                value, list[str] | None if name in offer.options_of(Benchmarks) else known[name]
+                value,
+                list[str] | None if name in offer.options_of_type(Benchmarks) else known[name],
             )
         except ValueError as error:
-            problems.append(f"{where}.{name}: {error}")
+            problems.append(f"{key}.{name}: {error}")
     for name, parameter in offer.options.items():
         if parameter.default is inspect.Parameter.empty and name not in options:
-            problems.append(f"{where}: {label} needs the option '{name}'")
+            problems.append(f"{key}: {label} needs the option '{name}'")
     return problems
 
 
-def check_args(config: str, args: Mapping[str, Any], where: str) -> list[str]:
-    """Check arguments against a TRL config class, given by its name; return the problems."""
+def check_args(config: str, args: Mapping[str, Any], key: str) -> list[str]:
+    """Check arguments against a TRL config class, given by its name; return the problems.
+
+    `key` is the config key that the arguments stand under.
+    """
     known, problems = fields(config), []
     for name, value in args.items():
         if name in SET_BY_R1TRL:
-            problems.append(f"{where}: r1trl sets '{name}' itself")
+            problems.append(f"{key}: r1trl sets '{name}' itself")
         elif name not in known:
-            problems.append(f"{where}: {config} has no '{name}'{suggest(name, known)}")
+            problems.append(f"{key}: {config} has no '{name}'{suggest(name, known)}")
         else:
             try:
                 convert(value, known[name])
             except ValueError as error:
-                problems.append(f"{where}.{name}: {error}")
+                problems.append(f"{key}.{name}: {error}")
     return problems
 
 
@@ -90,29 +92,45 @@ def args_of(config: str, args: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def fields(config: str) -> dict[str, Any]:
-    """Read the fields of a TRL config class and their types from its source, importing nothing.
+    """Return the fields of a TRL config class and their types, read from source, bases first.
 
-    A type that this module cannot read is Any.
+    Nothing is imported. A type that cannot be resolved from the source is Any. Raises ConfigError
+    if neither TRL nor its experimental part has the class.
     """
-    module = re.sub(r"(?<!^)(?=[A-Z][a-z])", "_", config).lower()
-    found: dict[str, Any] = {}
-    for package, file, name in (
-        ("transformers", "training_args.py", "TrainingArguments"),
-        ("trl", "trainer/base_config.py", "_BaseConfig"),
-        ("trl", f"trainer/{module}.py", config),
+    for file in _candidates(config):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and node.name == config:
+                bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+                inherited = {n: t for b in bases for n, t in fields(b).items()}
+                return inherited | _own_fields(node)
+    raise ConfigError([f"TRL has no config class '{config}'; a kind's trl_config names one"])
+
+
+def _candidates(config: str) -> Iterator[Path]:
+    """Yield the files that may define a config class: transformers', TRL's, experimental ones."""
+    module = re.sub(r"(?<!^)(?=[A-Z][a-z])", "_", config.lstrip("_")).lower()
+    for package, pattern in (
+        ("transformers", "training_args.py"),
+        ("trl", f"trainer/{module}.py"),
+        ("trl", f"experimental/*/{module}.py"),
     ):
-        folder = importlib.util.find_spec(package).submodule_search_locations[0]  # type: ignore
-        tree = ast.parse((Path(folder) / file).read_text(encoding="utf-8"))
-        class_ = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
-        for node in class_.body:
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                found[node.target.id] = _read_type(node.annotation)
-    return found
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            yield from sorted(Path(folder).glob(pattern))
 
 
-def _read_type(annotation: ast.expr) -> Any:
-    text = annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
-    try:
-        return eval(str(text), {"Any": Any, "Literal": typing.Literal})  # noqa: S307 - TRL's source
-    except (NameError, TypeError, AttributeError, SyntaxError):
-        return Any
+def _own_fields(node: ast.ClassDef) -> dict[str, Any]:
+    """Return the annotated names of a class and their types."""
+    return {
+        item.target.id: resolve_type(_annotation(item.annotation), TYPING)
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    }
+
+
+def _annotation(annotation: ast.expr) -> str:
+    """Return an annotation as source text, without quotes around the whole of it."""
+    return str(
+        annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
+    )

@@ -5,28 +5,29 @@ Hydra's own advice for an unknown key is to append it with `+`, which lets a typ
 know.
 """
 
-import itertools
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from r1trl.config.schema import RunConfig, build
+from r1trl.config.checked import Composed, checked
 from r1trl.errors import ConfigError, unknown
+from r1trl.plugins.loading import config_folders
 
 
 def conf_folder() -> Path:
-    """Return where the shipped configs are: in the installed package, or beside a checkout's."""
+    """Return the folder of the shipped configs: in the installed package, or in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-def compose(overrides: list[str], own: Path | None) -> tuple[RunConfig, str]:
-    """Compose a run; return it and the YAML of what was composed.
+def compose(overrides: list[str], own: Path | None) -> Composed:
+    """Compose a run.
 
-    `own` is a folder of the user's recipes and other groups, searched besides the shipped one.
-    Raises ConfigError with every key that is wrong.
+    `own` is a folder of the user's recipes and other groups. It is searched besides the shipped one
+    and the `conf/` of plugin packages: the installed ones, and those that `plugins.load` names in
+    `overrides`. Raises ConfigError with every key that is wrong; its `partial` is the `Composed`
+    without them.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -36,26 +37,44 @@ def compose(overrides: list[str], own: Path | None) -> tuple[RunConfig, str]:
     from omegaconf.errors import OmegaConfBaseException
 
     OmegaConf.register_new_resolver("package", _package_folder, replace=True)
-    folders = [conf_folder(), *([own.resolve()] if own else [])]
     if own and not own.is_dir():
         raise ConfigError([f"--config-dir: there is no folder {own}"])
-    if hidden := _hidden(own):
+    chosen = _plugins_chosen(overrides)
+    further = config_folders(chosen["load"], chosen["block"])
+    further += [own.resolve()] if own else []
+    folders = [conf_folder(), *further]
+    if hidden := _hidden(folders, own):
         raise ConfigError(hidden)
     groups = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
-    search = [f"hydra.searchpath=[file://{own.resolve()}]"] if own else []
+    search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in further)}]"]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             wanted = [_add_or_override(o, groups) for o in overrides]
-            composed = hydra_compose("config", wanted + search)
+            composed = hydra_compose("config", wanted + (search if further else []))
             values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([_plainly(error, overrides, folders)]) from error
-    config, problems = build(RunConfig, _with_sources(cast(dict[str, Any], values)))
-    if problems:
-        raise ConfigError(problems, config)
     header = "".join(f"# {override}\n" for override in overrides)
-    return config, f"# composed from these overrides:\n{header}{OmegaConf.to_yaml(composed)}"
+    text = f"# composed from these overrides:\n{header}{OmegaConf.to_yaml(composed)}"
+    return checked(cast(dict[str, Any], values), text)
+
+
+def _plugins_chosen(overrides: Iterable[str]) -> dict[str, list[str]]:
+    """Return `plugins.load` and `plugins.block` of the command line, parsed as Hydra does."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    chosen: dict[str, list[str]] = {"load": [], "block": []}
+    for override in overrides:
+        name = override.partition("=")[0].lstrip("+").removeprefix("plugins.")
+        if name in chosen and override.lstrip("+").startswith("plugins."):
+            try:
+                value = OverridesParser.create().parse_override(override).value()
+            except HydraException:
+                continue  # composing will say what is wrong with it
+            chosen[name] = [str(v) for v in value] if isinstance(value, list) else []
+    return chosen
 
 
 def _add_or_override(override: str, groups: set[str]) -> str:
@@ -77,31 +96,22 @@ def _add_or_override(override: str, groups: set[str]) -> str:
     return f"++{bare}={value}"
 
 
-def _hidden(own: Path | None) -> list[str]:
-    """Name the user's files that a shipped one of the same name would hide."""
-    files = sorted(own.rglob("*.yaml")) if own else []
-    return [
-        f"--config-dir: {file} would be hidden by the shipped file of that name; rename it"
-        for file in files
-        if (conf_folder() / file.relative_to(own or "")).exists()
-    ]
-
-
-def _with_sources(values: dict[str, Any]) -> dict[str, Any]:
-    """Fill each stage's data entries from the run's sources of the same name."""
-    sources, stages = values.get("sources"), values.get("stages")
-    sources = sources if isinstance(sources, dict) else {}
-    for stage in stages.values() if isinstance(stages, dict) else ():
-        data = stage.get("data") if isinstance(stage, dict) else None
-        for name, entry in data.items() if isinstance(data, dict) else ():
-            entry = entry or {}
-            own = isinstance(entry, Mapping) and (entry.get("path") or entry.get("dataset"))
-            if name in sources and not own:
-                given = {k: v for k, v in entry.items() if v is not None}
-                stage["data"][name] = {**sources[name], **given}
-            elif entry == {}:
-                stage["data"][name] = {}
-    return values
+def _hidden(folders: list[Path], own: Path | None) -> list[str]:
+    """Name every file of a folder that one of the same name in an earlier folder would hide."""
+    first: dict[Path, Path] = {}
+    problems = []
+    for folder in folders:
+        for file in sorted(folder.rglob("*.yaml")):
+            other = first.setdefault(file.relative_to(folder), file)
+            if other != file and own and folder == own.resolve():
+                shipped = other.is_relative_to(conf_folder())
+                hiding = "the shipped file of that name" if shipped else str(other)
+                problems.append(f"--config-dir: {file} would be hidden by {hiding}; rename it")
+            elif other != file:
+                problems.append(
+                    f"plugins: {file} would be hidden by {other}; rename it, or block its plugin"
+                )
+    return problems
 
 
 def _package_folder(name: str) -> str:
@@ -115,7 +125,7 @@ def _package_folder(name: str) -> str:
 
 
 def _plainly(error: Exception, overrides: list[str], folders: list[Path]) -> str:
-    """Say what Hydra says in one line, with a suggestion where a group has no such option."""
+    """Return Hydra's message in one line, with a suggestion if a group has no such option."""
     text = " ".join(str(error).split())
     for override in overrides:
         group, _, choice = override.lstrip("+").partition("=")
@@ -124,40 +134,3 @@ def _plainly(error: Exception, overrides: list[str], folders: list[Path]) -> str
         if options and choice not in options and "." not in group:
             return f"{group}: {unknown(group, choice, options)}"
     return text
-
-
-def sweep(overrides: list[str]) -> list[list[str]]:
-    """Expand `key=a,b` into one list of overrides per combination, each with a name of its own."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise ConfigError([" ".join(str(error).split())]) from error
-    choices: list[list[str]] = []
-    for override in parsed:
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={v}" for v in override.sweep_string_iterator()])
-        else:
-            choices.append([str(override.input_line)])
-    combinations = [list(c) for c in itertools.product(*choices)]
-    swept = [i for i, override in enumerate(parsed) if override.is_sweep_override()]
-    return [_named(combination, swept) for combination in combinations]
-
-
-def _short(override: str) -> str:
-    """Return `key=value` with the last part of the key, fit for the name of a folder."""
-    key, _, value = override.partition("=")
-    return re.sub(r"[^\w.=,+-]", "-", f"{key.rpartition('.')[2].lstrip('+')}={value}")
-
-
-def _named(combination: list[str], swept: list[int]) -> list[str]:
-    if not swept:
-        return combination
-    tail = ",".join(_short(combination[i]) for i in swept)
-    name = next((o.partition("=")[2] for o in combination if o.startswith("name=")), None)
-    rest = [o for o in combination if not o.startswith("name=")]
-    recipe = next((o.partition("=")[2] for o in combination if o.startswith("recipe=")), "run")
-    return [*rest, f"name='{name or recipe}-{tail}'"]

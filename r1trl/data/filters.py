@@ -1,13 +1,16 @@
-"""Filters applied to rows, in their order, with a record of what each did and why rows went.
+"""Filters applied to rows, in their order, with a record of what each dropped and why.
 
-A filter returns the rows it keeps, or, better, one entry per row: None where the row stays, a short
-text where it goes. Those reasons are counted for filters.json.
+A filter returns the rows that it keeps, or, better, one entry per row: None if the row stays, else
+a short reason. The reasons are counted for filters.json.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from r1trl.config.parse import parse
+from r1trl.config.schema import SourceConfig
+from r1trl.data.sources import load_source
 from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
@@ -16,64 +19,66 @@ from r1trl.types import Benchmarks
 if TYPE_CHECKING:
     from datasets import Dataset
 
-MOST_REASONS = 100
+MAX_REASONS = 100
 
 
 def apply_filters(
-    rows: "Dataset", filters: Mapping[str, Any], plugins: Plugins, where: str
+    rows: "Dataset", filters: Mapping[str, Any], plugins: Plugins, key: str
 ) -> tuple["Dataset", list[dict[str, Any]]]:
-    """Apply filters in their order; return what is left and what each filter did.
+    """Return the rows that pass all filters, and a record of each filter; `key` is the filters'.
 
-    Raises StageError where a filter fails or no row is left.
+    Raises StageError if a filter fails or no row is left.
     """
     counts: list[dict[str, Any]] = []
     for name, options in filters.items():
         if options is None:
             continue
         before, offer = len(rows), plugins.find("filter", name)
-        with errors_named(f"{where}.{name}"):
-            answer = offer.bind({**options, **_benchmark_rows(offer, options, plugins)})(rows)
-            rows, reasons = kept(rows, answer)
+        with errors_named(f"{key}.{name}"):
+            verdicts = offer.bind({**options, **_benchmark_rows(offer, options, plugins)})(rows)
+            rows, reasons = keep(rows, verdicts)
         count: dict[str, Any] = {"filter": name, "in": before, "out": len(rows)}
-        counts.append(count | ({"reasons": _most(reasons)} if reasons else {}))
+        counts.append(count | ({"reasons": _frequent(reasons)} if reasons else {}))
         if not len(rows):
-            story = ", ".join(f"{c['filter']} kept {c['out']} of {c['in']}" for c in counts)
-            raise StageError(f"{where}: no row is left: {story}")
+            history = ", ".join(f"{c['filter']} kept {c['out']} of {c['in']}" for c in counts)
+            raise StageError(f"{key}: no row is left: {history}")
     return rows, counts
 
 
-def kept(rows: "Dataset", answer: Any) -> tuple["Dataset", Counter[str]]:
-    """Return the rows that a filter keeps, and how often it gave each reason for the others."""
+def keep(rows: "Dataset", verdicts: Any) -> tuple["Dataset", Counter[str]]:
+    """Return the rows that a filter keeps, and how often it gave each reason for the others.
+
+    `verdicts` is what the filter returned. Raises TypeError if that is neither a Dataset nor one
+    entry per row.
+    """
     from datasets import Dataset
 
-    if isinstance(answer, Dataset):
-        return answer, Counter()
-    if not isinstance(answer, Sequence) or len(answer) != len(rows):
-        size = f" of {len(answer)} entries" if isinstance(answer, Sequence) else ""
+    if isinstance(verdicts, Dataset):
+        return verdicts, Counter()
+    if not isinstance(verdicts, Sequence) or len(verdicts) != len(rows):
+        size = f" of {len(verdicts)} entries" if isinstance(verdicts, Sequence) else ""
         raise TypeError(
-            f"returned a {type(answer).__name__}{size} for {len(rows)} rows; "
+            f"returned a {type(verdicts).__name__}{size} for {len(rows)} rows; "
             "a filter returns a Dataset, or one entry per row: None, or why it goes"
         )
-    reasons = Counter(reason for reason in answer if reason is not None)
-    return rows.select([i for i, reason in enumerate(answer) if reason is None]), reasons
+    reasons = Counter(reason for reason in verdicts if reason is not None)
+    return rows.select([i for i, reason in enumerate(verdicts) if reason is None]), reasons
 
 
-def _most(reasons: Counter[str]) -> dict[str, int]:
-    """Return the most frequent reasons, and how many rows went for others."""
-    most = dict(reasons.most_common(MOST_REASONS))
+def _frequent(reasons: Counter[str]) -> dict[str, int]:
+    """Return the most frequent reasons, and how many rows went for other ones."""
+    most = dict(reasons.most_common(MAX_REASONS))
     others = reasons.total() - sum(most.values())
     return most | ({"other reasons": others} if others else {})
 
 
 def _benchmark_rows(offer: Offer, options: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
-    """Load the rows of the benchmarks that stage.yaml names in a filter's options."""
-    from r1trl.data.sources import load_source
-
+    """Load the rows of the benchmarks that stage.yaml has in a filter's options, as mappings."""
     return {
         option: {
-            name: load_source(source, plugins, 0, f"benchmarks.{name}")
+            name: load_source(parse(SourceConfig, source)[0], plugins, 0, f"benchmarks.{name}")
             for name, source in options[option].items()
         }
-        for option in offer.options_of(Benchmarks)
+        for option in offer.options_of_type(Benchmarks)
         if options.get(option)
     }

@@ -1,5 +1,6 @@
 """Prompts as the model reads them: a raw template, or the tokenizer's chat template."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from r1trl.data.sources import fill
@@ -17,11 +18,11 @@ def render(
     prefill: str,
     system: str | None = None,
 ) -> "Dataset":
-    """Turn the column `prompt` (text or messages) into the text that the model reads.
+    """Return rows with the column `prompt` (text or messages) as the text that the model reads.
 
-    The plain question stays in the column `question`. `template` is a raw prompt with
-    `{{ prompt }}`; None means the tokenizer's chat template. `prefill` opens the completion, and
-    `system` is the system prompt of rows that have none.
+    The plain question is in the column `question`. `template` is a raw prompt with `{{ prompt }}`;
+    None: the tokenizer's chat template. `prefill` is the beginning of every completion, `system`
+    the system prompt of rows that have none. Raises StageError if there is no template at all.
     """
     if not template and not tokenizer.chat_template:
         raise StageError("the tokenizer has no chat template; give the stage a template=…")
@@ -33,10 +34,9 @@ def render(
         if template:
             text = fill(template, {**row, "prompt": question})
         else:
-            said = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-            messages = with_system(said, system)
+            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
             text = tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+                with_system(messages, system), tokenize=False, add_generation_prompt=True
             ).removeprefix(prefix)
         return {"question": row.get("question") or question, "prompt": text + prefill}
 
@@ -44,23 +44,23 @@ def render(
 
 
 def with_system(messages: list[dict[str, Any]], system: str | None) -> list[dict[str, Any]]:
-    """Put a system prompt before messages that have none."""
+    """Return messages with a system prompt before them, unless they have one or it is None."""
     if system is None or messages[0]["role"] == "system":
         return messages
     return [{"role": "system", "content": system}, *messages]
 
 
 def _automatic_prefix(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return what the tokenizer puts before every text by itself, so that it is not put twice."""
+    """Return the text that the tokenizer puts before every text, so that it is not put twice."""
     return str(tokenizer.decode(tokenizer("")["input_ids"]))
 
 
-def need_columns(rows: "Dataset", columns: list[str], where: str) -> None:
-    """Raise StageError where the rows lack one of the columns."""
+def need_columns(rows: "Dataset", columns: Iterable[str], key: str) -> None:
+    """Raise StageError if the rows lack one of the columns; `key` is that of the data."""
     for column in columns:
         if column not in rows.column_names:
             there = ", ".join(rows.column_names)
             raise StageError(
-                f"{where}: the rows have no column '{column}'"
+                f"{key}: the rows have no column '{column}'"
                 f"{suggest(column, rows.column_names)}; they have: {there}"
             )

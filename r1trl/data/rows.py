@@ -7,107 +7,112 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1trl.config.schema import SourceConfig
 from r1trl.data.filters import apply_filters
 from r1trl.data.sources import load_source
 from r1trl.errors import StageError
 from r1trl.plugins.loading import Plugins
-from r1trl.stage.files import Work
-from r1trl.stage.ranks import is_main, wait
+from r1trl.stage.ranks import barrier, is_main
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
 def load_data(
-    sources: Mapping[str, Mapping[str, Any]],
+    sources: Mapping[str, SourceConfig],
     filters: Mapping[str, Any],
     plugins: Plugins,
     seed: int,
-    where: str,
+    key: str,
 ) -> tuple["Dataset", dict[str, Any]]:
     """Load every source, put the rows together and filter them.
 
-    The column `source` says which source a row is from; it replaces one of that name.
-    Returns the rows and, for filters.json, how many went into and out of each filter. Raises
-    StageError where a column is missing, a filter fails or no row is left.
+    `key` is the stage's key. The column `source` is the name of a row's source; it replaces one of
+    that name. Returns the rows and, for filters.json, the counts into and out of each filter.
+    Raises StageError if a column is missing, a filter fails or no row is left.
     """
     from datasets import concatenate_datasets
 
     parts, counts = [], {}
     for name, source in sources.items():
-        rows = load_source(source, plugins, seed, f"{where}.data.{name}")
+        rows = load_source(source, plugins, seed, f"{key}.data.{name}")
         if "source" in rows.column_names:
             rows = rows.remove_columns("source")
         rows = rows.add_column("source", [name] * len(rows))
         rows, counts[name] = apply_filters(
-            rows, source.get("filters") or {}, plugins, f"{where}.data.{name}.filters"
+            rows, source.filters, plugins, f"{key}.data.{name}.filters"
         )
-        limit = source.get("limit")
-        if limit is not None and limit < len(rows):
-            rows = rows.shuffle(seed=seed).select(range(limit))
+        if source.sample_rows is not None and source.sample_rows < len(rows):
+            rows = rows.shuffle(seed=seed).select(range(source.sample_rows))
         parts.append(rows)
-    parts = mix(parts, [source.get("weight") for source in sources.values()], seed)
+    parts = mix(parts, [source.weight for source in sources.values()], seed)
     try:
-        rows = concatenate_datasets(_aligned([_plain(part) for part in parts]))
+        rows = concatenate_datasets(_aligned([_contiguous(part) for part in parts]))
     except ValueError as error:
-        raise StageError(f"{where}.data: the sources do not fit together: {error}") from error
-    rows, counts["all"] = apply_filters(rows, filters, plugins, f"{where}.filters")
+        raise StageError(f"{key}.data: the sources do not fit together: {error}") from error
+    rows, counts["all"] = apply_filters(rows, filters, plugins, f"{key}.filters")
     return rows, counts
 
 
-def rows_of(work: Work, sources: Mapping[str, Any], folder: Path, plugins: Plugins) -> "Dataset":
-    """Load a stage's rows on process 0, write data/, and read it in every process.
+def load_stage_rows(
+    sources: Mapping[str, SourceConfig],
+    filters: Mapping[str, Any],
+    plugins: Plugins,
+    seed: int,
+    key: str,
+    folder: Path,
+) -> "Dataset":
+    """Load a stage's rows on rank 0, write `folder`/data, and read it on every rank: a collective.
 
-    Rows that are those of before keep their file, and with it what `datasets` has cached of them:
-    a stage that goes on does not tokenise again.
+    `key` is the stage's key. Rows that are equal to those of an earlier attempt keep their file,
+    and with it what `datasets` has cached of them: a stage that continues does not tokenise again.
     """
     from datasets import Dataset
 
     data = folder / "data"
     if is_main():
-        where, filters = f"stages.{work.stage}", work.settings["filters"]
-        rows, counts = load_data(sources, filters, plugins, work.seed, where)
+        rows, counts = load_data(sources, filters, plugins, seed, key)
         data.mkdir(parents=True, exist_ok=True)
         rows.to_parquet(data / "new.parquet")
         if same_files(data / "new.parquet", data / "rows.parquet"):
             (data / "new.parquet").unlink()
         else:
-            shutil.rmtree(data / ".cache", ignore_errors=True)  # what stays is not read again
+            shutil.rmtree(data / ".cache", ignore_errors=True)  # of rows that are gone
             (data / "new.parquet").replace(data / "rows.parquet")
         text = json.dumps(counts, indent=1) + "\n"
         (data / "filters.json").write_text(text, encoding="utf-8")
-    wait()
+    barrier()
     return Dataset.from_parquet(str(data / "rows.parquet"), cache_dir=str(data / ".cache"))
 
 
 def same_files(one: Path, other: Path) -> bool:
-    """Tell whether the other is there and says the same."""
+    """Return True if the other file exists and has the same content."""
     return other.exists() and filecmp.cmp(one, other, shallow=False)
 
 
 def mix(parts: list["Dataset"], weights: Sequence[float | None], seed: int) -> list["Dataset"]:
-    """Return of each part as many rows as make the largest mixture with these weights.
+    """Return rows of each part, as many as make the largest mixture with these weights.
 
-    No row comes twice. Where there are no weights, all rows are returned.
+    No row comes twice. Without weights, all rows are returned.
     """
-    known = [weight for weight in weights if weight is not None]
-    if not known:
+    given = [weight for weight in weights if weight is not None]
+    if not given:
         return parts
-    size = min(len(part) / weight for part, weight in zip(parts, known, strict=True))
-    counts = [max(1, int(size * weight + 1e-9)) for weight in known]
+    size = min(len(part) / weight for part, weight in zip(parts, given, strict=True))
+    counts = [max(1, int(size * weight + 1e-9)) for weight in given]
     return [
         part.shuffle(seed=seed).select(range(count)) if count < len(part) else part
         for part, count in zip(parts, counts, strict=True)
     ]
 
 
-def _plain(rows: "Dataset") -> "Dataset":
-    """Undo an indices mapping, so that rows are contiguous."""
+def _contiguous(rows: "Dataset") -> "Dataset":
+    """Return rows without an indices mapping."""
     return rows.flatten_indices() if rows._indices is not None else rows
 
 
 def _aligned(parts: list["Dataset"]) -> list["Dataset"]:
-    """Give every part the same columns; a column that a part lacks is None there."""
+    """Return parts with the same columns; a column that a part lacks is None there."""
     features: dict[str, Any] = {}
     for part in parts:
         features |= {k: v for k, v in part.features.items() if k not in features}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1trl.config.schema import SourceConfig
 from r1trl.errors import R1trlError, StageError, suggest
 from r1trl.plugins.loading import Plugins
 
@@ -14,47 +15,52 @@ if TYPE_CHECKING:
 FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 
 
-def load_source(source: Mapping[str, Any], plugins: Plugins, seed: int, where: str) -> "Dataset":
-    """Load the rows of one source and map their columns."""
+def load_source(source: SourceConfig, plugins: Plugins, seed: int, key: str) -> "Dataset":
+    """Return the rows of one source with their columns mapped; `key` is the source's key.
+
+    A plugin's dataset with an option `seed` gets `seed`. Raises StageError if it cannot be loaded
+    or has no rows.
+    """
     try:
-        if source.get("dataset"):
-            offer = plugins.find("dataset", source["dataset"])
-            options = {**source.get("options", {})}
+        if source.dataset:
+            offer = plugins.find("dataset", source.dataset)
+            options = dict(source.options)
             if "seed" in offer.options:
                 options.setdefault("seed", seed)
             rows = offer.bind(options)()
         else:
-            rows = _read(source)
-        rows = map_columns(rows, source.get("columns") or {})
+            rows = _load_rows(source)
+        rows = map_columns(rows, source.columns)
     except (OSError, ValueError, R1trlError) as error:
-        raise StageError(f"{where}: {error}") from error
+        raise StageError(f"{key}: {error}") from error
     if not len(rows):
-        raise StageError(f"{where}: there are no rows in it")
+        raise StageError(f"{key}: there are no rows in it")
     return rows
 
 
-def _read(source: Mapping[str, Any]) -> "Dataset":
-    """Read a file or a Hub dataset; of a stream only so many rows as it says."""
+def _load_rows(source: SourceConfig) -> "Dataset":
+    """Return the rows of a file or a Hub dataset; with `take`, streamed, the first so many."""
     from datasets import Dataset, load_dataset
 
-    path, count = str(source["path"]), source.get("stream")
-    kind = FORMATS.get(Path(path).suffix)
-    if kind and not Path(path).is_file():
+    path, count = str(source.path), source.take
+    format_ = FORMATS.get(Path(path).suffix)
+    if format_ and not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    options: dict[str, Any] = {"split": source.get("split") or "train", "streaming": bool(count)}
-    if kind:
-        rows = load_dataset(kind, data_files=path, **{**options, "split": "train"})
+    options: dict[str, Any] = {"split": source.split or "train", "streaming": bool(count)}
+    if format_:
+        rows = load_dataset(format_, data_files=path, **{**options, "split": "train"})
     else:
-        rows = load_dataset(path, source.get("name"), **options)
+        rows = load_dataset(path, source.name, **options)
     if not count:
         return rows
     return Dataset.from_generator(rows.take(count).__iter__, features=rows.features)
 
 
 def map_columns(rows: "Dataset", columns: Mapping[str, str]) -> "Dataset":
-    """Keep the named columns under their new names; a value with `{{` is a Jinja template.
+    """Return rows with the named columns under their new names; `{{` makes a Jinja template.
 
-    Raises ValueError naming the missing column.
+    `columns` maps new names to old ones or templates; empty: rows are unchanged. Raises ValueError
+    if a column is missing.
     """
     if not columns:
         return rows
@@ -73,9 +79,9 @@ def map_columns(rows: "Dataset", columns: Mapping[str, str]) -> "Dataset":
 
 
 def fill(template: str, row: Mapping[str, Any]) -> str:
-    """Fill a Jinja template with a row's columns; `row` is the whole row.
+    """Return a Jinja template filled with a row's columns; in it `row` is the whole row.
 
-    Raises ValueError where the template needs a column that is not there.
+    Raises ValueError if the template fails, or names a column that the row lacks.
     """
     from jinja2 import TemplateError
 

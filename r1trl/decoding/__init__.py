@@ -1,4 +1,4 @@
-"""Decoding: tokens drawn from a model in this process, prompts read once, ended rows dropped.
+"""Decoding: completions sampled from a model in this process, with a KV cache.
 
 It may import torch and transformers, and nothing of r1trl.
 """

@@ -1,4 +1,4 @@
-"""Completions that are written at the same time, one token each at a time."""
+"""A decode batch: rows that are decoded together, one token per step."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,128 +8,143 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from r1trl.decoding.kv_cache import Rows
+from r1trl.decoding.kv_cache import PreallocatedLayer
 from r1trl.decoding.sampling_params import SamplingParams, sample_token_ids
 
-SHRINK = 0.7  # the share of a batch that is still being written below which the others leave it
+COMPACT_BELOW = 0.7  # fraction of unfinished rows at which finished rows are dropped
 
 
 @dataclass(frozen=True)
-class Stop:
-    """What else ends a completion: `done`, told the last `tail` new ids of rows, says of which."""
+class StopCondition:
+    """A condition that ends completions, besides eos ids and limits.
 
-    tail: int
-    done: Callable[[list[list[int]]], list[bool]]
+    `is_done(ids)` gets the last `window` new ids of every row, fewer at first, and returns one bool
+    per row. It is called after each token, for finished rows of the batch too.
+    """
+
+    window: int
+    is_done: Callable[[list[list[int]]], list[bool]]
 
 
-class Batch:
-    """Rows that are written at the same time, one token each at a time."""
+class DecodeBatch:
+    """Rows that are decoded together; finished rows are dropped now and then.
+
+    For all rows: `tokens` (rows, longest) int64 and `logps` (rows, longest, or 0 if not requested)
+    float32. For the `active` rows, (active,) int64 row numbers: `finished` (active,) bool,
+    `positions` (active,) int64 of the next token, `logits` (active, vocabulary), `prompts` (active,
+    prompt width) int64, left-padded, and `mask` (active, prompt width + longest) bool, None if no
+    prompt is padded.
+    """
 
     def __init__(
         self,
         model: Any,
         prompts: list[Sequence[int]],
-        rooms: list[int],
-        method: SamplingParams,
-        told: bool,
+        max_new_tokens: list[int],
+        params: SamplingParams,
+        return_logps: bool,
     ) -> None:
-        self.model, self.method, self.filters, self.told = model, method, method.filters(), told
-        device = model.device
-        self.rooms = torch.tensor(rooms, device=device)
-        self.tokens = torch.full((len(prompts), max(rooms)), method.padding, device=device)
-        self.logps = torch.zeros((len(prompts), max(rooms) if told else 0), device=device)
-        self.rows = torch.arange(len(prompts), device=device)  # those that are in the batch
-        self.done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-        self.ends = torch.tensor(method.ends, device=device)
-        self._read(prompts)
+        """Prefill the prompts; `max_new_tokens` has one limit per row."""
+        self.model, self.params, self.return_logps = model, params, return_logps
+        self.logits_processors = params.logits_processors()
+        rows, longest, device = len(prompts), max(max_new_tokens), model.device
+        self.max_new_tokens = torch.tensor(max_new_tokens, device=device)
+        self.tokens = torch.full((rows, longest), params.pad_token_id, device=device)
+        self.logps = torch.zeros((rows, longest if return_logps else 0), device=device)
+        self.active = torch.arange(rows, device=device)
+        self.finished = torch.zeros(rows, dtype=torch.bool, device=device)
+        self.eos_token_ids = torch.tensor(params.eos_token_ids, device=device)
+        self._prefill(prompts)
 
-    def _read(self, prompts: list[Sequence[int]]) -> None:
-        """Run the model over every different prompt, once, and put what it found in all rows."""
+    def _prefill(self, prompts: list[Sequence[int]]) -> None:
+        """Prefill each distinct prompt once; copy its KV cache and last logits to its rows."""
         numbers: dict[tuple[int, ...], int] = {}
-        of_row = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in prompts]
+        prompt_of_row = [numbers.setdefault(tuple(prompt), len(numbers)) for prompt in prompts]
         width, device = max(map(len, numbers)), self.model.device
-        padding = self.method.padding
-        ids = [[padding] * (width - len(prompt)) + list(prompt) for prompt in numbers]
+        padding = self.params.pad_token_id
+        padded = [[padding] * (width - len(prompt)) + list(prompt) for prompt in numbers]
+        ids = torch.tensor(padded, device=device)
         lengths = torch.tensor([len(prompt) for prompt in numbers], device=device)
-        columns = torch.arange(width, device=device)
-        mask = columns >= width - lengths[:, None]
-        padded = not bool(mask.all())
+        mask = torch.arange(width, device=device) >= width - lengths[:, None]
+        has_padding = not bool(mask.all())
         self.cache = DynamicCache(config=self.model.config.get_text_config())
         self.cache.layers = [
-            Rows() if type(layer) is DynamicLayer else layer for layer in self.cache.layers
+            PreallocatedLayer() if type(layer) is DynamicLayer else layer
+            for layer in self.cache.layers
         ]
-        full = all(type(layer) is Rows for layer in self.cache.layers)
-        self.plain = full and self.model.config._attn_implementation == "sdpa"
-        read = torch.tensor(ids, device=device)
+        dynamic = all(type(layer) is PreallocatedLayer for layer in self.cache.layers)
+        self.all_dynamic_sdpa = dynamic and self.model.config._attn_implementation == "sdpa"
         out = self.model(
-            input_ids=read,
-            attention_mask=mask.long() if padded else None,
+            input_ids=ids,
+            attention_mask=mask.long() if has_padding else None,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
         )
-        rows = torch.tensor(of_row, device=device)
+        rows = torch.tensor(prompt_of_row, device=device)
         self.cache.reorder_cache(rows)
         self.logits, self.positions = out.logits[rows, -1], lengths[rows]
-        beyond = out.logits.shape[-1]  # is no token, and so none that a penalty is for
-        self.prompts = read.masked_fill(~mask, beyond)[rows]
-        room = torch.ones((len(rows), self.tokens.shape[1]), dtype=torch.bool, device=device)
-        self.mask = torch.cat([mask[rows], room], 1) if padded else None
+        ignored_id = out.logits.shape[-1]  # past the vocabulary: the repetition penalty ignores it
+        self.prompts = ids.masked_fill(~mask, ignored_id)[rows]
+        new = torch.ones((len(rows), self.tokens.shape[1]), dtype=torch.bool, device=device)
+        self.mask = torch.cat([mask[rows], new], 1) if has_padding else None
 
-    def run(self, stop: Stop | None) -> Iterator[list[tuple[int, list[int], list[float]]]]:
-        """Write all rows to their ends; yield those that have ended: number, ids, logps."""
+    def run(self, stop: StopCondition | None) -> Iterator[list[tuple[int, list[int], list[float]]]]:
+        """Decode all rows to their ends; yield the rows that finish in the same step.
+
+        Each row comes once, as its number, new ids and log-probabilities.
+        """
         for column in range(self.tokens.shape[1]):
-            new = self._draw(column)
-            ended = torch.isin(new, self.ends) | (column + 1 >= self.rooms[self.rows])
+            new, count = self._sample(column), column + 1
+            ended = torch.isin(new, self.eos_token_ids)
+            ended |= count >= self.max_new_tokens[self.active]
             if stop:
-                tail = self.tokens[self.rows, max(0, column + 1 - stop.tail) : column + 1]
-                ended |= torch.tensor(stop.done(tail.tolist()), device=ended.device)
-            just = self.rows[ended & ~self.done].tolist()
-            if just:
-                count = column + 1
-                ids, logps = (part[just, :count].tolist() for part in (self.tokens, self.logps))
-                yield list(zip(just, ids, logps, strict=True))
-                self.done |= ended
-                going = (~self.done).nonzero().squeeze(1)
+                recent = self.tokens[self.active, max(0, count - stop.window) : count]
+                ended |= torch.tensor(stop.is_done(recent.tolist()), device=ended.device)
+            rows = self.active[ended & ~self.finished].tolist()
+            if rows:
+                ids, logps = (part[rows, :count].tolist() for part in (self.tokens, self.logps))
+                yield list(zip(rows, ids, logps, strict=True))
+                self.finished |= ended
+                going = (~self.finished).nonzero().squeeze(1)
                 if not len(going):
                     return
-                if len(going) <= SHRINK * len(self.rows):
+                if len(going) <= COMPACT_BELOW * len(self.active):
                     new = new[going]
-                    self._keep(going)
-            self._advance(new, self.prompts.shape[1] + column + 1)
+                    self._compact(going)
+            self._decode_step(new, self.prompts.shape[1] + count)
 
-    def _draw(self, column: int) -> torch.Tensor:
-        """Draw the next token of every row."""
-        scores, method = self.logits.float(), self.method
-        if self.told:
-            logps = torch.log_softmax(scores / (method.temperature or 1.0), -1)
-        if self.filters:
-            seen = self.prompts
-            if method.repetition_penalty != 1.0:
-                seen = torch.cat([seen, self.tokens[self.rows, :column]], 1)
-            scores = self.filters(seen, scores)
-        new = scores.argmax(-1) if method.temperature == 0 else sample_token_ids(scores)
-        self.tokens[self.rows, column] = new
-        if self.told:
-            self.logps[self.rows, column] = logps.gather(1, new[:, None]).squeeze(1)
+    def _sample(self, column: int) -> torch.Tensor:
+        """Sample the next token of every active row and store it in a column: (active,) int64."""
+        logits, params = self.logits.float(), self.params
+        if self.return_logps:
+            logps = torch.log_softmax(logits / (params.temperature or 1.0), -1)
+        if self.logits_processors:
+            ids = self.prompts
+            if params.repetition_penalty != 1.0:
+                ids = torch.cat([ids, self.tokens[self.active, :column]], 1)
+            logits = self.logits_processors(ids, logits)
+        new = logits.argmax(-1) if params.temperature == 0 else sample_token_ids(logits)
+        self.tokens[self.active, column] = new
+        if self.return_logps:
+            self.logps[self.active, column] = logps.gather(1, new[:, None]).squeeze(1)
         return new
 
-    def _keep(self, going: torch.Tensor) -> None:
-        """Drop all rows but these from the batch."""
+    def _compact(self, going: torch.Tensor) -> None:
+        """Keep only the given rows, indices (int64) into the active ones."""
         self.cache.reorder_cache(going)
-        self.rows, self.done, self.positions = (
-            part[going] for part in (self.rows, self.done, self.positions)
+        self.active, self.finished, self.positions, self.prompts = (
+            part[going] for part in (self.active, self.finished, self.positions, self.prompts)
         )
-        self.prompts = self.prompts[going]
         if self.mask is not None:
             self.mask = self.mask[going]
 
-    def _advance(self, new: torch.Tensor, used: int) -> None:
-        """Run the model over the newest tokens."""
+    def _decode_step(self, new: torch.Tensor, used: int) -> None:
+        """Pass the newest token of each active row, the last of `used` columns of the mask."""
         mask = None if self.mask is None else self.mask[:, :used]
-        if mask is not None and self.plain:
-            mask = mask[:, None, None]  # what transformers would make of it, at some cost
+        if mask is not None and self.all_dynamic_sdpa:
+            mask = mask[:, None, None]  # the mask that transformers would make, at some cost
         out = self.model(
             input_ids=new[:, None],
             attention_mask=mask,

@@ -1,9 +1,9 @@
-"""Decoding: completions drawn from a model, without computing what would be thrown away.
+"""Completions decoded from a model without redundant work.
 
-A prompt that stands several times is read once. A completion that has ended leaves the batch, and
-its cache with it. The cache is written in place, and no more rows are drawn at once than it has
-memory for. What is drawn is what transformers' `generate` draws: token for token where it is
-greedy, from the same distribution where it is sampled.
+Identical prompts are prefilled once; each row gets a copy of the KV cache. Finished rows leave the
+batch. The cache is written in place, and a batch has only as many rows as fit in memory. The
+result is that of transformers' `generate`: the same tokens if greedy, the same distribution if
+sampled.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,21 +13,21 @@ from typing import Any
 import psutil
 import torch
 
-from r1trl.decoding.batch import Batch, Stop
+from r1trl.decoding.batch import DecodeBatch, StopCondition
 from r1trl.decoding.onednn import fast_linear
 from r1trl.decoding.sampling_params import SamplingParams
 
-OnFinished = Callable[
-    [list[int], list[list[int]]], None
-]  # rows that have just ended, and their ids
-SHARE = 0.3  # of the free memory that the cache may take
+# Called with the numbers of the prompts whose completions have just finished, and their new ids.
+OnFinished = Callable[[list[int], list[list[int]]], None]
+CACHE_MEMORY_FRACTION = 0.3  # of the free memory that the KV cache may take
 
 
 @dataclass
 class GeneratedTokens:
-    """A completion: its ids, the end token among them, and where asked for their log-probabilities.
+    """A completion's ids, with the eos id if it ended in one, and their log-probabilities in nats.
 
-    Those are the model's at the temperature, before anything is filtered out.
+    `logps` has a value per id, or none if not requested. They are of the model's distribution at
+    the temperature, before any other logits processor.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -38,53 +38,59 @@ class GeneratedTokens:
 def decode(
     model: Any,
     prompts: Sequence[Sequence[int]],
-    rooms: Sequence[int],
-    method: SamplingParams,
-    stop: Stop | None = None,
-    heard: OnFinished | None = None,
-    logps: bool = False,
+    max_new_tokens: Sequence[int],
+    params: SamplingParams,
+    stop: StopCondition | None = None,
+    on_finished: OnFinished | None = None,
+    return_logps: bool = False,
 ) -> list[GeneratedTokens]:
-    """Draw a completion for every prompt, of at most as many tokens as its entry in `rooms`.
+    """Generate a completion for each prompt of ids, without padding; return them in that order.
 
-    `stop` is asked after every token; `heard` is told as rows end; `logps` asks for
-    log-probabilities.
+    `max_new_tokens` has one limit per prompt. `stop` is checked after each token; `on_finished` is
+    called whenever rows have finished. Layers of the model are patched meanwhile (`fast_linear`).
     """
-    drawn = [GeneratedTokens() for _ in prompts]
-    with fast_linear(model, max(rooms, default=0)):
-        for rows in batches(prompts, rooms, max_rows_for_length(model)):
-            own = [prompts[i] for i in rows], [rooms[i] for i in rows]
-            batch = Batch(model, *own, method, logps)
-            for ended in batch.run(stop):
-                for row, ids, told in ended:
-                    drawn[rows[row]] = GeneratedTokens(ids, told)
-                if heard:
-                    heard([rows[row] for row, _, _ in ended], [ids for _, ids, _ in ended])
-    return drawn
+    results = [GeneratedTokens() for _ in prompts]
+    with fast_linear(model, max(max_new_tokens, default=0)):
+        for rows in batches(prompts, max_new_tokens, max_rows_for_length(model)):
+            part = [prompts[i] for i in rows], [max_new_tokens[i] for i in rows]
+            batch = DecodeBatch(model, *part, params, return_logps)
+            for finished in batch.run(stop):
+                for row, ids, logps in finished:
+                    results[rows[row]] = GeneratedTokens(ids, logps)
+                if on_finished:
+                    numbers = [rows[row] for row, _, _ in finished]
+                    on_finished(numbers, [ids for _, ids, _ in finished])
+    return results
 
 
 def batches(
-    prompts: Sequence[Sequence[int]], rooms: Sequence[int], most: Callable[[int], int]
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: Sequence[int],
+    max_rows: Callable[[int], int],
 ) -> Iterator[list[int]]:
-    """Yield the numbers of the rows that are drawn together: of like length, equal ones adjacent.
+    """Yield the row numbers of each batch: longest prompts first, identical ones adjacent.
 
-    `most` tells how many rows of so many tokens are drawn at once.
+    `max_rows` is the most rows of a batch, as a function of a row's length in tokens.
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), prompts[i]))
     while order:
-        longest = len(prompts[order[0]]) + max(rooms[i] for i in order)
-        count = max(1, most(longest))
+        length = len(prompts[order[0]]) + max(max_new_tokens[i] for i in order)
+        count = max(1, max_rows(length))
         yield order[:count]
         order = order[count:]
 
 
 def max_rows_for_length(model: Any) -> Callable[[int], int]:
-    """Return how many rows of a length have room in memory, as a function of the length."""
+    """Return a function from a row's length in tokens to the number of rows that fit in memory.
+
+    Only the KV cache is counted, against the memory that is free now; activations are not.
+    """
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize
+    dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token_bytes = 2 * config.num_hidden_layers * heads * dim * model.dtype.itemsize
     free = psutil.virtual_memory().available
     if model.device.type == "cuda":
         cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         free = torch.cuda.mem_get_info(model.device)[0] + cached
-    return lambda length: int(SHARE * free / (token * length))
+    return lambda length: int(CACHE_MEMORY_FRACTION * free / (token_bytes * length))

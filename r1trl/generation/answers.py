@@ -1,110 +1,116 @@
-"""A model's answers to rows: prompts rendered, completions drawn, scored, and put beside them."""
+"""A model's completions of rows: prompts rendered, completions generated and scored, put beside."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from r1trl.config.schema import StageConfig
 from r1trl.data.prompts import render
-from r1trl.generation.completions import Model, ModelPolicy, chain, extractors_of
+from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
 from r1trl.generation.local import LocalModel
-from r1trl.generation.remote import ServedModel
+from r1trl.generation.remote import RemoteModel
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer
-from r1trl.types import Completion, Policy
+from r1trl.samplers import Policy
+from r1trl.types import Completion
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
 class RowGenerator:
-    """Answers rows with the model of a stage; it is loaded when the first are asked about."""
+    """Generates completions of rows with the model of a stage, which is loaded at the first call.
+
+    `key` is the stage's key; `correct` names the reward that is 1 for a right answer, for
+    `sampling.stop_after_correct`, or is None.
+    """
 
     def __init__(
-        self, settings: Mapping[str, Any], scorer: Scorer, plugins: Plugins, where: str
+        self, stage: StageConfig, scorer: Scorer, plugins: Plugins, key: str, correct: str | None
     ) -> None:
-        self.settings, self.scorer, self.plugins = settings, scorer, plugins
-        self.where = where  # the key of the stage
-        self.votes = extractors_of(settings["rewards"], plugins)
-        self.model: Model | None = None
+        self.stage, self.scorer, self.plugins = stage, scorer, plugins
+        self.key, self.correct = key, correct
+        self.extractors = extractors_of(stage.rewards, plugins)
+        self.model: GenerationModel | None = None
 
-    def answer(self, rows: "Dataset", seed: int) -> "Dataset":
-        """Answer every row `sampling.n` times, or up to `max_n` times until `enough` are right.
+    def generate(self, rows: "Dataset", seed: int) -> "Dataset":
+        """Return `sampling.n` completions per row, or up to `max_n` until enough are right.
 
-        The rows keep their columns; see the README for those that are added.
+        The rows keep their columns; the README lists those that are added. Depends on the rows and
+        the seed alone.
         """
-        settings = self.settings
-        self.model = self.model or make_model(settings)
+        stage = self.stage
+        self.model = self.model or make_model(stage)
         self.model.seed(seed)
-        template, prefill, system = (settings[k] for k in ("template", "prefill", "system"))
-        rendered = render(rows, self.model.tokenizer, template, prefill, system)
-        inference = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.votes)
-        policy = chain(settings["samplers"], self.plugins, inference, f"{self.where}.samplers")
-        drafts, found = self._rounds(policy, inference, rendered["prompt"][:])
-        added = self._added(rows["prompt"][:], inference, drafts, found)
-        return table(rendered.features, inference.columns_of(drafts), added)
+        rendered = render(rows, self.model.tokenizer, stage.template, stage.prefill, stage.system)
+        policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
+        chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
+        completions, scores = self._rounds(chained, policy, rendered["prompt"][:])
+        added = self._added(rows["prompt"][:], policy, completions, scores)
+        return to_dataset(rendered.features, policy.columns_of(completions), added)
 
     def _rounds(
-        self, policy: Policy, inference: ModelPolicy, prompts: Sequence[str]
+        self, chained: Policy, policy: ModelPolicy, prompts: Sequence[str]
     ) -> tuple[list[Completion], list[Scores]]:
-        """Draw and score until every row has enough right answers, or as many as it may have."""
-        sampling, drafts, found = self.settings["sampling"], list[Completion](), list[Scores]()
-        n, most = sampling["n"], sampling["max_n"] or sampling["n"]
-        asked = list(range(len(prompts)))
-        for drawn in range(0, most, n):
-            again = [Completion(i, prompts[i]) for i in asked for _ in range(min(n, most - drawn))]
-            new = policy.draw(again)
-            drafts += new
-            found.append(self.scorer.score(inference.columns_of(new)))
-            asked = self._unsolved(drafts, found, asked)
-            if not asked:
+        """Generate and score until every row has enough right answers, or its most completions."""
+        sampling, completions, scores = self.stage.sampling, list[Completion](), list[Scores]()
+        n, max_n = sampling.n, sampling.max_n or sampling.n
+        pending = list(range(len(prompts)))
+        for generated in range(0, max_n, n):
+            count = min(n, max_n - generated)
+            empty = [Completion(i, prompts[i]) for i in pending for _ in range(count)]
+            new = chained.generate(empty)
+            completions += new
+            scores.append(self.scorer.score(policy.columns_of(new)))
+            pending = self._unsolved(completions, scores, pending)
+            if not pending:
                 break
-        return drafts, found
+        return completions, scores
 
     def _unsolved(
-        self, drafts: Sequence[Completion], found: Sequence[Scores], asked: Sequence[int]
+        self, completions: Sequence[Completion], scores: Sequence[Scores], pending: Sequence[int]
     ) -> list[int]:
-        """Return the rows that have too few right answers."""
-        enough, reward = (
-            self.settings["sampling"]["enough"],
-            self.settings["measures"].get("correct"),
-        )
-        if enough is None or reward is None:
+        """Return the pending rows that have too few right answers."""
+        wanted = self.stage.sampling.stop_after_correct
+        if wanted is None or self.correct is None:
             return []
-        values = [value for scores in found for value in scores.values[reward]]
-        pairs = zip(drafts, values, strict=True)
-        right = Counter(draft.row for draft, value in pairs if value is not None and value >= 1)
-        return [row for row in asked if right[row] < enough]
+        values = [value for each in scores for value in each.values[self.correct]]
+        pairs = zip(completions, values, strict=True)
+        right = Counter(c.row for c, value in pairs if value is not None and value >= 1)
+        return [row for row in pending if right[row] < wanted]
 
     def _added(
         self,
         prompts: Sequence[Any],
-        inference: ModelPolicy,
-        drafts: Sequence[Completion],
-        found: Sequence[Scores],
+        policy: ModelPolicy,
+        completions: Sequence[Completion],
+        scores: Sequence[Scores],
     ) -> dict[str, list[Any]]:
         """Return the columns that are added to the rows' own."""
-        prefill = self.settings["prefill"]
+        prefill = self.stage.prefill
         added: dict[str, list[Any]] = {
-            "prompt": [prompts[draft.row] for draft in drafts],
-            "completion": [prefill + draft.text for draft in drafts],
-            "completion_tokens": [len(draft.ids) for draft in drafts],
-            "tokens_spent": [draft.spent for draft in drafts],
-            "finished": [draft.finished for draft in drafts],
-            "reward": [total for scores in found for total in scores.totals],
+            "prompt": [prompts[c.row] for c in completions],
+            "completion": [prefill + c.text for c in completions],
+            "completion_tokens": [len(c.token_ids) for c in completions],
+            "tokens_spent": [c.generated_tokens for c in completions],
+            "finished": [c.finished for c in completions],
+            "reward": [total for each in scores for total in each.totals],
         }
         for name in self.scorer.names:
-            added[f"rewards/{name}"] = [v for scores in found for v in scores.values[name]]
-            added[f"outcome/{name}"] = [o for scores in found for o in scores.outcomes[name]]
-        return added | {f"answer/{n}": inference.answers(drafts, n) for n in self.votes}
+            added[f"rewards/{name}"] = [v for each in scores for v in each.values[name]]
+            added[f"outcome/{name}"] = [o for each in scores for o in each.outcomes[name]]
+        answers = {n: policy.extract_answers(completions, n) for n in self.extractors}
+        return added | {f"answer/{name}": texts for name, texts in answers.items()}
 
 
-def table(
+def to_dataset(
     features: Mapping[str, Any], columns: dict[str, list[Any]], added: Mapping[str, list[Any]]
 ) -> "Dataset":
-    """Put columns together as rows, a problem's completions beside each other.
+    """Return columns as rows, the completions of a problem beside each other.
 
-    Every column has its type, also where all of its values are None: shards must fit together.
+    `features` are those of `columns`. Every added column has a fixed type, also if all of its
+    values are None, because shards must fit together.
     """
     from datasets import Dataset, Features, Value
 
@@ -120,6 +126,6 @@ def table(
     return Dataset.from_dict(rows, features=Features({**features, **types}))
 
 
-def make_model(settings: Mapping[str, Any]) -> Model:
-    """Load the model into this process, or open the servers that have it."""
-    return ServedModel(settings) if settings["endpoints"] else LocalModel(settings)
+def make_model(stage: StageConfig) -> GenerationModel:
+    """Load the stage's model into this process, or connect to the servers that have it."""
+    return RemoteModel(stage) if stage.endpoints else LocalModel(stage)

@@ -1,168 +1,194 @@
-"""Inference: drafts written to their end by a model, or by a chain of `generate` samplers.
+"""Policies that continue completions: a model, or a chain of `generate` samplers before it.
 
-Every sampler gets the next one as its policy, the last one the model. How much a method costs is
-in its drafts: `spent` counts the tokens drawn for one, thrown away or not.
+Every sampler gets the next one as its policy, and the last one gets the model. The cost of a method
+is in its completions: `generated_tokens` counts discarded tokens too.
 """
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from r1trl.config.schema import SamplingConfig
 from r1trl.errors import StageError, errors_named, unknown
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.scorer import Scorer
-from r1trl.types import Completion, Policy
+from r1trl.samplers import Policy
+from r1trl.types import Completion
 
-Vote = Callable[[str], str | None]
+Extractor = Callable[[str], str | None]  # the answer in a completion's text, or None
 
 
-class Model(Protocol):
-    """Where tokens come from: this process, or servers."""
+class GenerationModel(Protocol):
+    """A model that completions are sampled from, in this process or behind servers."""
 
     tokenizer: Any
-    sampling: Mapping[str, Any]
+    sampling: SamplingConfig
 
     def seed(self, seed: int) -> None:
-        """Make what is drawn next depend on this seed alone."""
+        """Make the results of the following `generate` calls depend on this seed alone."""
         ...
 
-    def draw(
-        self, drafts: Sequence[Completion], max_tokens: int, stop: Sequence[str]
+    def generate(
+        self, completions: Sequence[Completion], max_tokens: int, stop: Sequence[str]
     ) -> list[Completion]:
-        """Write drafts on."""
+        """Continue each completion by up to `max_tokens` tokens; return them in the given order.
+
+        The new text ends before the first of the `stop` texts. All given completions are unfinished
+        and shorter than `sampling.max_tokens`, which none of the results exceeds.
+        """
         ...
 
-    def write(self, draft: Completion, text: str) -> Completion:
-        """Put a text at the end of a draft."""
+    def append(self, completion: Completion, text: str) -> Completion:
+        """Return the completion with a text and its token ids appended; the cost stays."""
         ...
 
 
 class ModelPolicy:
-    """A model as samplers see it, with the stage's rewards on the rows that are answered."""
+    """A policy that generates with the model itself and scores with the stage's rewards.
+
+    `columns` are those of the rows that `Completion.row` counts; `extractors` are by reward name.
+    """
 
     def __init__(
         self,
-        model: Model,
+        model: GenerationModel,
         columns: Mapping[str, Sequence[Any]],
         scorer: Scorer,
-        votes: Mapping[str, Vote],
+        extractors: Mapping[str, Extractor],
     ) -> None:
-        self.model, self.columns, self.scorer, self.votes = model, columns, scorer, votes
+        self.model, self.columns, self.scorer = model, columns, scorer
+        self.extractors = extractors
 
-    def draw(
+    def generate(
         self,
-        drafts: Sequence[Completion],
+        completions: Sequence[Completion],
         *,
         max_tokens: int | None = None,
         stop: Sequence[str] = (),
     ) -> list[Completion]:
-        """Write on; see `Policy`."""
-        longest = self.model.sampling["max_tokens"]
-        drawn = list(drafts)
-        open_ = [i for i, d in enumerate(drafts) if not d.finished and len(d.ids) < longest]
+        """Continue completions; see `Policy`."""
+        longest = self.model.sampling.max_tokens
         limit = longest if max_tokens is None else max_tokens
-        if open_ and limit > 0:
-            new = self.model.draw([drafts[i] for i in open_], limit, stop)
-            for i, draft in zip(open_, new, strict=True):
-                drawn[i] = draft
-        return drawn
+        continued = list(completions)
+        active = [
+            i for i, c in enumerate(completions) if not c.finished and len(c.token_ids) < longest
+        ]
+        if active and limit > 0:
+            generated = self.model.generate([completions[i] for i in active], limit, stop)
+            for i, completion in zip(active, generated, strict=True):
+                continued[i] = completion
+        return continued
 
-    def write(self, draft: Completion, text: str) -> Completion:
-        """Put a text at the end of a draft."""
-        return self.model.write(draft, text)
+    def append(self, completion: Completion, text: str) -> Completion:
+        """Return the completion with a text appended; see `Policy`."""
+        return self.model.append(completion, text)
 
-    def score(self, drafts: Sequence[Completion], reward: str) -> list[float | None]:
-        """Return what a reward says of drafts; None where it failed or does not apply."""
-        setting = next((s for s in self.scorer.settings if s.name == reward), None)
-        if setting is None:
+    def score(self, completions: Sequence[Completion], reward: str) -> list[float | None]:
+        """Return one reward's values; None if it failed or does not apply.
+
+        Raises StageError if the stage has no such reward, or if the reward itself raises.
+        """
+        bound = next((each for each in self.scorer.rewards if each.name == reward), None)
+        if bound is None:
             raise StageError(unknown("reward of this stage", reward, self.scorer.names))
-        asked = setting.ask(self.columns_of(drafts), None, self.scorer.pool)
-        return [None if isinstance(answer, Failure) else answer for answer in asked.answers]
+        result = bound.ask(self.columns_of(completions), None, self.scorer.pool)
+        return [None if isinstance(value, Failure) else value for value in result.values]
 
-    def answers(self, drafts: Sequence[Completion], reward: str) -> list[str | None]:
-        """Return the answers that a reward reads in drafts."""
-        if reward not in self.votes:
-            raise StageError(unknown("reward that reads answers", reward, self.votes))
-        return [self.votes[reward](draft.text) for draft in drafts]
+    def extract_answers(self, completions: Sequence[Completion], reward: str) -> list[str | None]:
+        """Return the answers that a reward reads; raise StageError if it extracts none."""
+        if reward not in self.extractors:
+            raise StageError(unknown("reward that extracts answers", reward, self.extractors))
+        return [self.extractors[reward](completion.text) for completion in completions]
 
-    def columns_of(self, drafts: Sequence[Completion]) -> dict[str, Any]:
-        """Return the columns that rewards are given for drafts."""
-        rows = [draft.row for draft in drafts]
-        own = {name: [values[row] for row in rows] for name, values in self.columns.items()}
-        ids = [list(draft.ids) for draft in drafts]
-        return {**own, "completion": [draft.text for draft in drafts], "completion_ids": ids}
+    def columns_of(self, completions: Sequence[Completion]) -> dict[str, Any]:
+        """Return the columns that rewards get for completions: those of their rows, and their own.
+
+        `completion` holds the texts, `completion_ids` the token ids, unpadded.
+        """
+        rows = [completion.row for completion in completions]
+        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        texts = [completion.text for completion in completions]
+        ids = [list(completion.token_ids) for completion in completions]
+        return {**columns, "completion": texts, "completion_ids": ids}
 
 
 class SamplerPolicy:
-    """A `generate` sampler with the policy that it draws from, as a policy itself."""
+    """A policy that generates with a `generate` sampler, which generates with another policy.
 
-    def __init__(self, sampler: Any, policy: Policy, where: str) -> None:
-        self.sampler, self.policy, self.where = sampler, policy, where
-        self.write, self.score, self.answers = policy.write, policy.score, policy.answers
+    `key` is the config key of the sampler, for error messages.
+    """
 
-    def draw(
+    def __init__(self, sampler: Any, policy: Policy, key: str) -> None:
+        self.sampler, self.policy, self.key = sampler, policy, key
+        self.append, self.score = policy.append, policy.score
+        self.extract_answers = policy.extract_answers
+
+    def generate(
         self,
-        drafts: Sequence[Completion],
+        completions: Sequence[Completion],
         *,
         max_tokens: int | None = None,
         stop: Sequence[str] = (),
     ) -> list[Completion]:
-        """Have the sampler write drafts on, within these limits too."""
+        """Continue completions with the sampler, within these limits; see `Policy`.
+
+        Raises StageError, which names the key, if the sampler fails or loses completions.
+        """
         limited = max_tokens is not None or stop
         policy = LimitedPolicy(self.policy, max_tokens, stop) if limited else self.policy
-        with errors_named(self.where):
-            drawn = list(self.sampler.generate(drafts, policy))
-            if [draft.row for draft in drawn] != [draft.row for draft in drafts]:
-                raise StageError("generate must return one draft for each, in their order")
-        return drawn
+        with errors_named(self.key):
+            continued = list(self.sampler.generate(completions, policy))
+            if [each.row for each in continued] != [each.row for each in completions]:
+                raise StageError("generate must return one completion for each, in their order")
+        return continued
 
 
 class LimitedPolicy:
-    """A policy whose draws end at a limit that was set further out."""
+    """A policy with the limits of an outer call of `generate` on every call inside it."""
 
     def __init__(self, policy: Policy, max_tokens: int | None, stop: Sequence[str]) -> None:
         self.policy, self.max_tokens, self.stop = policy, max_tokens, tuple(stop)
-        self.write, self.score, self.answers = policy.write, policy.score, policy.answers
+        self.append, self.score = policy.append, policy.score
+        self.extract_answers = policy.extract_answers
 
-    def draw(
+    def generate(
         self,
-        drafts: Sequence[Completion],
+        completions: Sequence[Completion],
         *,
         max_tokens: int | None = None,
         stop: Sequence[str] = (),
     ) -> list[Completion]:
-        """Write on, within both limits."""
+        """Continue completions within both limits: fewer `max_tokens`, and all `stop` texts."""
         limits = [limit for limit in (self.max_tokens, max_tokens) if limit is not None]
-        most = min(limits, default=None)
-        return self.policy.draw(drafts, max_tokens=most, stop=[*stop, *self.stop])
+        lowest = min(limits, default=None)
+        return self.policy.generate(completions, max_tokens=lowest, stop=[*stop, *self.stop])
 
 
-def chain(
-    samplers: Mapping[str, Any], plugins: Plugins, inference: ModelPolicy, where: str
-) -> Policy:
-    """Return the policy that a stage's `generate` samplers make, the first one outermost.
+def chain(samplers: Mapping[str, Any], plugins: Plugins, policy: Policy, key: str) -> Policy:
+    """Return the policy of a stage's `generate` samplers; the first one is the outermost.
 
-    `where` is the key of the samplers.
+    `samplers` maps names to options (None: dropped), `policy` is the innermost one, `key` the
+    config key of the samplers. Raises StageError if a sampler rejects its options.
     """
-    policy: Policy = inference
     for name, options in reversed(list(samplers.items())):
         if options is not None:
-            key = f"{where}.{name}"
-            with errors_named(key):
-                policy = SamplerPolicy(plugins.find("sampler", name).bind(options), policy, key)
+            own_key = f"{key}.{name}"
+            with errors_named(own_key):
+                sampler = plugins.find("sampler", name).bind(options)
+                policy = SamplerPolicy(sampler, policy, own_key)
     return policy
 
 
-def extractors_of(rewards: Mapping[str, Any], plugins: Plugins) -> dict[str, Vote]:
-    """Return how answers are read, for every reward that says how."""
-    found: dict[str, Vote] = {}
+def extractors_of(rewards: Mapping[str, Any], plugins: Plugins) -> dict[str, Extractor]:
+    """Return the answer extractors of a stage's rewards by name, with their options filled in."""
+    extractors: dict[str, Extractor] = {}
     for name, options in rewards.items():
         if options is None:
             continue
-        what = plugins.find("reward", options.get("reward", name)).what
-        extract = getattr(what, "extract", None)
-        if extract is not None:
-            own = {k: v for k, v in options.items() if k in getattr(what, "options", ())}
-            found[name] = functools.partial(extract, **own)
-    return found
+        offer = plugins.find("reward", options.get("reward", name))
+        extract_answer = offer.description.extract_answer
+        if extract_answer is not None:
+            own = {option: value for option, value in options.items() if option in offer.options}
+            extractors[name] = functools.partial(extract_answer, **own)
+    return extractors

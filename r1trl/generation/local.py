@@ -1,118 +1,139 @@
-"""Completions drawn from a model in this process, outside training."""
+"""A model in this process that generates completions outside training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from r1trl.decoding.batch import Stop
+from r1trl.config.schema import SamplingConfig, StageConfig
+from r1trl.decoding.batch import StopCondition
 from r1trl.decoding.decode import decode
 from r1trl.decoding.sampling_params import SamplingParams
 from r1trl.types import Completion
 
 
 class LocalModel:
-    """A model and its tokenizer, and how it is sampled from."""
+    """A model loaded into this process, with its tokenizer; see `GenerationModel`."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        attention = settings.get("attention")
-        self.model, self.tokenizer = load_model(settings["model"], settings["dtype"], attention)
-        self.sampling = settings["sampling"]
+    def __init__(self, stage: StageConfig) -> None:
+        assert stage.model
+        self.model, self.tokenizer = load_model(stage.model, stage.dtype, stage.attn_implementation)
+        self.sampling = stage.sampling
 
     def seed(self, seed: int) -> None:
-        """Make what is drawn next depend on this seed alone."""
+        """Seed PyTorch's default generators, on the CPU and on all devices of this process."""
         torch.manual_seed(seed)
 
-    def draw(
-        self, drafts: Sequence[Completion], max_tokens: int, stop: Sequence[str]
+    def generate(
+        self, completions: Sequence[Completion], max_tokens: int, stop: Sequence[str]
     ) -> list[Completion]:
-        """Write drafts on, each by at most `max_tokens` tokens, in batches of like length."""
-        whole = [self._read(draft) for draft in drafts]
-        order = sorted(range(len(drafts)), key=lambda i: len(whole[i]), reverse=True)
-        written, size = list(drafts), self.sampling["batch_size"]
-        method, ends = self._method(), stop_at(stop, self.tokenizer) if stop else None
-        for start in range(0, len(order), size):
-            indices = order[start : start + size]
-            rooms = [self._room(drafts[i], max_tokens) for i in indices]
-            rows = decode(self.model, [whole[i] for i in indices], rooms, method, ends)
+        """Continue completions in batches of like length; return them in the given order.
+
+        Not a collective. Patches the model's linear layers meanwhile (see `decode`).
+        """
+        contexts = [self._context(completion) for completion in completions]
+        order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]), reverse=True)
+        continued, batch_size = list(completions), self.sampling.batch_size
+        params = self._sampling_params()
+        condition = stop_condition(stop, self.tokenizer) if stop else None
+        for start in range(0, len(order), batch_size):
+            indices = order[start : start + batch_size]
+            prompts = [contexts[i] for i in indices]
+            limits = [remaining_tokens(completions[i], max_tokens, self.sampling) for i in indices]
+            rows = decode(self.model, prompts, limits, params, condition)
             for i, row in zip(indices, rows, strict=True):
-                written[i] = self._written(drafts[i], row.ids, stop)
-        return written
+                continued[i] = self._continued(completions[i], row.ids, stop)
+        return continued
 
-    def _read(self, draft: Completion) -> list[int]:
-        """Return the ids of a prompt and what was written to it."""
-        return [*self.tokenizer(draft.prompt)["input_ids"], *draft.ids]
+    def _context(self, completion: Completion) -> list[int]:
+        """Return the token ids of a completion's prompt and of its text so far, unpadded."""
+        return [*self.tokenizer(completion.prompt)["input_ids"], *completion.token_ids]
 
-    def _room(self, draft: Completion, max_tokens: int) -> int:
-        return min(max_tokens, int(self.sampling["max_tokens"]) - len(draft.ids))
-
-    def _method(self) -> SamplingParams:
+    def _sampling_params(self) -> SamplingParams:
         names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-        ends, padding = (self.tokenizer.eos_token_id,), self.tokenizer.pad_token_id
-        return SamplingParams(**{n: self.sampling[n] for n in names}, ends=ends, padding=padding)
+        return SamplingParams(
+            **{name: getattr(self.sampling, name) for name in names},
+            eos_token_ids=(self.tokenizer.eos_token_id,),
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
 
-    def _written(self, draft: Completion, new: list[int], stop: Sequence[str]) -> Completion:
-        """Return a draft with new ids, cut before the first of the stop texts."""
-        decode, end = self.tokenizer.decode, self.tokenizer.eos_token_id
-        ids, finished, spent = [*draft.ids, *new], new[-1:] == [end], draft.spent + len(new)
-        text = decode(ids, skip_special_tokens=True)
-        found = first_stop(text, len(draft.text), stop)
+    def _continued(self, before: Completion, new: list[int], stop: Sequence[str]) -> Completion:
+        """Return a completion with new ids appended, cut before the first of the stop texts."""
+        ids, finished = [*before.token_ids, *new], new[-1:] == [self.tokenizer.eos_token_id]
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        cost = before.generated_tokens + len(new)
+        found = first_stop(text, len(before.text), stop)
         if found is None:
-            return Completion(draft.row, draft.prompt, text, tuple(ids), finished, spent)
-        place, stopped = found
-        kept = cut(ids, text[:place], self.tokenizer)
-        return Completion(draft.row, draft.prompt, text[:place], kept, False, spent, stopped)
+            return Completion(before.row, before.prompt, text, tuple(ids), finished, cost)
+        position, stop_text = found
+        text = text[:position]
+        kept = truncate_ids_to_text(ids, text, self.tokenizer)
+        return Completion(before.row, before.prompt, text, kept, False, cost, stop_text)
 
-    def write(self, draft: Completion, text: str) -> Completion:
-        """Put a text at the end of a draft."""
+    def append(self, completion: Completion, text: str) -> Completion:
+        """Return the completion with a text and its token ids appended; the cost stays."""
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return replace(draft, text=draft.text + text, ids=(*draft.ids, *ids), stopped=None)
+        token_ids = (*completion.token_ids, *ids)
+        return replace(
+            completion, text=completion.text + text, token_ids=token_ids, stop_reason=None
+        )
 
 
-def stop_at(stop: Sequence[str], tokenizer: Any) -> Stop:
-    """Return what ends rows that have said one of some texts.
+def remaining_tokens(completion: Completion, max_tokens: int, sampling: SamplingConfig) -> int:
+    """Return how many tokens may be added: `max_tokens`, or fewer by `sampling.max_tokens`."""
+    return min(max_tokens, sampling.max_tokens - len(completion.token_ids))
 
-    transformers' own `stop_strings` also end a row where half of the text is the prompt's.
+
+def stop_condition(stop: Sequence[str], tokenizer: Any) -> StopCondition:
+    """Return the condition that new tokens contain one of the stop texts.
+
+    transformers' `stop_strings` would also end a row if the prompt has the first half of the text.
     """
-    tail = max(len(mark.encode()) for mark in stop) + 1  # a token has at least a byte
+    window = max(len(text.encode()) for text in stop) + 1  # a token has at least a byte
 
-    def said(rows: list[list[int]]) -> list[bool]:
+    def is_done(rows: list[list[int]]) -> list[bool]:
         texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-        return [any(mark in text for mark in stop) for text in texts]
+        return [any(stop_text in text for stop_text in stop) for text in texts]
 
-    return Stop(tail, said)
+    return StopCondition(window, is_done)
 
 
 def first_stop(text: str, start: int, stop: Sequence[str]) -> tuple[int, str] | None:
-    """Return where the first stop text after `start` begins, and which it is."""
-    places = [(text.find(mark, start), mark) for mark in stop]
-    return min(((place, mark) for place, mark in places if place >= 0), default=None)
+    """Return the first stop text at or after `start` and its position; None if there is none."""
+    found = [(text.find(stop_text, start), stop_text) for stop_text in stop]
+    return min(((position, each) for position, each in found if position >= 0), default=None)
 
 
-def cut(ids: Sequence[int], text: str, tokenizer: Any) -> tuple[int, ...]:
-    """Return the ids of a text that others begin with: as many of them as possible."""
-    kept, said = list(ids), ""
+def truncate_ids_to_text(ids: Sequence[int], text: str, tokenizer: Any) -> tuple[int, ...]:
+    """Cut `ids` to decode to `text`: keep the longest matching prefix, tokenise the rest.
+
+    `text` may also go on after the ids. A trailing end token is dropped.
+    """
+    kept, decoded = list(ids), ""
     while kept:
-        said = tokenizer.decode(kept, skip_special_tokens=True)
-        if text.startswith(said) and kept[-1] != tokenizer.eos_token_id:
+        decoded = tokenizer.decode(kept, skip_special_tokens=True)
+        if text.startswith(decoded) and kept[-1] != tokenizer.eos_token_id:
             break
         kept.pop()
-    rest = text[len(said) :] if kept else text
+    rest = text[len(decoded) :] if kept else text
     return (*kept, *tokenizer(rest, add_special_tokens=False)["input_ids"])
 
 
-def load_model(path: str, dtype: str, attention: str | None) -> tuple[Any, Any]:
-    """Load a model for generation and its tokenizer, on the accelerator where there is one."""
+def load_model(path: str, dtype: str, attn_implementation: str | None) -> tuple[Any, Any]:
+    """Load a model and its tokenizer for generation, on a GPU if there is one.
+
+    `dtype` is the name of a torch dtype; None as `attn_implementation` is transformers' default.
+    """
     from transformers import AutoModelForCausalLM
 
-    options = {"attn_implementation": attention} if attention else {}
+    options = {"attn_implementation": attn_implementation} if attn_implementation else {}
     model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), load_tokenizer(path)
 
 
 def load_tokenizer(path: str) -> Any:
-    """Load a tokenizer that has a padding token."""
+    """Load a tokenizer; its padding token is the end token if it has none of its own."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path)

@@ -1,4 +1,4 @@
-"""What rollouts say of the model that made them: pass@1 and the paper's other measures."""
+"""The metrics of rollouts: pass@1 and the paper's others, and the means of all rewards."""
 
 import math
 from collections import Counter, defaultdict
@@ -12,7 +12,10 @@ Z95 = 1.959964
 
 
 def sampled_metrics(rollouts: "Dataset") -> dict[str, float]:
-    """Return the mean of every reward, of the length, and the share that did not finish."""
+    """Return the means of every reward and of the length in tokens, and the share cut off.
+
+    Without a name whose values are all None.
+    """
     metrics = {
         name: _mean(rollouts[name])
         for name in rollouts.column_names
@@ -24,17 +27,17 @@ def sampled_metrics(rollouts: "Dataset") -> dict[str, float]:
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
 
-def benchmark_metrics(rollouts: "Dataset", measures: Mapping[str, str]) -> dict[str, float]:
-    """Return a model's metrics on a benchmark, in the paper's terms.
+def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str, float]:
+    """Return a model's metrics on a benchmark, in the paper's terms; shares are from 0 to 1.
 
-    `measures` names, for each metric, the reward it is the mean of; `correct` is the one that is 1
-    for a right answer, and whose column `answer/…`, if it has one, holds the votes of cons@k.
+    `names` maps each metric to the reward that it is the mean of; `correct` is the reward that is 1
+    for a right answer, and its column `answer/…`, if there is one, holds the answers for cons@k.
     pass@1 is the mean over all samples, with a 95 % interval over problems.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for i, problem in enumerate(rollouts["problem"]):
         groups[problem].append(i)
-    right = [value == 1.0 for value in rollouts[f"rewards/{measures['correct']}"]]
+    right = [value == 1.0 for value in rollouts[f"rewards/{names['correct']}"]]
     means = [sum(right[i] for i in group) / len(group) for group in groups.values()]
     mean, half = _mean(means), _half_width(means)
     metrics = {
@@ -46,34 +49,34 @@ def benchmark_metrics(rollouts: "Dataset", measures: Mapping[str, str]) -> dict[
         "tokens_spent": _spent(rollouts),
         "truncated": 1 - _mean(rollouts["finished"]),
     }
-    if f"answer/{measures['correct']}" in rollouts.column_names:
-        votes = rollouts[f"answer/{measures['correct']}"][:]
-        majorities = [_majority_right(group, votes, right) for group in groups.values()]
+    if f"answer/{names['correct']}" in rollouts.column_names:
+        answers = rollouts[f"answer/{names['correct']}"][:]
+        majorities = [_majority_right(group, answers, right) for group in groups.values()]
         metrics["cons@k"] = _mean(majorities)
-    for metric, reward in measures.items():
+    for metric, reward in names.items():
         if metric != "correct":
             metrics[metric] = _mean(rollouts[f"rewards/{reward}"])
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
 
-def _majority_right(group: list[int], votes: list[str | None], right: list[bool]) -> bool:
-    """Tell whether the commonest answer is right; of equally common ones the first counts."""
-    cast = [votes[i] for i in group if votes[i] is not None]
-    if not cast:
+def _majority_right(group: list[int], answers: list[str | None], right: list[bool]) -> bool:
+    """Return True if the commonest answer is right; of equally common ones the first counts."""
+    given = [answers[i] for i in group if answers[i] is not None]
+    if not given:
         return False
-    winner = Counter(cast).most_common(1)[0][0]
-    return any(right[i] for i in group if votes[i] == winner)
+    majority = Counter(given).most_common(1)[0][0]
+    return any(right[i] for i in group if answers[i] == majority)
 
 
 def _spent(rollouts: "Dataset") -> float:
-    """Return the tokens drawn for a completion where more were drawn than it has."""
+    """Return the mean tokens generated for a completion; NaN if no more than it has."""
     spent, kept = rollouts["tokens_spent"][:], rollouts["completion_tokens"][:]
     return _mean(spent) if spent != kept else math.nan
 
 
 def _mean(values: Any) -> float:
-    known = [float(value) for value in values if value is not None]
-    return sum(known) / len(known) if known else math.nan
+    present = [float(value) for value in values if value is not None]
+    return sum(present) / len(present) if present else math.nan
 
 
 def _half_width(means: list[float]) -> float:

@@ -1,70 +1,80 @@
-"""Completions drawn from servers that have the model, by the text of the prompts."""
+"""A model behind servers with OpenAI's completions API; only its tokenizer is loaded here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from r1trl.generation.local import cut, load_tokenizer
-from r1trl.generation.servers import Reply, Request, Servers
+from r1trl.config.schema import StageConfig
+from r1trl.generation.local import load_tokenizer, remaining_tokens, truncate_ids_to_text
+from r1trl.generation.servers import CompletionClient, Reply, Request
 from r1trl.types import Completion
 
-# vLLM's and SGLang's, which OpenAI's servers refuse: sent where they are not what turns them off.
-NOT_OPENAI = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+# Parameters of vLLM and SGLang that OpenAI's servers refuse, and the values that disable them. Each
+# is sent only if different from that value.
+DISABLED = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
 
-class ServedModel:
-    """A model that servers have; what is here is its tokenizer."""
+class RemoteModel:
+    """A model that servers sample from, with its tokenizer; see `GenerationModel`."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.endpoints, self.sampling = settings["endpoints"], settings["sampling"]
-        self.tokenizer = load_tokenizer(settings["model"])
-        self.name = self.endpoints["model"] or settings["model"]
-        self.servers, self.next_seed = Servers(self.endpoints), 0
+    def __init__(self, stage: StageConfig) -> None:
+        assert stage.model
+        assert stage.endpoints
+        self.sampling, self.tokenizer = stage.sampling, load_tokenizer(stage.model)
+        self.name = stage.endpoints.model or stage.model
+        self.client, self.next_seed = CompletionClient(stage.endpoints), 0
 
     def seed(self, seed: int) -> None:
-        """Make the seeds of the next requests depend on this one alone."""
+        """Derive the seeds of the following requests from this one alone."""
         self.next_seed = seed * 1_000_003 % 2**31
 
-    def draw(
-        self, drafts: Sequence[Completion], max_tokens: int, stop: Sequence[str]
+    def generate(
+        self, completions: Sequence[Completion], max_tokens: int, stop: Sequence[str]
     ) -> list[Completion]:
-        """Write drafts on; their ids are how the tokenizer splits the texts.
+        """Continue completions, in the given order; raise StageError if the servers fail for good.
 
-        What was spent is what the servers say, stop texts included, or else what the ids come to.
+        Servers return texts, so the token ids are those of the tokenizer here. `generated_tokens`
+        grows by the servers' counts, stop texts included, or by the new ids if they report none.
         """
-        requests = [self._request(draft, max_tokens, stop) for draft in drafts]
-        replies = self.servers.complete(requests)
-        return [self._written(d, r, stop) for d, r in zip(drafts, replies, strict=True)]
+        requests = [self._request(completion, max_tokens, stop) for completion in completions]
+        replies = self.client.complete(requests)
+        pairs = zip(completions, replies, strict=True)
+        return [self._continued(completion, reply, stop) for completion, reply in pairs]
 
-    def _request(self, draft: Completion, max_tokens: int, stop: Sequence[str]) -> Request:
+    def _request(self, completion: Completion, max_tokens: int, stop: Sequence[str]) -> Request:
+        """Return the body of the request that continues a completion; advance the seed."""
         self.next_seed = (self.next_seed + 1) % 2**31
-        room = min(max_tokens, self.sampling["max_tokens"] - len(draft.ids))
         request = {
             "model": self.name,
-            "prompt": draft.prompt + draft.text,
-            "max_tokens": room,
+            "prompt": completion.prompt + completion.text,
+            "max_tokens": remaining_tokens(completion, max_tokens, self.sampling),
             "seed": self.next_seed,
-            **{key: self.sampling[key] for key in ("temperature", "top_p")},
+            "temperature": self.sampling.temperature,
+            "top_p": self.sampling.top_p,
         }
-        for key, off in NOT_OPENAI.items():
-            if self.sampling.get(key, off) not in (None, off):
-                request[key] = self.sampling[key]
+        for name, disabled in DISABLED.items():
+            value = getattr(self.sampling, name)
+            if value not in (None, disabled):
+                request[name] = value
         return request | ({"stop": list(stop)} if stop else {})
 
-    def _written(self, draft: Completion, reply: Reply, stop: Sequence[str]) -> Completion:
-        """Return a draft with what a server wrote to it."""
-        ended, reason = reply["finish_reason"] == "stop", reply["stop_reason"]
-        stopped = reason if reason in stop else None
-        finished = ended and stopped is None
-        text = draft.text + reply["text"]
-        ids = cut(draft.ids, text, self.tokenizer)
+    def _continued(self, before: Completion, reply: Reply, stop: Sequence[str]) -> Completion:
+        """Return a completion with the text of a server's reply appended."""
+        # vLLM's stop_reason is also the id of an end token, which is no stop text.
+        stop_reason = reply["stop_reason"] if reply["stop_reason"] in stop else None
+        finished = reply["finish_reason"] == "stop" and stop_reason is None
+        text = before.text + reply["text"]
+        ids = truncate_ids_to_text(before.token_ids, text, self.tokenizer)
         if finished:
             ids = (*ids, self.tokenizer.eos_token_id)
-        drawn = len(ids) - len(draft.ids) if reply["tokens"] is None else reply["tokens"]
-        spent = draft.spent + drawn
-        return Completion(draft.row, draft.prompt, text, ids, finished, spent, stopped)
+        reported = reply["completion_tokens"]
+        new_tokens = len(ids) - len(before.token_ids) if reported is None else reported
+        cost = before.generated_tokens + new_tokens
+        return Completion(before.row, before.prompt, text, ids, finished, cost, stop_reason)
 
-    def write(self, draft: Completion, text: str) -> Completion:
-        """Put a text at the end of a draft."""
+    def append(self, completion: Completion, text: str) -> Completion:
+        """Return the completion with a text and its token ids appended; the cost stays."""
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return replace(draft, text=draft.text + text, ids=(*draft.ids, *ids), stopped=None)
+        token_ids = (*completion.token_ids, *ids)
+        return replace(
+            completion, text=completion.text + text, token_ids=token_ids, stop_reason=None
+        )

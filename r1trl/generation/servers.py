@@ -1,121 +1,127 @@
-"""Requests to servers with OpenAI's completions API, such as vLLM's: many at once.
+"""A client for many requests at once to servers with OpenAI's completions API, such as vLLM's.
 
-Every request goes to whichever server has room. One that fails is sent again, to any server; a
-server that fails rests for a while, twice as long each time, and is then tried with one request.
-Replies are put in the order of the requests.
+Each request goes to any server with a free connection. A failed request is sent again, to any
+server. A failing server is left alone for a while, twice as long after each failure, and then gets
+one request to try. Replies are returned in the order of the requests.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from r1trl.config.schema import EndpointsConfig
 from r1trl.errors import StageError
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
-REFUSED = (400, 401, 403, 404, 405, 413, 422)  # another try would be answered alike
-BROKEN_OFF = ("abort", "error")  # what vLLM says of a completion that it gave up
-TRIES = 10
-LONGEST_REST = 60.0
+PERMANENT_ERRORS = (400, 401, 403, 404, 405, 413, 422)  # the same request would fail again
+ABORTED = ("abort", "error")  # vLLM's finish reasons of a completion that it gave up
+MAX_TRIES = 10  # of a request to which servers reply with an HTTP error
+MAX_BACKOFF_SECONDS = 60.0
 
 
 @dataclass
-class Server:
-    """One server, and how it has been lately."""
+class Endpoint:
+    """One server: its requests in flight, and its failures since its last reply."""
 
     url: str
-    asked: int = 0  # requests that it has not answered yet
+    in_flight: int = 0
     failures: int = 0
-    rests_until: float = 0.0
+    backoff_until: float = 0.0  # on the clock time.monotonic, in seconds
     error: str = ""
 
-    def failed(self, error: str) -> None:
-        """Rest, unless it rests already."""
+    def record_failure(self, error: str) -> None:
+        """Keep the error; begin a backoff, unless one is running."""
         self.error, now = error, time.monotonic()
-        if now >= self.rests_until:
+        if now >= self.backoff_until:
             self.failures += 1
-            self.rests_until = now + min(LONGEST_REST, 2.0 ** (self.failures - 1))
+            self.backoff_until = now + min(MAX_BACKOFF_SECONDS, 2.0 ** (self.failures - 1))
 
-    async def ready(self, number: int) -> None:
-        """Wait until it may be asked; after a failure, the first of its askers tries alone."""
-        while time.monotonic() < self.rests_until or (self.failures and number):
+    async def wait_until_ready(self, connection: int) -> None:
+        """Wait until the backoff is over; after a failure, connection 0 tries alone."""
+        while time.monotonic() < self.backoff_until or (self.failures and connection):
             await asyncio.sleep(0.05)
 
 
-class Servers:
-    """All servers of a stage."""
+class CompletionClient:
+    """Sends requests to all servers of a stage; they keep their backoff from call to call."""
 
-    def __init__(self, endpoints: Mapping[str, Any]) -> None:
-        self.servers = [Server(url.rstrip("/")) for url in endpoints["urls"]]
-        self.endpoints = endpoints
+    def __init__(self, config: EndpointsConfig) -> None:
+        self.endpoints = [Endpoint(url.rstrip("/")) for url in config.urls]
+        self.config = config
 
     def complete(self, requests: Sequence[Request]) -> list[Reply]:
-        """Return the reply to each request; raise StageError where there can be none."""
+        """Return the reply to each request: text, finish_reason, stop_reason and completion_tokens.
+
+        `completion_tokens` is None if the server does not report it. Runs its own event loop; not a
+        collective. Raises StageError if a server refuses a request for good, or replies to it with
+        errors MAX_TRIES times, or if no server has replied for `endpoints.patience` seconds.
+        """
         return asyncio.run(self._complete(requests))
 
     async def _complete(self, requests: Sequence[Request]) -> list[Reply]:
-        batch, limits = Batch(requests), httpx.Limits(max_connections=None)
-        key = os.environ.get(self.endpoints["key_variable"])
+        queue, limits = RequestQueue(requests), httpx.Limits(max_connections=None)
+        key = os.environ.get(self.config.api_key_env)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         async with httpx.AsyncClient(
-            headers=headers, timeout=self.endpoints["seconds"], limits=limits
+            headers=headers, timeout=self.config.timeout, limits=limits
         ) as client:
-            asking = [
-                asyncio.create_task(self._ask(client, server, number, batch))
-                for number in range(min(self.endpoints["concurrency"], len(requests)))
-                for server in self.servers  # in turn, so that few requests are shared out too
+            senders = [
+                asyncio.create_task(self._send(client, endpoint, connection, queue))
+                for connection in range(min(self.config.concurrency, len(requests)))
+                for endpoint in self.endpoints  # in turn, so that few requests are spread too
             ]
-            watching = asyncio.create_task(self._watch(batch))
+            watchdog = asyncio.create_task(self._watch(queue))
             try:
-                await _first_failure(batch, [*asking, watching])
+                await _wait_for_all(queue, [*senders, watchdog])
             finally:
-                for task in (*asking, watching):
+                for task in (*senders, watchdog):
                     task.cancel()
-                await asyncio.gather(*asking, watching, return_exceptions=True)
-        return [batch.replies[i] for i in range(len(requests))]
+                await asyncio.gather(*senders, watchdog, return_exceptions=True)
+        return [queue.replies[i] for i in range(len(requests))]
 
-    async def _ask(
-        self, client: httpx.AsyncClient, server: Server, number: int, batch: "Batch"
+    async def _send(
+        self, client: httpx.AsyncClient, endpoint: Endpoint, connection: int, queue: "RequestQueue"
     ) -> None:
-        """Send request after request to a server."""
+        """Send waiting requests to a server, one after another, until cancelled."""
         while True:
-            await server.ready(number)
-            index = await batch.waiting.get()
-            server.asked += 1
+            await endpoint.wait_until_ready(connection)
+            index = await queue.waiting.get()
+            endpoint.in_flight += 1
             try:
-                reply = await _post(client, server.url, batch.requests[index])
+                reply = await _post(client, endpoint.url, queue.requests[index])
             except (httpx.HTTPError, ValueError) as error:
-                server.failed(f"{type(error).__name__}: {error}")
-                batch.again(index, error, server)
+                endpoint.record_failure(f"{type(error).__name__}: {error}")
+                queue.requeue(index, error, endpoint)
             else:
-                server.failures = 0
-                batch.answered(index, reply)
+                endpoint.failures = 0
+                queue.add_reply(index, reply)
             finally:
-                server.asked -= 1
+                endpoint.in_flight -= 1
 
-    async def _watch(self, batch: "Batch") -> None:
-        """Raise StageError when no server has answered for too long.
+    async def _watch(self, queue: "RequestQueue") -> None:
+        """Raise StageError if no server has replied for `endpoints.patience` seconds.
 
-        One that is well and has nothing to do is waited with: others may leave requests hanging.
+        An idle healthy server resets the timer: the other requests may hang on another server.
         """
-        while time.monotonic() - batch.heard < self.endpoints["patience"]:
-            if any(not server.asked and not server.failures for server in self.servers):
-                batch.heard = time.monotonic()
+        while time.monotonic() - queue.last_reply_at < self.config.patience:
+            if any(not endpoint.in_flight and not endpoint.failures for endpoint in self.endpoints):
+                queue.last_reply_at = time.monotonic()
             await asyncio.sleep(0.1)
-        told = "; ".join(f"{server.url}: {server.error or 'no reply'}" for server in self.servers)
+        errors = "; ".join(f"{each.url}: {each.error or 'no reply'}" for each in self.endpoints)
         raise StageError(
-            f"endpoints: no server has answered for {self.endpoints['patience']:g} s "
-            f"(endpoints.patience): {told}"
+            f"endpoints: no server has answered for {self.config.patience:g} s "
+            f"(endpoints.patience): {errors}"
         )
 
 
-class Batch:
-    """Requests, and the replies that have come."""
+class RequestQueue:
+    """The requests of one call, by number: those that wait to be sent, and the replies."""
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests, self.replies = requests, dict[int, Reply]()
@@ -123,28 +129,31 @@ class Batch:
         self.waiting: asyncio.Queue[int] = asyncio.Queue()
         for index in range(len(requests)):
             self.waiting.put_nowait(index)
-        self.done, self.heard = asyncio.Event(), time.monotonic()
+        self.done, self.last_reply_at = asyncio.Event(), time.monotonic()
 
-    def answered(self, index: int, reply: Reply) -> None:
-        """Take a reply."""
-        self.replies[index], self.heard = reply, time.monotonic()
+    def add_reply(self, index: int, reply: Reply) -> None:
+        """Keep the reply to a request; set `done` if it is the last one."""
+        self.replies[index], self.last_reply_at = reply, time.monotonic()
         if len(self.replies) == len(self.requests):
             self.done.set()
 
-    def again(self, index: int, error: Exception, server: Server) -> None:
-        """Have a request sent again; raise StageError where that is in vain."""
+    def requeue(self, index: int, error: Exception, endpoint: Endpoint) -> None:
+        """Put a failed request back; raise StageError if the error is permanent.
+
+        Only HTTP errors count as tries: lost connections and time-outs may repeat without limit.
+        """
         status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
         self.tries[index] += status != 0
-        if status in REFUSED or self.tries[index] >= TRIES:
+        if status in PERMANENT_ERRORS or self.tries[index] >= MAX_TRIES:
             assert isinstance(error, httpx.HTTPStatusError)
-            said = error.response.text[:500]
-            raise StageError(f"endpoints: {server.url} answers {status}: {said}")
+            body = error.response.text[:500]
+            raise StageError(f"endpoints: {endpoint.url} answers {status}: {body}")
         self.waiting.put_nowait(index)
 
 
-async def _first_failure(batch: Batch, tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Wait until all is answered; raise what a task raised before."""
-    done = asyncio.create_task(batch.done.wait())
+async def _wait_for_all(queue: RequestQueue, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait until every request has its reply; raise the exception of a task that fails before."""
+    done = asyncio.create_task(queue.done.wait())
     try:
         finished, _ = await asyncio.wait([done, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in finished:
@@ -154,17 +163,17 @@ async def _first_failure(batch: Batch, tasks: Sequence[asyncio.Task[None]]) -> N
 
 
 async def _post(client: httpx.AsyncClient, url: str, request: Request) -> Reply:
-    """Send one request; raise ValueError where the reply is no completion."""
+    """Send one request; raise ValueError if the reply is not a whole completion."""
     response = await client.post(f"{url}/completions", json=request)
     response.raise_for_status()
     try:
         body: Reply = response.json()
         choice: Reply = body["choices"][0]
-        if choice["finish_reason"] in BROKEN_OFF:
-            raise ValueError(f"a completion broken off ({choice['finish_reason']})")
+        if choice["finish_reason"] in ABORTED:
+            raise ValueError(f"an aborted completion ({choice['finish_reason']})")
         return {key: choice[key] for key in ("text", "finish_reason")} | {
             "stop_reason": choice.get("stop_reason"),
-            "tokens": (body.get("usage") or {}).get("completion_tokens"),
+            "completion_tokens": (body.get("usage") or {}).get("completion_tokens"),
         }
     except (KeyError, IndexError, TypeError) as error:
-        raise ValueError(f"no completion but {response.text[:200]!r}") from error
+        raise ValueError(f"not a completion: {response.text[:200]!r}") from error

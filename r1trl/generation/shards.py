@@ -1,28 +1,26 @@
 """Rollouts in shards: a few rows of the data each, written as they are finished.
 
-A shard is a file, there whole or not at all, in a folder that is named after what it was drawn
-with. It depends on its own rows and seed alone, so a stage that was killed goes on where it was, on
-as many processes as it then has. Shard k is rolled out by process k modulo their number.
+A shard is a file, written whole or not at all, in a folder that is named after a digest of the
+settings. It depends on its own rows and seed alone, so a stage that was killed continues with the
+next shard, on as many processes as it then has. Process k modulo their number makes shard k.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from r1trl.config.schema import StageConfig
 from r1trl.generation.answers import RowGenerator
-from r1trl.plugins.loading import Plugins
-from r1trl.rewards.scorer import Scorer
-from r1trl.stage.files import Work
-from r1trl.stage.ranks import is_main, rank, wait, world_size
+from r1trl.stage.ranks import barrier, is_main, rank, world_size
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-DRAWN_WITH = (
+DIGESTED = (
     "model",
     "dtype",
     "template",
@@ -30,7 +28,7 @@ DRAWN_WITH = (
     "system",
     "samplers",
     "rewards",
-    "measures",
+    "metrics",
     "sampling",
     "data",
     "benchmarks",
@@ -38,34 +36,37 @@ DRAWN_WITH = (
 )
 
 
-def roll_out(
-    work: Work,
-    folder: Path,
-    name: str,
-    settings: Mapping[str, Any],
-    rows: "Dataset",
-    scorer: Scorer,
-    plugins: Plugins,
+def generate_shards(
+    generator: RowGenerator, rows: "Dataset", folder: Path, name: str, seed: int
 ) -> "Dataset | None":
-    """Answer all rows, but for the shards that are there; return the rollouts on process 0."""
-    size = settings["sampling"]["shard_size"]
+    """Generate completions of all rows but those of finished shards; a collective.
+
+    `folder` is the stage's, `name` begins the files' names. Returns the rollouts on rank 0, None on
+    the others.
+    """
+    size = generator.stage.sampling.shard_size
     numbered = rows.add_column("problem", list(range(len(rows))))
-    spans = [range(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
-    own = {key: settings.get(key) for key in DRAWN_WITH} | {"seed": work.own_seed}
-    drawn_with = hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
-    parts = folder / "parts" / drawn_with[:8]
-    parts.mkdir(parents=True, exist_ok=True)
-    paths = [parts / f"{name}-{k:06d}.parquet" for k in range(len(spans))]
-    mine = [k for k in range(rank(), len(spans), world_size()) if not paths[k].exists()]
-    answering = RowGenerator(settings, scorer, plugins, f"stages.{work.stage}")
-    progress = Progress(name, len(mine))
+    ranges = [range(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
+    shards = folder / "shards" / digest_of(generator.stage, seed)
+    shards.mkdir(parents=True, exist_ok=True)
+    paths = [shards / f"{name}-{k:06d}.parquet" for k in range(len(ranges))]
+    mine = [k for k in range(rank(), len(ranges), world_size()) if not paths[k].exists()]
+    progress = ShardProgress(name, len(mine))
     for k in mine:
-        rollouts = answering.answer(numbered.select(spans[k]), work.own_seed + k)
+        rollouts = generator.generate(numbered.select(ranges[k]), seed + k)
         rollouts.to_parquet(f"{paths[k]}.part")
         os.replace(f"{paths[k]}.part", paths[k])
-        progress.tell(sum(rollouts["tokens_spent"]))
-    wait()
-    return joined(paths, parts / ".cache") if is_main() else None
+        progress.report(sum(rollouts["tokens_spent"]))
+    barrier()
+    return joined(paths, shards / ".cache") if is_main() else None
+
+
+def digest_of(stage: StageConfig, seed: int) -> str:
+    """Return eight hexadecimal digits that depend on what completions are generated with."""
+    settings = asdict(stage)
+    used = {key: settings.get(key) for key in DIGESTED} | {"seed": seed}
+    text = json.dumps(used, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def joined(paths: list[Path], cache: Path) -> "Dataset":
@@ -75,15 +76,15 @@ def joined(paths: list[Path], cache: Path) -> "Dataset":
     return Dataset.from_parquet([str(path) for path in paths], cache_dir=str(cache))
 
 
-class Progress:
-    """Says in the log how many shards of this process are done, how fast, and when all will be."""
+class ShardProgress:
+    """Prints a line per shard of this process: how many are done, how fast, and the time left."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total, self.done, self.tokens = name, total, 0, 0
         self.start = time.monotonic()
 
-    def tell(self, tokens: int) -> None:
-        """Print a line about one more shard, which took so many tokens."""
+    def report(self, tokens: int) -> None:
+        """Print the line after one more shard, for which so many tokens were generated."""
         self.done, self.tokens = self.done + 1, self.tokens + tokens
         seconds = time.monotonic() - self.start
         left = seconds / self.done * (self.total - self.done)

@@ -1,4 +1,4 @@
-"""Packing: rows passed through a model as one long row, without padding, shared prompts once.
+"""Packing: forward passes over rows without padding, in which a shared prompt is passed once.
 
 It may import torch and transformers, and nothing of r1trl.
 """

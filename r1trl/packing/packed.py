@@ -1,169 +1,192 @@
-"""Packing: rows as one long row without padding, in which shared prompts stand once.
+"""Rows packed into one sequence without padding, in which shared prompts stand once.
 
-Completions of a prompt go on from its keys and values, through which gradients flow back into it.
+The completions of a shared prompt attend to its keys and values, through which gradients flow back
+into it.
 """
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from r1trl.packing.attention import Bucket, PackedLayout, bucket_by_length
+from r1trl.packing.attention import (
+    Bucket,
+    PackedLayout,
+    bucket_by_length,
+    register_packed_attention,
+)
 from r1trl.packing.tokens import TokenBatch
 
-CAN_PACK: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # by model
-CLOSE = 0.02  # what may differ by rounding, in bfloat16 too, relative to the largest
-WORTH = 0.1  # the share of all tokens from which on it is worth reading shared prompts once
+RELATIVE_TOLERANCE = 0.02  # of the largest log-probability: rounding, in bfloat16 too
+MIN_SHARED_FRACTION = 0.1  # of all tokens that must be saved for prompts to be shared
 
 
-class Packed:
-    """Texts as one long row. `rows` and `columns` say where each of its tokens is in the texts.
+class PackedRows:
+    """A token batch as one sequence; `rows`, `columns` (tokens,) int64 locate its tokens there.
 
-    The last token of every row tells of nothing, and is left out. Where prompts are shared, the
-    last token of a prompt is read with every completion, whose first one it has to tell.
+    A row's last token predicts nothing and is not passed. If prompts are shared, a prompt's last
+    token is repeated before each of its completions, since its logits predict their first token.
     """
 
-    def __init__(self, texts: TokenBatch) -> None:
-        self.texts, self.spans = texts, PackedLayout()
-        self.rows = self.columns = texts.ids.new_empty(0)
-        shared = shared_prompts(texts)
-        begin = texts.width - texts.prompts
-        end = (texts.width + texts.completions - 1).clamp(min=texts.width)
-        everyone = torch.arange(len(texts.ids), device=texts.ids.device)
+    def __init__(self, batch: TokenBatch) -> None:
+        self.batch, self.layout = batch, PackedLayout()
+        self.rows = self.columns = batch.ids.new_empty(0)
+        shared = shared_prompts(batch)
+        start = batch.prompt_width - batch.prompt_lengths
+        end = batch.prompt_width + batch.completion_lengths - 1
+        end = end.clamp(min=batch.prompt_width)
+        all_rows = torch.arange(len(batch.ids), device=batch.ids.device)
         if shared is None:
-            self._lay(everyone, begin, (end - begin).clamp(min=1))
+            self._append(all_rows, start, (end - start).clamp(min=1))
             return
-        group, which = shared
-        lengths = texts.prompts[which] - 1
-        order = self._lay(which, begin[which], lengths)
-        self.spans.prompts = len(self.spans.parts)
-        places = torch.zeros_like(lengths)
-        places[order] = lengths[order].cumsum(0) - lengths[order]
-        prefixes = places[group], lengths[group]
-        self._lay(everyone, torch.full_like(end, texts.width - 1), end - texts.width + 1, prefixes)
+        prompt_of_row, row_of_prompt = shared
+        lengths = batch.prompt_lengths[row_of_prompt] - 1
+        order = self._append(row_of_prompt, start[row_of_prompt], lengths)
+        self.layout.prompt_buckets = len(self.layout.buckets)
+        offsets = torch.zeros_like(lengths)
+        offsets[order] = lengths[order].cumsum(0) - lengths[order]
+        prefixes = offsets[prompt_of_row], lengths[prompt_of_row]
+        start = torch.full_like(end, batch.prompt_width - 1)
+        self._append(all_rows, start, end - batch.prompt_width + 1, prefixes)
 
-    def _lay(
+    def _append(
         self,
         rows: torch.Tensor,
-        begin: torch.Tensor,
-        sizes: torch.Tensor,
+        start: torch.Tensor,
+        lengths: torch.Tensor,
         prefixes: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """Add `sizes` tokens of rows from their columns `begin` on; return the rows' order.
+        """Append `lengths` tokens of each row, from column `start` on; return the rows' order.
 
-        `prefixes` tells where among all prompts those of the rows begin, and their lengths.
+        `prefixes` are the offset of each row's prefix among the tokens of all prompts, and its
+        length. All are (rows,) int64, as is the order: indices into `rows`.
         """
-        chosen, last = bucket_by_length(sizes), len(self.rows) - 1  # of the tokens of prompts
-        for part in chosen:
-            own = sizes[part]
-            inside = torch.arange(int(own.max()), device=own.device)
-            there = inside < own[:, None]
-            tokens = (own.cumsum(0) - own)[:, None] + inside
-            after: tuple[torch.Tensor, ...] = ()
+        buckets, last = bucket_by_length(lengths), len(self.rows) - 1  # last token of all prompts
+        for members in buckets:
+            sizes = lengths[members]
+            steps = torch.arange(int(sizes.max()), device=sizes.device)
+            valid = steps < sizes[:, None]
+            gather_index = (sizes.cumsum(0) - sizes)[:, None] + steps
+            prefix: tuple[torch.Tensor, ...] = ()
             if prefixes:
-                places, lengths = prefixes[0][part], prefixes[1][part]
-                prefix = torch.arange(int(lengths.max()), device=own.device)
-                where = (places[:, None] + prefix).clamp(max=last)
-                after = (where, prefix_causal_mask(lengths, len(prefix), len(inside)))
-            index = there.flatten().nonzero().squeeze(1)
-            self.spans.parts.append(Bucket(tokens.clamp(max=len(index) - 1), index, *after))
-            self.rows = torch.cat([self.rows, rows[part].repeat_interleave(own)])
-            self.columns = torch.cat([self.columns, (begin[part][:, None] + inside)[there]])
-        return torch.cat(chosen)
+                offsets, prefix_lengths = prefixes[0][members], prefixes[1][members]
+                prefix_steps = torch.arange(int(prefix_lengths.max()), device=sizes.device)
+                prefix_index = (offsets[:, None] + prefix_steps).clamp(max=last)
+                mask = prefix_causal_mask(prefix_lengths, len(prefix_steps), len(steps))
+                prefix = (prefix_index, mask)
+            valid_index = valid.flatten().nonzero().squeeze(1)
+            gather_index = gather_index.clamp(max=len(valid_index) - 1)
+            self.layout.buckets.append(Bucket(gather_index, valid_index, *prefix))
+            self.rows = torch.cat([self.rows, rows[members].repeat_interleave(sizes)])
+            self.columns = torch.cat([self.columns, (start[members][:, None] + steps)[valid]])
+        return torch.cat(buckets)
 
-    def passed(self, model: Any, labels: torch.Tensor) -> Any:
-        """Pass the long row through a model that TRL has given its `fused_lm_head`.
+    def forward(self, model: Any, labels: torch.Tensor) -> Any:
+        """Pass the sequence through a model with TRL's fused head; return the model's output.
 
-        `labels` (rows, tokens) are those of the texts, -100 where nothing is asked.
+        `labels` (rows, columns) int64 has the batch's shape, -100 for tokens to ignore. Fields of
+        the output are (1, tokens). Registers `packed_attention` as transformers' `sdpa`.
         """
-        ids, before = self.texts.ids, self.texts.width - self.texts.prompts
-        given = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device)  # that none is made
+        register_packed_attention()
+        ids, padding = self.batch.ids, self.batch.prompt_width - self.batch.prompt_lengths
+        # transformers takes a 4-D mask as it is, so that the model builds none
+        placeholder = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device)
         routed = getattr(config_of(model), "output_router_logits", False)
         return model(
             input_ids=ids[self.rows, self.columns][None],
-            attention_mask=given,
-            position_ids=(self.columns - before[self.rows])[None],
+            attention_mask=placeholder,
+            position_ids=(self.columns - padding[self.rows])[None],
             shift_labels=labels[self.rows, self.columns + 1][None],
             fused_lm_head=True,
-            spans=self.spans,
-            **({"output_router_logits": False} if routed else {}),  # nobody asks for their loss
+            packed_layout=self.layout,
+            **({"output_router_logits": False} if routed else {}),  # their loss is not used here
         )
 
-    def put(self, found: torch.Tensor) -> torch.Tensor:
-        """Put what is said of the next token (1, tokens) where that is: (rows, tokens)."""
-        where = self.rows.to(found.device), self.columns.to(found.device) + 1
-        return found.new_zeros(self.texts.ids.shape).index_put(where, found[0])
+    def unpack(self, values: torch.Tensor) -> torch.Tensor:
+        """Return per-token values (1, tokens) in the batch's shape (rows, columns), 0 elsewhere.
+
+        A value belongs to the token it predicts, one column after the one it was computed from.
+        """
+        index = self.rows.to(values.device), self.columns.to(values.device) + 1
+        return values.new_zeros(self.batch.ids.shape).index_put(index, values[0])
 
 
-def shared_prompts(texts: TokenBatch) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Return the number of every row's prompt and a row of each; None if it is not worth it."""
-    if not texts.width or int(texts.prompts.min()) < 1:
-        return None
-    ids = texts.ids.masked_fill(texts.mask == 0, -1)[:, : texts.width]
-    _, group = torch.unique(ids, dim=0, return_inverse=True)
-    which = group.new_zeros(int(group.max()) + 1)
-    which[group] = torch.arange(len(group), device=group.device)
-    read = texts.prompts - 1
-    saved = int(read.sum() - read[which].sum())
-    return (group, which) if saved > WORTH * int(texts.mask.sum()) else None
+def shared_prompts(batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return each row's prompt number (rows,) and one row of each prompt (prompts,), both int64.
 
-
-def prefix_causal_mask(before: torch.Tensor, longest: int, count: int) -> torch.Tensor:
-    """Return what each of `count` tokens after a prefix sees: (rows, 1, count, longest + count).
-
-    `before` has the length of every row's prefix, which is padded on the right to `longest`. Where
-    all are as long, one row stands for all.
+    None if sharing saves less than `MIN_SHARED_FRACTION` of all tokens, or if a prompt is empty.
+    The device is synchronised.
     """
-    device, rows = before.device, 1 if bool((before == longest).all()) else len(before)
-    prefix = torch.arange(longest, device=device) < before[:rows, None]
+    if not batch.prompt_width or int(batch.prompt_lengths.min()) < 1:
+        return None
+    ids = batch.ids.masked_fill(batch.mask == 0, -1)[:, : batch.prompt_width]
+    _, prompt_of_row = torch.unique(ids, dim=0, return_inverse=True)
+    row_of_prompt = prompt_of_row.new_zeros(int(prompt_of_row.max()) + 1)
+    row_of_prompt[prompt_of_row] = torch.arange(len(prompt_of_row), device=ids.device)
+    passed = batch.prompt_lengths - 1
+    saved = int(passed.sum() - passed[row_of_prompt].sum())
+    if saved <= MIN_SHARED_FRACTION * int(batch.mask.sum()):
+        return None
+    return prompt_of_row, row_of_prompt
+
+
+def prefix_causal_mask(lengths: torch.Tensor, width: int, count: int) -> torch.Tensor:
+    """Return the mask of `count` tokens after a prefix: (rows, 1, count, width + count) bool.
+
+    `lengths` (rows,) int64 are those of the prefixes, right-padded to `width`. If all are of that
+    length, the mask has one row, which stands for all.
+    """
+    device, rows = lengths.device, 1 if bool((lengths == width).all()) else len(lengths)
+    prefix = torch.arange(width, device=device) < lengths[:rows, None]
     prefix = prefix[:, None, None].expand(-1, 1, count, -1)
-    own = torch.ones((count, count), dtype=torch.bool, device=device).tril()
-    return torch.cat([prefix, own.expand(rows, 1, -1, -1)], -1)
+    causal = torch.ones((count, count), dtype=torch.bool, device=device).tril()
+    return torch.cat([prefix, causal.expand(rows, 1, -1, -1)], -1)
 
 
 def can_pack(model: Any, device: torch.device) -> bool:
-    """Tell whether a model passes packed rows: found out once for each, in all processes at once.
+    """Return True if a model with TRL's fused head computes packed rows as each row alone.
 
-    Its attention has to be transformers' `sdpa` over all that went before, and to say of two rows
-    that share a prompt what it says of each alone.
+    Its attention must be transformers' `sdpa`, over all preceding tokens, and two packed rows that
+    share a prompt must get the log-probabilities of each alone. The model is run, so all processes
+    of its training must call this together; it is left unchanged. Prints a line if the run fails.
     """
-    own, config = unwrapped(model), config_of(model)
-    if own not in CAN_PACK:
-        full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
-        hooked = getattr(own, "_supports_attention_backend", False)
-        promising = full and hooked and config._attn_implementation == "sdpa"
-        CAN_PACK[own] = promising and tried(model, device)
-        if promising and not CAN_PACK[own]:
-            print("this model does not tell packed rows apart: they are padded", flush=True)
-    return CAN_PACK[own]
+    config = config_of(model)
+    full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
+    backend = getattr(unwrapped(model), "_supports_attention_backend", False)
+    if not (full and backend and config._attn_implementation == "sdpa"):
+        return False
+    if not packed_matches_alone(model, device):
+        print("this model does not tell packed rows apart: they are padded", flush=True)
+        return False
+    return True
 
 
 @torch.no_grad()
-def tried(model: Any, device: torch.device) -> bool:
-    """Pass two small rows packed and alone, and compare what is said."""
+def packed_matches_alone(model: Any, device: torch.device) -> bool:
+    """Return True if two packed rows with one prompt get the log-probabilities of each alone."""
     ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 9, 8]], device=device)
-    texts, training = TokenBatch(ids, torch.ones_like(ids), 2), model.training
+    batch, training = TokenBatch(ids, torch.ones_like(ids), 2), model.training
     model.eval()
     try:
-        packed = Packed(texts)
-        found = packed.put(packed.passed(model, ids).log_probs)
+        packed = PackedRows(batch)
+        logps = packed.unpack(packed.forward(model, ids).log_probs)
         alone = [model(input_ids=row[None], labels=row[None], fused_lm_head=True) for row in ids]
     finally:
         model.train(training)
-    wanted = torch.cat([out.log_probs for out in alone]).float()[:, 2:]
-    off = (found.float()[:, 3:] - wanted).abs().max()
-    return packed.spans.layers > 0 and bool(off < CLOSE * max(1.0, float(wanted.abs().max())))
+    expected = torch.cat([out.log_probs for out in alone]).float()[:, 2:]
+    error = (logps.float()[:, 3:] - expected).abs().max()
+    close = bool(error < RELATIVE_TOLERANCE * max(1.0, float(expected.abs().max())))
+    return packed.layout.attention_calls > 0 and close
 
 
 def config_of(model: Any) -> Any:
-    """Return the configuration of a model's language model, whatever the model is wrapped in."""
+    """Return the configuration of a model's language model, however the model is wrapped."""
     return unwrapped(model).config.get_text_config()
 
 
 def unwrapped(model: Any) -> Any:
-    """Return a model without what processes that train together have wrapped it in."""
+    """Return a model without the wrappers of distributed training (`.module`)."""
     while hasattr(model, "module"):
         model = model.module
     return model

@@ -1,4 +1,4 @@
-"""Prompts and completions as matrices of ids."""
+"""A batch of tokenised prompts and completions."""
 
 from dataclasses import dataclass
 
@@ -7,30 +7,31 @@ import torch
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Prompts and completions as TRL lays them out, (rows, tokens): padded outside, joined inside.
+    """Prompts and completions as TRL lays them out: prompts left-padded, completions right-padded.
 
-    `keep` is the width of completions; `mask` is 1 where a token is.
+    `ids` int64 and `mask` (1 for a token, 0 for padding) are (rows, prompt_width + logits_to_keep);
+    `logits_to_keep` is the padded width of completions.
     """
 
     ids: torch.Tensor
     mask: torch.Tensor
-    keep: int
+    logits_to_keep: int
 
     @property
-    def width(self) -> int:
-        """Return the width of prompts."""
-        return self.ids.shape[1] - self.keep
+    def prompt_width(self) -> int:
+        """Return the padded width of prompts."""
+        return self.ids.shape[1] - self.logits_to_keep
 
     @property
-    def prompts(self) -> torch.Tensor:
-        """Return the number of tokens of every prompt."""
-        return self.mask[:, : self.width].sum(1)
+    def prompt_lengths(self) -> torch.Tensor:
+        """Return the number of tokens of each prompt: (rows,) int64."""
+        return self.mask[:, : self.prompt_width].sum(1)
 
     @property
-    def completions(self) -> torch.Tensor:
-        """Return the number of tokens of every completion."""
-        return self.mask[:, self.width :].sum(1)
+    def completion_lengths(self) -> torch.Tensor:
+        """Return the number of tokens of each completion: (rows,) int64."""
+        return self.mask[:, self.prompt_width :].sum(1)
 
-    def of(self, rows: torch.Tensor) -> "TokenBatch":
-        """Return some of the rows."""
-        return TokenBatch(self.ids[rows], self.mask[rows], self.keep)
+    def select(self, rows: torch.Tensor) -> "TokenBatch":
+        """Return the batch of the given row numbers (int64), in their order."""
+        return TokenBatch(self.ids[rows], self.mask[rows], self.logits_to_keep)

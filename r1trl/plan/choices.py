@@ -21,37 +21,42 @@ COMMON_TYPES: dict[str, Any] = {
 }
 
 
-def check_offers(plugins: Plugins, kind: str, chosen: Mapping[str, Any], where: str) -> list[str]:
-    """Check what is chosen of a kind, name -> options; return the problems."""
+def check_offers(plugins: Plugins, role: str, chosen: Mapping[str, Any], key: str) -> list[str]:
+    """Check what is chosen of a role, name -> options; return the problems."""
     found = []
     for name, options in chosen.items():
-        found += check_offer(plugins, kind, name, options, f"{where}.{name}", where)
+        found += check_offer(plugins, role, name, options, f"{key}.{name}", key)
     return found
 
 
 def check_offer(
-    plugins: Plugins, kind: str, name: str, options: Any, key: str, place: str
+    plugins: Plugins, role: str, name: str, options: Any, key: str, name_key: str
 ) -> list[str]:
-    """Check one choice; `key` is where its options stand, `place` where its name does."""
-    offers = plugins.offers[kind]
+    """Check one choice; `key` is the key of its options, `name_key` that of its name."""
+    offers = plugins.offers[role]
     if options is None:
         return []
     if name not in offers:
-        return [f"{place}: {unknown(kind, name, offers)}"]
+        return [f"{name_key}: {unknown(role, name, offers)}"]
     if not isinstance(options, Mapping):
         return [f"{key}: must be a mapping of options, such as {{}}"]
-    return check_options(offers[name], options, key) or _unready(offers[name], options, key)
+    return check_options(offers[name], options, key) or _missing_requirements(
+        offers[name], options, key
+    )
 
 
 def check_filters(
-    plugins: Plugins, chosen: Mapping[str, Any], benchmarks: Iterable[str], where: str
+    plugins: Plugins, chosen: Mapping[str, Any], benchmarks: Iterable[str], at: str
 ) -> list[str]:
-    """Check filters, and that the benchmarks that they name are the run's; return the problems."""
-    found = check_offers(plugins, "filter", chosen, where)
+    """Check filters, and that the benchmarks that they name are the run's; return the problems.
+
+    `at` is the key of the filters.
+    """
+    found = check_offers(plugins, "filter", chosen, at)
     for name, options in active(chosen).items():
         offer = plugins.offers["filter"].get(name)
-        for option in offer.options_of(Benchmarks) if offer else ():
-            key = f"{where}.{name}.{option}"
+        for option in offer.options_of_type(Benchmarks) if offer else ():
+            key = f"{at}.{name}.{option}"
             named = options.get(option)
             named = named if isinstance(named, list) else []
             known = set(benchmarks)
@@ -60,11 +65,11 @@ def check_filters(
     return found
 
 
-def _unready(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
-    """Ask an offer that can tell whether this machine has what it needs."""
-    ready = getattr(offer.what, "ready", None)
-    lacks = ready(**options) if ready else None
-    return [f"{key}: {lacks}"] if lacks else []
+def _missing_requirements(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
+    """Return what this machine lacks for an offer that can say so."""
+    check = offer.description.missing_requirements
+    missing = check(**options) if check else None
+    return [f"{key}: {missing}"] if missing else []
 
 
 def active(chosen: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -75,35 +80,31 @@ def active(chosen: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def needing_groups(rewards: Mapping[str, Any], plugins: Plugins) -> list[str]:
     """Return the rewards that compare the completions of a prompt, and need all of them."""
     offers = plugins.offers["reward"]
-    found = {n: offers.get(options.get("reward", n)) for n, options in active(rewards).items()}
-    return [n for n, offer in found.items() if getattr(offer and offer.what, "needs_groups", False)]
+    chosen = {n: offers.get(options.get("reward", n)) for n, options in active(rewards).items()}
+    return [n for n, offer in chosen.items() if offer and offer.description.needs_groups]
 
 
-def check_rewards(where: str, stage: StageConfig, plugins: Plugins) -> list[str]:
-    """Check a stage's rewards and measures; return the problems."""
-    found = []
+def check_rewards(stage_key: str, stage: StageConfig, plugins: Plugins) -> list[str]:
+    """Check a stage's rewards; return the problems."""
+    problems = []
+    at = f"{stage_key}.rewards"
     for name, options in stage.rewards.items():
         offer = options.get("reward", name) if isinstance(options, Mapping) else name
-        key, place = f"{where}.rewards.{name}", f"{where}.rewards"
-        found += check_offer(plugins, "reward", offer, _own(options), key, place)
+        own = _own(options)
+        problems += check_offer(plugins, "reward", offer, own, f"{at}.{name}", at)
     rewards, offers = active(stage.rewards), plugins.offers["reward"]
     for name, options in rewards.items():
-        key = f"{where}.rewards.{name}"
-        found += _common_options(options, key)
+        key = f"{at}.{name}"
+        problems += _common_options(options, key)
         others = [other for other in rewards if other != name]
         for required in options.get("requires") or []:
             if required not in others:
-                found.append(f"{key}.requires: {unknown('other reward', required, others)}")
+                problems.append(f"{key}.requires: {unknown('other reward', required, others)}")
         if options.get("reward", name) in offers:
             offer = offers[options.get("reward", name)]
-            found += _named_rewards(offer, options, others, key)
-            found += _hidden(offer, stage, where, key)
-    if stage.kind == "evaluate":
-        for metric, reward in stage.measures.items():
-            if reward not in rewards:
-                told = unknown("reward of this stage", reward, rewards)
-                found.append(f"{where}.measures.{metric}: {told}")
-    return found
+            problems += _named_rewards(offer, options, others, key)
+            problems += _hidden(offer, stage, stage_key, key)
+    return problems
 
 
 def _named_rewards(
@@ -111,17 +112,17 @@ def _named_rewards(
 ) -> list[str]:
     """Check that what is named by options of the type RewardName is there."""
     found = []
-    for option in offer.options_of(RewardName):
+    for option in offer.options_of_type(RewardName):
         named = options.get(option, offer.options[option].default)
         if isinstance(named, str) and named not in others:
             found.append(f"{key}.{option}: {unknown('other reward', named, others)}")
     return found
 
 
-def _hidden(offer: Offer, stage: StageConfig, where: str, key: str) -> list[str]:
+def _hidden(offer: Offer, stage: StageConfig, stage_key: str, key: str) -> list[str]:
     """Refuse a column with the name of a reward's option: it would override the option."""
     return [
-        f"{key}: the data has a column '{column}' ({where}.data.{source}.columns), which would "
+        f"{key}: the data has a column '{column}' ({stage_key}.data.{source}.columns), which would "
         "hide the reward's option of that name"
         for source, entry in stage.data.items()
         for column in entry.columns
@@ -136,10 +137,10 @@ def _own(options: Any) -> Any:
     return {k: v for k, v in options.items() if k not in COMMON_OPTIONS}
 
 
-def _common_options(options: Mapping[str, Any], where: str) -> list[str]:
+def _common_options(options: Mapping[str, Any], key: str) -> list[str]:
     """Check the types of the keys that every reward takes."""
     return [
-        f"{where}.{name}: value '{options[name]}' of type '{type(options[name]).__name__}' "
+        f"{key}.{name}: value '{options[name]}' of type '{type(options[name]).__name__}' "
         f"does not fit"
         for name, type_ in COMMON_TYPES.items()
         if options.get(name) is not None and not isinstance(options[name], type_)

@@ -4,10 +4,10 @@ import functools
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,26 +17,36 @@ from typing import Any
 import pluggy
 
 from r1trl import hookspecs
-from r1trl.errors import ConfigError, suggest, unknown
+from r1trl.errors import ConfigError, unknown
+from r1trl.kind import Kind
+from r1trl.plugins.hooks import collect_offers, misspelt_hooks
 from r1trl.plugins.offer import Offer
-from r1trl.types import KINDS
 
-HOOK_OF = {kind: f"r1trl_{kind}s" for kind in KINDS}
 GROUP = "r1trl"
+CORE = "r1trl"  # its conf/ is the shipped one, not a plugin's
 
 
 @dataclass(frozen=True)
 class Plugins:
-    """All plugins of a run and what they offer."""
+    """All plugins of a run and what they offer, by role and name.
+
+    `aliases` maps a role's former names to today's.
+    """
 
     manager: pluggy.PluginManager
     offers: Mapping[str, Mapping[str, Offer]] = field(default_factory=dict)
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def find(self, kind: str, name: str) -> Offer:
-        """Return the offer of that kind and name; raise ConfigError with what there is."""
-        if name not in self.offers[kind]:
-            raise ConfigError([unknown(kind, name, self.offers[kind])])
-        return self.offers[kind][name]
+    def find(self, role: str, name: str) -> Offer:
+        """Return the offer of that role and name; raise ConfigError with what there is."""
+        if name not in self.offers[role]:
+            raise ConfigError([unknown(role, name, self.offers[role])])
+        return self.offers[role][name]
+
+    def kind(self, name: str) -> Kind:
+        """Return a kind of stage; raise ConfigError with what there is."""
+        kind: Kind = self.find("kind", name).target
+        return kind
 
 
 def load(extra: Iterable[str] = (), block: Iterable[str] = ()) -> Plugins:
@@ -68,11 +78,32 @@ def load(extra: Iterable[str] = (), block: Iterable[str] = ()) -> Plugins:
         problems += _register(
             manager, what, f"plugins.load: '{what}'", functools.partial(_import, what)
         )
-    problems += _misspelt(manager)
-    offers, clashes = _offers(manager)
+    problems += misspelt_hooks(manager)
+    offers, aliases, clashes = collect_offers(manager)
     if problems or clashes:
         raise ConfigError(problems + clashes)
-    return Plugins(manager, offers)
+    return Plugins(manager, offers, aliases)
+
+
+def config_folders(extra: Iterable[str] = (), block: Iterable[str] = ()) -> list[Path]:
+    """Return the `conf/` folders of plugin packages, which join Hydra's search path.
+
+    Those of the installed plugins but the blocked ones, then of the modules in `extra`. A plugin
+    that is one file has none. No plugin is executed, only parents of nested modules.
+    """
+    blocked = set(block)
+    installed = [e.module for e in entry_points(group=GROUP) if e.name not in blocked]
+    folders: dict[Path, None] = {}
+    for module in [*sorted(installed), *(name for name in extra if not name.endswith(".py"))]:
+        parts = module.split(".")
+        for end in range(1, len(parts) + 1):
+            package = ".".join(parts[:end])
+            with suppress(ModuleNotFoundError, ValueError):  # `load` says what is missing
+                spec = importlib.util.find_spec(package)
+                for folder in (spec.submodule_search_locations if spec else None) or ():
+                    if package != CORE and (Path(folder) / "conf").is_dir():
+                        folders[Path(folder) / "conf"] = None
+    return list(folders)
 
 
 def _package(entry: EntryPoint) -> str:
@@ -107,49 +138,3 @@ def _import(what: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     return module
-
-
-def _misspelt(manager: pluggy.PluginManager) -> list[str]:
-    """Name every function that looks like a hook but is none, or that lacks the decorator."""
-    known = [name for name in vars(hookspecs) if name.startswith("r1trl_")]
-    problems = []
-    for name, plugin in manager.list_name_plugin():
-        hooks = {hook.name for hook in manager.get_hookcallers(plugin) or ()}
-        file = getattr(plugin, "__file__", "")
-        for attribute, value in list(vars(plugin).items()):
-            if not attribute.startswith("r1trl_") or not inspect.isfunction(value):
-                continue
-            if attribute not in known:
-                problems.append(
-                    f"plugin '{name}' ({file}): r1trl has no hook '{attribute}'"
-                    f"{suggest(attribute, known)}"
-                )
-            elif attribute not in hooks:
-                problems.append(
-                    f"plugin '{name}' ({file}): '{attribute}' needs the decorator @r1trl.hookimpl"
-                )
-    return problems
-
-
-def _offers(manager: pluggy.PluginManager) -> tuple[dict[str, dict[str, Offer]], list[str]]:
-    offers: dict[str, dict[str, Offer]] = {kind: {} for kind in KINDS}
-    problems = []
-    for kind, hook in HOOK_OF.items():
-        for implementation in getattr(manager.hook, hook).get_hookimpls():
-            try:
-                offered = dict(implementation.function())
-            except Exception as error:  # noqa: BLE001 - whatever a hook raises is the reason
-                problems.append(
-                    f"plugin '{implementation.plugin_name}': {hook} returned no mapping of names: "
-                    f"{type(error).__name__}: {error}"
-                )
-                continue
-            for name, what in offered.items():
-                offer = Offer(kind, name, implementation.plugin_name, what)
-                other = offers[kind].setdefault(name, offer)
-                if other is not offer:
-                    problems.append(
-                        f"two plugins offer a {kind} called '{name}': {other.plugin} and "
-                        f"{offer.plugin}; block one with plugins.block=[…]"
-                    )
-    return offers, problems

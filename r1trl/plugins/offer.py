@@ -1,62 +1,85 @@
-"""Something a plugin offers by name: the callable, and its options as its signature has them."""
+"""Something a plugin offers by name: its target, its options by signature, its description."""
 
 import functools
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from r1trl.types import Description
+
+UNDESCRIBED = Description()
+
+
+def description_of(target: Any) -> Description:
+    """Return what `r1trl.describe` or `r1trl.verifier` attached to a target; empty if nothing."""
+    return cast(Description, getattr(target, "__r1trl__", UNDESCRIBED))
+
 
 @dataclass(frozen=True)
 class Offer:
-    """Something a plugin offers by name."""
+    """Something a plugin offers: `role` is one of `types.ROLES`, `target` the callable or Kind."""
 
-    kind: str
+    role: str
     name: str
     plugin: str
-    what: Callable[..., Any]
+    target: Any
+
+    @property
+    def description(self) -> Description:
+        """Return the description of the target."""
+        return description_of(self.target)
 
     @property
     def options(self) -> dict[str, inspect.Parameter]:
-        """Return the options: the keyword-only parameters."""
+        """Return the options by name: the keyword-only parameters. A kind has none."""
+        if not callable(self.target):
+            return {}
         return {
             name: parameter
-            for name, parameter in inspect.signature(self.what).parameters.items()
+            for name, parameter in inspect.signature(self.target).parameters.items()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
 
     def option_types(self) -> dict[str, Any]:
-        """Return the type of each option; what has no readable annotation is Any."""
-        target = self.what.__init__ if inspect.isclass(self.what) else self.what
-        names = getattr(getattr(target, "function", target), "__globals__", {})
-        return {name: _read_type(p.annotation, names) for name, p in self.options.items()}
+        """Return the type of each option; Any if it has no annotation or one that is unknown."""
+        target = self.target.__init__ if inspect.isclass(self.target) else self.target
+        function = getattr(target, "function", target)
+        names = getattr(function, "__globals__", {})
+        return {name: resolve_type(p.annotation, names) for name, p in self.options.items()}
 
-    def options_of(self, wanted: Any) -> list[str]:
+    def options_of_type(self, wanted: Any) -> list[str]:
         """Return the options of a type, or of that type or None."""
         types = self.option_types().items()
-        return [n for n, t in types if t is wanted or wanted in getattr(t, "__args__", ())]
+        return [n for n, t in types if t is wanted or wanted in typing.get_args(t)]
 
     @property
     def summary(self) -> str:
         """Return the first line of the docstring."""
-        return (inspect.getdoc(self.what) or "").partition("\n")[0]
+        described = self.target if callable(self.target) else self.target.run
+        return (inspect.getdoc(described) or "").partition("\n")[0]
 
     def bind(self, options: Mapping[str, Any]) -> Callable[..., Any]:
-        """Return the callable with its options filled in; a class is made into an object."""
-        what: Any = self.what
-        if inspect.isclass(what):
-            return cast(Callable[..., Any], what(**options))
-        return functools.partial(self.what, **options)
+        """Return the callable with its options filled in; a class is instantiated."""
+        if inspect.isclass(self.target):
+            return cast(Callable[..., Any], self.target(**options))
+        return functools.partial(self.target, **options)
 
 
-def _read_type(annotation: Any, names: Mapping[str, Any]) -> Any:
-    """Return an annotation as a type, also where it is written as text."""
+def resolve_type(annotation: Any, names: Mapping[str, Any]) -> Any:
+    """Return an annotation as a type, also if it is a string; Any if it cannot be resolved.
+
+    `names` are the globals of the module that the annotation stands in.
+    """
     if annotation is inspect.Parameter.empty:
         return Any
-    if not isinstance(annotation, str):
-        return annotation
+
+    class Annotated:
+        __annotations__ = {"option": annotation}
+
     try:
-        read = eval(annotation, dict(names))  # noqa: S307 - the plugin's own, already imported
+        resolved = typing.get_type_hints(Annotated, globalns=dict(names))["option"]
     except (NameError, AttributeError, SyntaxError, TypeError):
         return Any
-    return _read_type(read, names)  # quoted, and text anyway: twice a text
+    return resolve_type(resolved, names) if isinstance(resolved, str) else resolved

@@ -1,11 +1,11 @@
 """report.html: the scoreboard as bars and a table, and how every training stage went."""
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 from r1trl.report.charts import bars, lines
+from r1trl.stage.jsonl import read_rows
 from r1trl.types import StageResult
 
 STYLE = (
@@ -36,9 +36,9 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _bars(heading: str, results: list[StageResult]) -> str:
-    """Draw pass@1 of the evaluate stage that the heading names."""
+    """Draw pass@1 of the stage that the heading names, if it has a scoreboard."""
     found: list[Any] = []
-    for metrics in (r.metrics for r in results if r.kind == "evaluate" and r.stage == heading):
+    for metrics in (r.metrics for r in results if r.stage == heading):
         for name, value in metrics.items():
             if name.endswith("/pass@1"):
                 label = name.removesuffix("/pass@1")
@@ -51,7 +51,7 @@ def _bars(heading: str, results: list[StageResult]) -> str:
 
 def _training(result: StageResult) -> str | None:
     """Draw a training stage's curves and show a few of its last completions."""
-    rows = _json_lines(result, "metrics.jsonl")
+    rows = read_rows(result.folder / "metrics.jsonl")
     series = {name: _points(rows, name) for name in dict.fromkeys(k for row in rows for k in row)}
     rewards = {
         name.removeprefix("rewards/").removesuffix("/mean"): values
@@ -64,7 +64,7 @@ def _training(result: StageResult) -> str | None:
     ]
     if not charts:
         return None
-    shown = _json_lines(result, "completions.jsonl")[-3:]
+    shown = read_rows(result.folder / "completions.jsonl")[-3:]
     texts = [f"{row['prompt']}{row['completion']}   → {row['reward']}" for row in shown]
     samples = "".join(f"<pre>{escape(text)}</pre>" for text in texts)
     return f"<h2>{escape(result.stage)}</h2><div class=row>{''.join(charts)}</div>{samples}"
@@ -72,10 +72,3 @@ def _training(result: StageResult) -> str | None:
 
 def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
     return [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-
-
-def _json_lines(result: StageResult, name: str) -> list[dict[str, Any]]:
-    path = result.folder / name
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

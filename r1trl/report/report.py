@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from r1trl.report.page import page
 from r1trl.report.tables import markdown
-from r1trl.stage.files import read_result, write_atomically
+from r1trl.stage.files import read_result, read_spec, write_atomically
+from r1trl.stage.jsonl import read_rows
 from r1trl.types import OUTCOMES, StageResult
 
 COLUMNS = {
@@ -21,14 +20,18 @@ COLUMNS = {
     "tokens": "tokens",
     "tokens_spent": "tokens spent",
 }
+NO_SCOREBOARD = "No stage with a scoreboard has finished yet."
 SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated")
 
 
 def write_report(folder: Path) -> str:
     """Write report.md and report.html of a run; return its scoreboard."""
-    results = finished(folder)
-    boards = {r.stage: scoreboard(r.metrics) for r in results if r.kind == "evaluate"}
-    board = "\n\n".join(map(markdown, boards.values())) or "No evaluate stage has finished yet."
+    results = finished_results(folder)
+    boards = {r.stage: scoreboard(r.metrics) for r in results if scores(r)}
+    board = (
+        "\n\n".join(map(markdown, boards.values()))
+        or "No stage with a scoreboard has finished yet."
+    )
     stages, rewards = stages_table(results), rewards_table(results)
     parts = [f"# {folder.name}", board, "## Stages", markdown(stages)]
     parts += ["## Rewards", markdown(rewards)] if len(rewards) > 1 else []
@@ -41,15 +44,21 @@ def write_report(folder: Path) -> str:
     return board
 
 
-def finished(folder: Path) -> list[StageResult]:
+def finished_results(folder: Path) -> list[StageResult]:
     """Return the results of a run's finished stages, in the order in which they finished."""
     paths = (folder / "stages").glob("*/result.json")
     ordered = sorted(paths, key=lambda path: path.stat().st_mtime)
     return [r for path in ordered if (r := read_result(path.parent)) is not None]
 
 
+def scores(result: StageResult) -> bool:
+    """Return True if the stage's metrics feed the scoreboard, which its kind says."""
+    spec = read_spec(result.folder)
+    return spec is not None and spec.scores
+
+
 def scoreboard(metrics: Mapping[str, float]) -> list[list[str]]:
-    """Return an evaluate stage's metrics as a table, a row per model and benchmark."""
+    """Return metrics `<model>/<benchmark>/<metric>` as a table, a row per model and benchmark."""
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for name, value in metrics.items():
         model, benchmark, metric = name.split("/", 2)
@@ -75,9 +84,10 @@ def stages_table(results: list[StageResult]) -> list[list[str]]:
     """Return what each stage started from and how long it took, as a table."""
     rows = [["stage", "kind", "starts from", "seconds"]]
     for result in results:
-        work = yaml.safe_load((result.folder / "stage.yaml").read_text(encoding="utf-8"))
-        models = len(work["settings"].get("models", {}))
-        start = _short(work["settings"].get("model") or f"{models} models", work["inputs"])
+        spec = read_spec(result.folder)
+        assert spec is not None
+        models = len(spec.settings.get("models", {}))
+        start = _short(spec.settings.get("model") or f"{models} models", spec.inputs)
         rows.append([result.stage, result.kind, start, f"{result.seconds:.0f}"])
     return rows
 
@@ -87,8 +97,8 @@ def rewards_table(results: list[StageResult]) -> list[list[str]]:
     rows = [["stage", "reward", "values", "abstained", "timeouts", "errors", "seconds"]]
     for result in results:
         path = result.folder / "scoring.json"
-        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        for name, reward in told.items():
+        stats = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for name, reward in stats.items():
             counts = [str(reward["outcomes"].get(outcome, 0)) for outcome in OUTCOMES]
             rows.append([result.stage, name, *counts, f"{reward['seconds']:.1f}"])
     return rows
@@ -102,10 +112,7 @@ def _short(start: str, inputs: Mapping[str, str]) -> str:
 
 def training_summary(result: StageResult) -> str | None:
     """Return how a training stage's numbers moved, from its first tenth to its last."""
-    path = result.folder / "metrics.jsonl"
-    if not path.exists():
-        return None
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = read_rows(result.folder / "metrics.jsonl")
     tenth = max(1, len(rows) // 10)
     body = []
     for name in _movers(rows):

@@ -1,4 +1,4 @@
-"""Rewards: what a completion is worth, scored in processes that are killed at a deadline.
+"""Rewards: the scores of completions, computed in processes that are killed at a deadline.
 
 It may import plugins/, errors and types. Nothing in it imports torch.
 """

@@ -1,6 +1,6 @@
-"""Scoring processes, forked from one that has imported the verifiers, which takes seconds.
+"""A fork server: scoring processes are forked from a parent that has imported the verifiers.
 
-So one that was killed is replaced within milliseconds.
+Importing takes seconds and forking milliseconds, so a killed process is replaced at once.
 """
 
 import os
@@ -18,26 +18,26 @@ START_SECONDS = 120.0
 
 
 class Process:
-    """A process at the other end of a connection."""
+    """A process at the other end of a connection; `loaded` are the verifiers it has imported."""
 
-    def __init__(self, pid: int, connection: Any, prepared: Iterable[Any] = ()) -> None:
+    def __init__(self, pid: int, connection: Any, loaded: Iterable[Any] = ()) -> None:
         self.pid, self.connection = pid, connection
-        self.prepared = set(prepared)
+        self.loaded = set(loaded)
 
-    def ask(self, message: Any, seconds: float) -> Any:
-        """Send a message and return the answer; raise TimeoutError or EOFError."""
-        self.tell(message)
-        return self.answer(seconds)
+    def request(self, message: Any, seconds: float) -> Any:
+        """Send a message and return the reply; raise TimeoutError or EOFError."""
+        self.send(message)
+        return self.recv(seconds)
 
-    def tell(self, message: Any) -> None:
-        """Send a message; raise EOFError where nobody is there."""
+    def send(self, message: Any) -> None:
+        """Send a message; raise EOFError if the process is dead."""
         try:
             self.connection.send(message)
         except OSError as error:
             raise EOFError from error
 
-    def answer(self, seconds: float) -> Any:
-        """Wait for an answer; raise TimeoutError or EOFError."""
+    def recv(self, seconds: float) -> Any:
+        """Wait for a reply and return it; raise TimeoutError, or EOFError if the process dies."""
         try:
             if not self.connection.poll(seconds):
                 raise TimeoutError
@@ -45,65 +45,65 @@ class Process:
         except ConnectionError as error:
             raise EOFError from error
 
-    def prepare(self, verifier: Any) -> None:
-        """Have the process import a verifier, once."""
-        if verifier not in self.prepared:
-            self.ask(("prepare", verifier, START_SECONDS), START_SECONDS)
-            self.prepared.add(verifier)
+    def load(self, verifier: Any) -> None:
+        """Make the process import the verifier at an ImportPath, unless it already has."""
+        if verifier not in self.loaded:
+            self.request(("load", verifier, START_SECONDS), START_SECONDS)
+            self.loaded.add(verifier)
 
     @property
-    def has_gone(self) -> bool:
-        """Tell whether a process that owes no answer is dead."""
+    def is_dead(self) -> bool:
+        """True if an idle process has died: only then is there anything to read from it."""
         return bool(self.connection.poll(0))
 
     def kill(self) -> None:
-        """Kill the process; whoever waits for its answer hears so."""
+        """Kill the process; a pending `recv` raises EOFError."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
-    def end(self) -> None:
-        """Kill the process, wait until it has gone, and let go of it."""
+    def terminate(self) -> None:
+        """Kill the process, wait until it is dead, and close the connection."""
         self.kill()
         with suppress(TimeoutError, EOFError):
             while True:
-                self.answer(START_SECONDS)
+                self.recv(START_SECONDS)
         self.connection.close()
 
 
 class ForkServer:
-    """Forks scoring processes; starts again where the process that it forks from has died."""
+    """Fork scoring processes from one parent process; restart the parent if it has died."""
 
     def __init__(self) -> None:
-        self._template: Process | None = None
-        self._child: subprocess.Popen[bytes] | None = None
+        self._parent: Process | None = None
+        self._popen: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
     def fork(self, verifiers: Iterable[Any]) -> Process:
-        """Return a new process that has imported these verifiers, and those before them."""
+        """Return a new process that has imported these verifiers and all earlier ones."""
         with self._lock:
             try:
                 return self._fork(verifiers)
             except EOFError:
-                self._end()
+                self._stop()
                 return self._fork(verifiers)
 
     def _fork(self, verifiers: Iterable[Any]) -> Process:
-        template = self._template = self._template or self._start()
+        parent = self._parent = self._parent or self._start()
         for verifier in verifiers:
-            template.prepare(verifier)
+            parent.load(verifier)
         mine, theirs = Pipe()
         with theirs:
-            template.tell(("fork", None, START_SECONDS))
+            parent.send(("fork", None, START_SECONDS))
             try:
-                send_handle(template.connection, theirs.fileno(), template.pid)
+                send_handle(parent.connection, theirs.fileno(), parent.pid)
             except OSError as error:
                 raise EOFError from error
-        return Process(template.answer(START_SECONDS), mine, template.prepared)
+        return Process(parent.recv(START_SECONDS), mine, parent.loaded)
 
     def _start(self) -> Process:
         mine, theirs = Pipe()
         with theirs:
-            self._child = subprocess.Popen(
+            self._popen = subprocess.Popen(
                 [sys.executable, "-m", "r1trl.rewards.process", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -113,21 +113,21 @@ class ForkServer:
                     "OMP_NUM_THREADS": "1",  # threads do not survive a fork
                 },
             )
-        return Process(self._child.pid, mine)
+        return Process(self._popen.pid, mine)
 
-    def _end(self) -> None:
-        if self._template:
-            self._template.end()
-            assert self._child
-            self._child.wait()
-            self._template = None
+    def _stop(self) -> None:
+        if self._parent:
+            self._parent.terminate()
+            assert self._popen
+            self._popen.wait()
+            self._parent = None
 
     def close(self) -> None:
-        """End the process that is forked from; those that were forked end when they are let go."""
+        """Terminate the parent; a forked process ends when its connection is closed."""
         with self._lock:
-            self._end()
+            self._stop()
 
 
 def connection_of(handle: int) -> Any:
-    """Return the connection with a file descriptor."""
+    """Return the connection over a file descriptor."""
     return Connection(handle)

@@ -1,7 +1,8 @@
-"""What a batch was worth: four outcomes per sample and reward, and never a silent zero.
+"""From raw reward values to totals; every sample has one of four outcomes per reward.
 
-A sample ends as a value, as None (abstain), as a timeout or as an error. From raw answers to
-totals: failures give way to the policy's value, `requires` gates, weights sum.
+The outcomes are value, abstain (None), timeout and error. Failures are replaced as `on_failure`
+demands, `requires` sets rewards to 0, and the weighted sum is the total: no failure becomes a zero
+unseen.
 """
 
 from collections import Counter
@@ -16,69 +17,77 @@ Values = dict[str, list[float | None]]
 
 @dataclass(frozen=True)
 class RewardResult:
-    """A reward's raw answers, the seconds they took, and each sample's where that is known."""
+    """A reward's result on a batch; both sequences have one entry per row.
 
-    answers: Sequence[Any]
+    `values` are numbers, None or a Failure. `seconds` is the batch's time, `sample_seconds` each
+    sample's own, None if it was not measured.
+    """
+
+    values: Sequence[Any]
     seconds: float
-    each: Sequence[float | None]
+    sample_seconds: Sequence[float | None]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Per reward and sample a value or None, how it came about, and how long it took."""
+    """The scores of a batch: per reward and row a value and an outcome; per row a total.
+
+    A value is None if the reward does not apply or failed, a total if no reward applies.
+    """
 
     values: Values
     outcomes: Mapping[str, list[str]]
     totals: list[float | None]
-    asked: Mapping[str, RewardResult]
+    results: Mapping[str, RewardResult]
 
     def metrics(self, name: str, period: float | None = None) -> dict[str, float]:
-        """Return a reward's `outcome/<name>/<outcome>`, where it occurred, and `seconds/<name>`.
+        """Return a reward's metrics `outcome/<name>/<outcome>` and `seconds/<name>`.
 
-        The former are shares of samples. `seconds/<name>` is what the batch took and `…/share` its
-        part of `period`, the seconds since the batch before; p50, p95 and max are over samples.
+        The former are shares of samples, for outcomes that occur, values aside. `seconds/<name>` is
+        the batch's time and `…/share` its fraction of `period`, the seconds since the last batch;
+        p50, p95 and max are over samples.
         """
         shares = {f"outcome/{name}/{o}": v for o, v in _shares(self.outcomes[name]).items()}
-        seconds = {f"seconds/{name}{k}": v for k, v in _seconds(self.asked[name], period).items()}
+        seconds = {f"seconds/{name}{k}": v for k, v in _seconds(self.results[name], period).items()}
         return shares | seconds
 
 
-def outcome(answer: Any) -> str:
-    """Name what a raw answer is."""
-    if isinstance(answer, Failure):
-        return answer.kind
-    return "abstain" if answer is None else "value"
+def outcome_of(value: Any) -> str:
+    """Return the outcome of a raw value: one of `types.OUTCOMES`."""
+    if isinstance(value, Failure):
+        return value.kind
+    return "abstain" if value is None else "value"
 
 
-def without_failures(raw: Mapping[str, Sequence[Any]], policy: str) -> Values:
-    """Put the policy's value in place of failures: 0, or None for all of the sample."""
-    failed = {i for found in raw.values() for i, v in enumerate(found) if isinstance(v, Failure)}
-    masked = failed if policy == "mask" else set()
+def replace_failures(raw: Mapping[str, Sequence[Any]], on_failure: str) -> Values:
+    """Replace failures by 0; with `on_failure` "mask", make all values of a failed row None."""
+    failed = {i for column in raw.values() for i, v in enumerate(column) if isinstance(v, Failure)}
+    masked = failed if on_failure == "mask" else set()
     return {
         name: [
             None if i in masked or v is None else 0.0 if isinstance(v, Failure) else float(v)
-            for i, v in enumerate(found)
+            for i, v in enumerate(column)
         ]
-        for name, found in raw.items()
+        for name, column in raw.items()
     }
 
 
-def gated(values: Values, requires: Mapping[str, Iterable[str]]) -> Values:
-    """Count a reward as 0 where one that it requires did not score 1."""
-    found = dict(values)
+def apply_requires(values: Values, requires: Mapping[str, Iterable[str]]) -> Values:
+    """Set a reward's value to 0 if a reward that it requires is not 1; None stays None."""
+    gated = dict(values)
     for name, others in requires.items():
         for other in others:
-            pairs = zip(found[name], values[other], strict=True)
-            found[name] = [v if v is None or r == 1.0 else 0.0 for v, r in pairs]
-    return found
+            pairs = zip(gated[name], values[other], strict=True)
+            gated[name] = [v if v is None or r == 1.0 else 0.0 for v, r in pairs]
+    return gated
 
 
-def totals(values: Values, weights: Mapping[str, float]) -> list[float | None]:
-    """Return each sample's weighted sum; None where no reward applied."""
+def weighted_sums(values: Values, weights: Mapping[str, float]) -> list[float | None]:
+    """Return each row's weighted sum of the values that are not None; None if there are none."""
     sums: list[float | None] = []
     for row in zip(*values.values(), strict=True):
-        known = [weights[n] * v for n, v in zip(values, row, strict=True) if v is not None]
-        sums.append(sum(known) if known else None)
+        terms = [weights[n] * v for n, v in zip(values, row, strict=True) if v is not None]
+        sums.append(sum(terms) if terms else None)
     return sums
 
 
@@ -87,13 +96,13 @@ def _shares(outcomes: Sequence[str]) -> dict[str, float]:
     return {name: counts[name] / len(outcomes) for name in sorted(counts) if name != "value"}
 
 
-def _seconds(asked: RewardResult, period: float | None) -> dict[str, float]:
-    found = {"": asked.seconds}
+def _seconds(result: RewardResult, period: float | None) -> dict[str, float]:
+    metrics = {"": result.seconds}
     if period:
-        found["/share"] = asked.seconds / period
-    known = sorted(seconds for seconds in asked.each if seconds is not None)
-    if known:
-        last = len(known) - 1
-        for name, part in (("p50", 0.5), ("p95", 0.95), ("max", 1.0)):
-            found[f"/{name}"] = known[round(part * last)]
-    return found
+        metrics["/share"] = result.seconds / period
+    measured = sorted(seconds for seconds in result.sample_seconds if seconds is not None)
+    if measured:
+        last = len(measured) - 1
+        for name, quantile in (("p50", 0.5), ("p95", 0.95), ("max", 1.0)):
+            metrics[f"/{name}"] = measured[round(quantile * last)]
+    return metrics

@@ -1,15 +1,15 @@
-"""The parts of a response: what was thought, and what was said in the end."""
+"""The parts of a response that a reward model reads: the final summary, or everything."""
 
 THINK, END = "<think>", "</think>"
 
 
 def scored_text(prompt: str, completion: str, part: str) -> str:
-    """Return what a reward model reads, in training and in use alike: the prompt and a part.
+    """Return the text that a reward model reads, in training and in use: prompt and part.
 
-    'summary' is what follows the last `</think>`, without the answer tags; of a thought that has
-    not ended it is nothing, and a `<think>` that ends the prompt goes too. 'response' is all of
-    the completion. DeepSeek-R1 v2, section 3.1: helpfulness is judged on the final summary, safety
-    on everything.
+    `part` is 'response', all of the completion, or 'summary': the text after the last `</think>`
+    without answer tags, empty if the thinking has not ended, and without a `<think>` that ends the
+    prompt. DeepSeek-R1 v2, section 3.1: helpfulness is judged on the final summary, safety on
+    everything.
     """
     if part == "response":
         return prompt + completion

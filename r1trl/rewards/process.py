@@ -1,4 +1,4 @@
-"""The scoring process: forks copies of itself that have imported the verifiers; they score."""
+"""The program of a scoring process: it imports verifiers, forks copies of itself, and scores."""
 
 import importlib
 import importlib.util
@@ -17,38 +17,39 @@ MEMORY_BYTES = 4 << 30
 ORPHAN_SECONDS = 1.0
 
 
-def find(reference: Any) -> Any:
-    """Import the verifier that a reference names."""
-    module = sys.modules.get(reference.module)
+def import_verifier(path: Any) -> Any:
+    """Return the verifier at an ImportPath, importing its module if necessary."""
+    module = sys.modules.get(path.module)
     if module is None:
         try:
-            module = importlib.import_module(reference.module)
+            module = importlib.import_module(path.module)
         except ModuleNotFoundError:
-            spec = importlib.util.spec_from_file_location(reference.module, reference.file)
+            spec = importlib.util.spec_from_file_location(path.module, path.file)
             module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-            sys.modules[reference.module] = module
+            sys.modules[path.module] = module
             spec.loader.exec_module(module)  # type: ignore[union-attr]
-    found: Any = module
-    for part in reference.name.split("."):
-        found = getattr(found, part)
-    return found
+    target: Any = module
+    for part in path.name.split("."):
+        target = getattr(target, part)
+    return target
 
 
-def answer(kind: str, content: Any) -> tuple[str, Any]:
-    """Carry out one message: import a verifier, or score a sample; what it raises is told."""
+def handle(kind: str, content: Any) -> tuple[str, Any]:
+    """Load a verifier or score a sample; return ("value", value) or ("error", message)."""
     try:
-        if kind == "prepare":
-            prepare = find(content).prepare
-            if prepare:
-                prepare()
+        if kind == "load":
+            setup = import_verifier(content).setup
+            if setup:
+                setup()
             return "value", None
-        return "value", find(content.verifier).function(*content.arguments, **content.options)
-    except Exception as error:  # noqa: BLE001 - the plugin's own error is the answer
+        verifier = import_verifier(content.verifier)
+        return "value", verifier.function(*content.arguments, **content.options)
+    except Exception as error:  # noqa: BLE001 - the plugin's own error is the reply
         return "error", f"{type(error).__name__}: {error}"
 
 
 def serve(connection: Any) -> None:
-    """Answer messages until the other side has gone, or one has taken all the memory there is."""
+    """Reply to messages until the connection closes or a request has exhausted the memory."""
     while True:
         try:
             kind, content, seconds = connection.recv()
@@ -57,33 +58,33 @@ def serve(connection: Any) -> None:
         if kind == "fork":
             connection.send(fork(connection))
             continue
-        with dying_after(seconds + ORPHAN_SECONDS):
-            found = answer(kind, content)
-        connection.send(found)
-        if found[0] == "error" and found[1].startswith("MemoryError"):
+        with killed_after(seconds + ORPHAN_SECONDS):
+            reply = handle(kind, content)
+        connection.send(reply)
+        if reply[0] == "error" and reply[1].startswith("MemoryError"):
             return
 
 
 def fork(connection: Any) -> int:
-    """Fork a process that serves the connection that follows on this one; return its pid."""
-    handle = recv_handle(connection)
+    """Fork a process that serves the connection received over this one; return its pid."""
+    received = recv_handle(connection)
     pid = os.fork()
     if pid == 0:
         connection.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
-            serve(connection_of(handle))
+            serve(connection_of(received))
         finally:
             os._exit(0)
-    os.close(handle)
+    os.close(received)
     return pid
 
 
 @contextmanager
-def dying_after(seconds: float) -> Iterator[None]:
-    """Have the kernel kill this process after so long, which it does where Python is stuck too.
+def killed_after(seconds: float) -> Iterator[None]:
+    """Let the kernel kill this process if the block takes longer, even if Python is stuck.
 
-    The parent kills at the deadline; this is for when the parent has gone.
+    The parent kills at the deadline; this covers a parent that has died.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -94,12 +95,12 @@ def dying_after(seconds: float) -> Iterator[None]:
 
 
 def main() -> None:
-    """Serve the connection whose file descriptor is the argument."""
+    """Serve the connection whose file descriptor is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what was forked leaves nothing behind
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked processes leave no zombies
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    os.dup2(2, 1)  # what verifiers print is no output of ours
+    os.dup2(2, 1)  # verifiers may print; stdout belongs to the run
     serve(connection_of(int(sys.argv[1])))
 
 

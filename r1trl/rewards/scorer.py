@@ -1,125 +1,152 @@
-"""Scoring: every reward of a stage on a batch of completions.
+"""Scoring: all rewards of a stage on a batch of completions.
 
-One path for training, sampling, evaluation and re-scoring. Rewards are asked at the same time:
-verifiers in the pool's processes, coroutines in a thread, the others here, one after another.
+One path for training, sampling, evaluation and re-scoring. Rewards run at the same time: verifiers
+in the pool's processes, coroutines in a thread, the others in this thread, one after another.
 """
 
 import inspect
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from r1trl.errors import StageError
 from r1trl.plugins.loading import Plugins
-from r1trl.rewards.outcomes import RewardResult, Scores, gated, outcome, totals, without_failures
+from r1trl.rewards.bound_reward import BoundReward, Columns
+from r1trl.rewards.outcomes import (
+    RewardResult,
+    Scores,
+    apply_requires,
+    outcome_of,
+    replace_failures,
+    weighted_sums,
+)
 from r1trl.rewards.pool import Failure, Pool, cores
-from r1trl.rewards.setting import BoundReward, Columns
-from r1trl.rewards.totals import ScoringStats
+from r1trl.rewards.stats import ScoringStats
 from r1trl.rewards.verifier import Verifier
 
 COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_step")
 
 
-class Scorer:
-    """All rewards of a stage."""
+class ScoringSettings(Protocol):
+    """The settings under `scoring:` of a stage.
 
-    def __init__(self, settings: Sequence[BoundReward], scoring: Mapping[str, Any]) -> None:
-        self.settings = list(settings)
-        self.policy, self.limit = scoring["on_failure"], scoring["failure_limit"]
-        self.pool = Pool(scoring.get("processes") or cores(), scoring["deadline"])
-        self.tally = ScoringStats()
+    `deadline` is in seconds per sample, `max_failure_rate` a share of a batch; `processes` None is
+    this rank's share of the cores; `on_failure` is "mask", "zero" or "raise".
+    """
+
+    deadline: float
+    processes: int | None
+    on_failure: str
+    max_failure_rate: float
+
+
+class Scorer:
+    """All rewards of a stage, with their pool of scoring processes and their statistics."""
+
+    def __init__(self, rewards: Sequence[BoundReward], scoring: ScoringSettings) -> None:
+        self.rewards = list(rewards)
+        self.on_failure, self.max_failure_rate = scoring.on_failure, scoring.max_failure_rate
+        self.pool = Pool(scoring.processes or cores(), scoring.deadline)
+        self.stats = ScoringStats()
 
     @property
     def names(self) -> list[str]:
         """Return the names of the rewards, in their order."""
-        return [setting.name for setting in self.settings]
+        return [reward.name for reward in self.rewards]
 
     def warm(self) -> None:
-        """Start the scoring processes in the background, before there is anything to score."""
-        found = [s.reward.reference for s in self.settings if isinstance(s.reward, Verifier)]
-        if found:
-            self.pool.warm(found)
+        """Start the scoring processes in the background and load the verifiers into them."""
+        paths = [r.reward.import_path for r in self.rewards if isinstance(r.reward, Verifier)]
+        if paths:
+            self.pool.warm(paths)
 
     @property
     def can_submit(self) -> bool:
-        """Tell whether anything can be scored elsewhere while completions are being written."""
-        return any(isinstance(setting.reward, Verifier) for setting in self.settings)
+        """True if `submit` has an effect: if any reward is a verifier."""
+        return any(isinstance(reward.reward, Verifier) for reward in self.rewards)
 
-    def begin(self, columns: Columns, step: int | None = None) -> None:
-        """Begin to score rows that `score` is soon asked about, in the scoring processes."""
-        for setting in self.settings:
-            if not setting.needs_other_rewards:
-                setting.begin(columns, step, self.pool)
+    def submit(self, columns: Columns, step: int | None = None) -> None:
+        """Start scoring rows in the scoring processes, ahead of a `score` that includes them."""
+        for reward in self.rewards:
+            if not reward.needs_other_rewards:
+                reward.submit(columns, step, self.pool)
 
     def score(self, columns: Columns, step: int | None = None) -> Scores:
-        """Score a batch given as columns: prompt, completion, completion_ids and the rows' own."""
-        first = [setting for setting in self.settings if not setting.needs_other_rewards]
-        later = [setting for setting in self.settings if setting.needs_other_rewards]
-        asked = self._ask_all(first, columns, step)
-        known = without_failures({name: one.answers for name, one in asked.items()}, self.policy)
-        asked |= self._ask_all(later, {**columns, "rewards": known}, step)
-        raw = {name: asked[name].answers for name in self.names}
-        for name, found in raw.items():
-            self.tally.add(name, asked[name], columns)
-            self._check_failures(name, found, columns)
-        values = gated(
-            without_failures(raw, self.policy), {s.name: s.requires for s in self.settings}
+        """Score a batch: prompt, completion, completion_ids and the rows' own columns.
+
+        All columns have the same length. `step` counts optimizer steps; None ignores `from_step`
+        and `until_step`. Not a collective. Raises StageError if a reward misbehaves, or if failures
+        exceed what `scoring` allows.
+        """
+        first = [reward for reward in self.rewards if not reward.needs_other_rewards]
+        second = [reward for reward in self.rewards if reward.needs_other_rewards]
+        results = self._ask_all(first, columns, step)
+        values = replace_failures(
+            {n: result.values for n, result in results.items()}, self.on_failure
         )
-        outcomes = {name: [outcome(v) for v in found] for name, found in raw.items()}
-        weights = {setting.name: setting.weight for setting in self.settings}
-        return Scores(values, outcomes, totals(values, weights), asked)
+        results |= self._ask_all(second, {**columns, "rewards": values}, step)
+        raw = {name: results[name].values for name in self.names}
+        for name, column in raw.items():
+            self.stats.add(name, results[name], columns)
+            self._check_failures(name, column, columns)
+        values = apply_requires(
+            replace_failures(raw, self.on_failure), {r.name: r.requires for r in self.rewards}
+        )
+        outcomes = {name: [outcome_of(v) for v in column] for name, column in raw.items()}
+        weights = {reward.name: reward.weight for reward in self.rewards}
+        return Scores(values, outcomes, weighted_sums(values, weights), results)
 
     def _ask_all(
-        self, settings: Sequence[BoundReward], columns: Mapping[str, Any], step: int | None
+        self, rewards: Sequence[BoundReward], columns: Mapping[str, Any], step: int | None
     ) -> dict[str, RewardResult]:
-        """Ask rewards at the same time."""
-        with ThreadPoolExecutor(max(1, len(settings)), "r1trl-reward") as threads:
-            elsewhere = {
-                setting.name: threads.submit(setting.ask, columns, step, self.pool)
-                for setting in settings
-                if setting.runs_off_thread
+        """Run rewards at the same time."""
+        with ThreadPoolExecutor(max(1, len(rewards)), "r1trl-reward") as threads:
+            futures = {
+                reward.name: threads.submit(reward.ask, columns, step, self.pool)
+                for reward in rewards
+                if reward.runs_off_thread
             }
-            here = {
-                setting.name: setting.ask(columns, step, self.pool)
-                for setting in settings
-                if not setting.runs_off_thread
+            results = {
+                reward.name: reward.ask(columns, step, self.pool)
+                for reward in rewards
+                if not reward.runs_off_thread
             }
-            return here | {name: future.result() for name, future in elsewhere.items()}
+            return results | {name: future.result() for name, future in futures.items()}
 
-    def _check_failures(self, name: str, answers: Sequence[Any], columns: Columns) -> None:
-        failures = [(i, v) for i, v in enumerate(answers) if isinstance(v, Failure)]
+    def _check_failures(self, name: str, values: Sequence[Any], columns: Columns) -> None:
+        failures = [(i, v) for i, v in enumerate(values) if isinstance(v, Failure)]
         if not failures:
             return
         i, first = failures[0]
         sample = str(columns["completion"][i])[:200]
-        story = f"reward '{name}': {first.kind} on row {i} ({first.message}): {sample!r}"
-        print(f"{len(failures)} of {len(answers)} samples without a verdict; {story}", flush=True)
-        if self.policy == "raise" or len(failures) > self.limit * len(answers):
+        message = f"reward '{name}': {first.kind} on row {i} ({first.message}): {sample!r}"
+        print(f"{len(failures)} of {len(values)} samples without a verdict; {message}", flush=True)
+        if self.on_failure == "raise" or len(failures) > self.max_failure_rate * len(values):
             raise StageError(
-                f"{story}; {len(failures)} of {len(answers)} samples failed (scoring.on_failure="
-                f"{self.policy}, scoring.failure_limit={self.limit})"
+                f"{message}; {len(failures)} of {len(values)} samples failed (scoring.on_failure="
+                f"{self.on_failure}, scoring.max_failure_rate={self.max_failure_rate})"
             )
 
     def close(self, folder: Path | None = None) -> None:
-        """End the scoring processes; write what they came to into scoring.json of the folder."""
+        """Terminate the scoring processes; write the statistics to scoring.json in the folder."""
         self.pool.close()
         if folder:
-            self.tally.write(folder / "scoring.json")
+            self.stats.write(folder / "scoring.json")
 
 
-def make_scorer(rewards: Mapping[str, Any], scoring: Mapping[str, Any], plugins: Plugins) -> Scorer:
-    """Make the scorer of a stage's `rewards:` mapping; None as settings drops a reward."""
-    settings = []
+def make_scorer(rewards: Mapping[str, Any], scoring: ScoringSettings, plugins: Plugins) -> Scorer:
+    """Return the scorer of a stage's `rewards:` mapping; options of None leave a reward out."""
+    bound = []
     for name, options in rewards.items():
         if options is not None:
             offer = plugins.find("reward", options.get("reward") or name)
-            settings.append(bind_reward(name, offer.what, options))
-    return Scorer(settings, scoring)
+            bound.append(bind_reward(name, offer.target, options))
+    return Scorer(bound, scoring)
 
 
 def bind_reward(name: str, reward: Any, options: Mapping[str, Any]) -> BoundReward:
-    """Make one reward of a stage from its options and the keys that every reward takes."""
+    """Bind a reward to its options and to the keys that every reward takes; instantiate a class."""
     common = {k: v for k, v in options.items() if k in COMMON_OPTIONS and v is not None}
     own = {k: v for k, v in options.items() if k not in COMMON_OPTIONS}
     common.pop("reward", None)

@@ -3,9 +3,9 @@
     @r1trl.verifier
     def accuracy(completion: str, solution: str, *, answer: str = "boxed") -> float | None: ...
 
-Its first parameters are named after what it wants to see: `completion`, `prompt`,
-`completion_ids` or any column of the rows; its keyword-only parameters are options. It runs in a
-scoring process that is killed at the deadline, so it may be slow, crash or hang without harm.
+Its positional parameters are its inputs: `completion`, `prompt`, `completion_ids` or any column of
+the rows; its keyword-only parameters are options. It runs in a scoring process that is killed at
+the deadline, so it may be slow, crash or hang without harm.
 """
 
 import inspect
@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1trl.rewards.pool import Failure, Job, Pool, Verdict, shared_pool
+from r1trl.rewards.pool import Failure, Job, JobResult, Pool, shared_pool
+from r1trl.types import Description
 
 Value = float | None
 UNDECIDED: Any = object()
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Where a scoring process finds a function: by module name, or by file for a plugin file."""
+class ImportPath:
+    """The way to import a function in another process: by module, or by file if that fails."""
 
     module: str
     file: str
@@ -31,19 +32,17 @@ class Reference:
 
 
 class Verifier:
-    """A reward in TRL's form made of a function of one sample."""
+    """A reward with TRL's signature, made of a function of one sample."""
 
     def __init__(
         self,
         function: Callable[..., Value],
-        quick: Callable[..., Any] | None,
-        prepare: Callable[[], Any] | None,
-        extract: Callable[..., str | None] | None,
-        ready: Callable[..., str | None] | None,
-        full: float | None,
+        fast_path: Callable[..., Any] | None,
+        setup: Callable[[], Any] | None,
+        description: Description,
     ) -> None:
-        self.function, self.quick, self.full = function, quick, full
-        self.prepare, self.extract, self.ready = prepare, extract, ready
+        self.function, self.fast_path, self.setup = function, fast_path, setup
+        self.__r1trl__ = description
         self.__name__, self.__doc__ = function.__name__, function.__doc__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self.__signature__ = inspect.signature(function)
@@ -68,7 +67,7 @@ class Verifier:
         completion_ids: list[list[int]],
         **rest: Any,
     ) -> list[Value]:
-        """Score as any reward does; what timed out or failed is None."""
+        """Score as any reward does, in the shared pool; a timeout or an error is None."""
         options = {
             k: rest.pop(k) for k in list(rest) if k not in self.columns and k in self.options
         }
@@ -78,43 +77,43 @@ class Verifier:
             "completion_ids": completion_ids,
             **rest,
         }
-        outcomes = self.outcomes(rows, options, shared_pool())
-        return [None if isinstance(outcome, Failure) else outcome for outcome in outcomes]
+        values = self.score(rows, options, shared_pool())
+        return [None if isinstance(value, Failure) else value for value in values]
 
     @property
     def options(self) -> list[str]:
         """Return the names of the options."""
         return [name for name in self.__signature__.parameters if name not in self.columns]
 
-    def outcomes(
+    def score(
         self, rows: Mapping[str, Sequence[Any]], options: Mapping[str, Any], pool: Pool
     ) -> list[Value | Failure]:
-        """Score rows given as columns; see `verdicts`."""
-        return [verdict.value for verdict in self.verdicts(rows, options, pool)]
+        """Score rows given as columns of equal length; see `results`."""
+        return [result.value for result in self.results(rows, options, pool)]
 
-    def verdicts(
+    def results(
         self, rows: Mapping[str, Sequence[Any]], options: Mapping[str, Any], pool: Pool
-    ) -> list[Verdict]:
-        """Score rows given as columns, and say how long each took; identical ones are scored once.
+    ) -> list[JobResult]:
+        """Score rows given as columns and time each one; identical rows are scored once.
 
-        Raises KeyError where a column that the function has no default for is missing.
+        Raises KeyError if a column is missing for which the function has no default.
         """
         samples = self._samples(rows)
         keys = [repr(sample) for sample in samples]
         unique = dict(zip(keys, samples, strict=True))
-        verdicts = dict(zip(unique, self._score(list(unique.values()), options, pool), strict=True))
-        return [verdicts[key] for key in keys]
+        results = dict(zip(unique, self._score(list(unique.values()), options, pool), strict=True))
+        return [results[key] for key in keys]
 
-    def begin(
+    def submit(
         self, rows: Mapping[str, Sequence[Any]], options: Mapping[str, Any], pool: Pool
     ) -> None:
-        """Begin to score rows that are soon asked about, those that are not judged at once."""
+        """Start scoring the rows that the fast path leaves undecided, ahead of `results`."""
         unique = {repr(sample): sample for sample in self._samples(rows)}.values()
-        slow = [sample for sample in unique if self._at_once(sample, options).value is UNDECIDED]
-        pool.begin([Job(self.reference, sample, dict(options)) for sample in slow])
+        slow = [s for s in unique if self._try_fast_path(s, options).value is UNDECIDED]
+        pool.submit([Job(self.import_path, sample, dict(options)) for sample in slow])
 
     def _samples(self, rows: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
-        """Return the arguments of every row; a column that is not there has its default."""
+        """Return the arguments of every row; a missing column has its default."""
         count = len(rows["completion"])
         columns = {
             name: rows[name]
@@ -126,44 +125,48 @@ class Verifier:
 
     def _score(
         self, samples: list[tuple[Any, ...]], options: Mapping[str, Any], pool: Pool
-    ) -> list[Verdict]:
-        known = [self._at_once(sample, options) for sample in samples]
-        slow = [s for s, verdict in zip(samples, known, strict=True) if verdict.value is UNDECIDED]
-        jobs = [Job(self.reference, sample, dict(options)) for sample in slow]
+    ) -> list[JobResult]:
+        fast = [self._try_fast_path(sample, options) for sample in samples]
+        slow = [s for s, result in zip(samples, fast, strict=True) if result.value is UNDECIDED]
+        jobs = [Job(self.import_path, sample, dict(options)) for sample in slow]
         scored = iter(pool.score(jobs)) if jobs else iter(())
-        return [next(scored) if verdict.value is UNDECIDED else verdict for verdict in known]
+        return [next(scored) if result.value is UNDECIDED else result for result in fast]
 
-    def _at_once(self, sample: tuple[Any, ...], options: Mapping[str, Any]) -> Verdict:
+    def _try_fast_path(self, sample: tuple[Any, ...], options: Mapping[str, Any]) -> JobResult:
         start = time.perf_counter()
-        value = self.quick(*sample, **options) if self.quick else UNDECIDED
-        return Verdict(value, time.perf_counter() - start)
+        value = self.fast_path(*sample, **options) if self.fast_path else UNDECIDED
+        return JobResult(value, time.perf_counter() - start)
 
     @property
-    def reference(self) -> Reference:
-        """Tell where a scoring process finds this verifier."""
+    def import_path(self) -> ImportPath:
+        """Return the way for a scoring process to import this verifier."""
         file = str(Path(inspect.getfile(self.function)).resolve())
-        return Reference(self.function.__module__, file, self.function.__qualname__)
+        return ImportPath(self.function.__module__, file, self.function.__qualname__)
 
 
 def verifier(
     function: Callable[..., Value] | None = None,
     *,
-    quick: Callable[..., Any] | None = None,
-    prepare: Callable[[], Any] | None = None,
-    extract: Callable[..., str | None] | None = None,
-    ready: Callable[..., str | None] | None = None,
-    full: float | None = 1.0,
+    fast_path: Callable[..., Any] | None = None,
+    setup: Callable[[], Any] | None = None,
+    extract_answer: Callable[..., str | None] | None = None,
+    missing_requirements: Callable[..., str | None] | None = None,
+    full_score: float | None = 1.0,
+    aliases: Mapping[str, str] | None = None,
 ) -> Any:
-    """Make a reward of a function that scores one sample.
+    """Make a reward of a function that scores one sample; usable with and without arguments.
 
-    `quick`, where given, takes the same arguments, runs in the training process and answers the
-    plain cases; it returns `r1trl.UNDECIDED` for all others. `prepare`, where given, runs
-    once in each scoring process before its first sample and outside the deadline: the place for
-    slow imports. `extract(completion, **options)`, where given, returns the answer that is scored,
-    as text, for majority votes. `ready(**options)`, where given, is asked when the plan is made and
-    says what the verifier lacks on this machine, or None. `full` is the value of a right answer,
-    which `r1trl plan --preflight` expects of the gold one; None where there is no such value.
+    `fast_path` takes the same arguments, runs in the training process and scores the plain cases;
+    it returns `r1trl.UNDECIDED` for all others. `setup` runs once in each scoring process, before
+    its first sample and outside the deadline: the place for slow imports. The others are as in
+    `r1trl.describe`; `full_score` is None if there is no single value of a right answer.
     """
+    description = Description(
+        full_score=full_score,
+        missing_requirements=missing_requirements,
+        extract_answer=extract_answer,
+        aliases=aliases or {},
+    )
     if function is None:
-        return lambda decorated: Verifier(decorated, quick, prepare, extract, ready, full)
-    return Verifier(function, quick, prepare, extract, ready, full)
+        return lambda decorated: Verifier(decorated, fast_path, setup, description)
+    return Verifier(function, fast_path, setup, description)

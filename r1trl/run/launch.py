@@ -2,7 +2,7 @@
 
 Importing torch and TRL takes many seconds and a run has a dozen stages, so local workers are forks
 of one process that has imported them (r1trl.warm). A fork runs the same code
-as `python -m r1trl.run.worker FOLDER`, and takes nobody with it when it crashes.
+as `python -m r1trl.run.worker FOLDER`, and a crash ends that fork alone.
 """
 
 import os
@@ -19,7 +19,10 @@ from r1trl.stage.ranks import EXPECTED
 
 
 class Workers:
-    """The processes that a run starts; `signal_number` is what told it to leave, if anything."""
+    """The processes that a run starts; `signal_number` is the signal to leave, or None.
+
+    As a context manager it installs signal handlers, and ends the warm process.
+    """
 
     def __init__(self) -> None:
         self._warm: subprocess.Popen[str] | None = None
@@ -61,11 +64,11 @@ class Workers:
             yaml.safe_dump([str(folder), environment], default_flow_style=True, width=10**6)
         )
         self._warm.stdin.flush()
-        answer = self._warm.stdout.readline()
-        if not answer:
+        reply = self._warm.stdout.readline()
+        if not reply:
             self._warm = None
             return 1
-        return int(answer)
+        return int(reply)
 
     def _accelerate(self, folder: Path, launch: Mapping[str, Any]) -> int:
         config = folder / "accelerate.yaml"
@@ -82,7 +85,7 @@ class Workers:
             return self._current.wait()
 
     def _pass_on(self, number: int, _: Any) -> None:
-        """Tell the worker to save and leave; a second Ctrl-C ends everything at once."""
+        """Signal the worker to save and leave; a second Ctrl-C ends everything at once."""
         if self.signal_number is not None:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt

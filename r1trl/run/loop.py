@@ -1,4 +1,4 @@
-"""The loop over the stages of a run: what is finished is skipped, what is not is carried out."""
+"""The loop over the stages of a run: finished ones are skipped, the others carried out."""
 
 import fcntl
 import sys
@@ -11,16 +11,16 @@ from r1trl.errors import ConfigError
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.report import write_report
 from r1trl.run.launch import Workers, last_lines, rotate_log
-from r1trl.run.progress import followed
+from r1trl.run.progress import log_shown
 from r1trl.stage.files import read_result, write_atomically, write_spec
 
 DONE, FAILED, LEFT_EARLY = 0, 1, 3
 
 
 def run(plan: Plan, composed: str) -> int:
-    """Carry out a plan, or go on with it; return the exit status of the command.
+    """Carry out a plan, or continue it; return the exit status of the command.
 
-    Raises ConfigError where another r1trl is at work in the run's folder.
+    Raises ConfigError if another r1trl is at work in the run's folder.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -28,7 +28,7 @@ def run(plan: Plan, composed: str) -> int:
         write_atomically(plan.folder / "config.yaml", composed)
         status = DONE
         for stage in plan.stages:
-            status = _advance(stage, workers)
+            status = _run_stage(stage, workers)
             if status != DONE:
                 break
         text = write_report(plan.folder)
@@ -40,20 +40,20 @@ def run(plan: Plan, composed: str) -> int:
     return status
 
 
-def _advance(stage: PlannedStage, workers: Workers) -> int:
-    """Carry out a stage unless it is finished; say how it went."""
-    name, folder = stage.work.stage, stage.folder
+def _run_stage(stage: PlannedStage, workers: Workers) -> int:
+    """Carry out a stage unless it is finished; print how it went; return the exit status."""
+    name, folder = stage.spec.stage, stage.folder
     if not stage.finished:
-        print(f"{name} ({stage.work.kind}) …", flush=True)
+        print(f"{name} ({stage.spec.kind}) …", flush=True)
         rotate_log(folder)
-        write_spec(folder, stage.work)
-        with followed(folder / "log.txt"):
+        write_spec(folder, stage.spec)
+        with log_shown(folder / "log.txt"):
             status = workers.run(folder, stage.launch)
         if workers.signal_number is not None and not (folder / "result.json").exists():
             print(f"{name} left early; the same command continues", flush=True)
             return LEFT_EARLY
         if status != 0:
-            _tell_failure(name, folder, status)
+            _report_failure(name, folder, status)
             return FAILED
     result = read_result(folder)
     assert result is not None
@@ -65,7 +65,7 @@ def _advance(stage: PlannedStage, workers: Workers) -> int:
     return DONE
 
 
-def _tell_failure(name: str, folder: Path, status: int) -> None:
+def _report_failure(name: str, folder: Path, status: int) -> None:
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
     print(
         f"stage {name} failed ({how}): last lines of {folder / 'log.txt'} follow", file=sys.stderr
@@ -75,7 +75,7 @@ def _tell_failure(name: str, folder: Path, status: int) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the run's folder; raise ConfigError where another driver does."""
+    """Hold a lock on the run's folder; raise ConfigError if another driver has it."""
     with (folder / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

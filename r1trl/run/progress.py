@@ -1,4 +1,4 @@
-"""What a stage is doing, shown on the terminal: the newest line of its log, in one place."""
+"""The progress of a stage on the terminal: the newest line of its log, in one place."""
 
 import shutil
 import sys
@@ -12,8 +12,8 @@ PERIOD = 1.0  # seconds
 
 
 @contextmanager
-def followed(log: Path) -> Iterator[None]:
-    """Show a growing log's newest line until the block ends, where somebody is looking."""
+def log_shown(log: Path) -> Iterator[None]:
+    """Show a growing log's newest line until the block ends, if the output is a terminal."""
     if not sys.stdout.isatty():
         yield
         return
@@ -35,11 +35,11 @@ def _show(log: Path, ended: threading.Event) -> None:
 
 
 def newest_line(log: Path) -> str:
-    """Return the last line of a log that says something; of a progress bar its last state."""
+    """Return the last line of a log that is not blank; of a progress bar its last state."""
     if not log.exists():
         return ""
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
         text = stream.read().decode("utf-8", "replace")
-    said = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
-    return "".join(letter for letter in said[-1] if letter.isprintable()) if said else ""
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
+    return "".join(letter for letter in lines[-1] if letter.isprintable()) if lines else ""

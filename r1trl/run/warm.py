@@ -1,7 +1,7 @@
 """A process that has imported torch and TRL, and forks a worker for every line of its stdin.
 
 Importing them takes many seconds and a run has a dozen stages. A fork runs the same code as
-`python -m r1trl.run.worker FOLDER`, and takes nobody with it when it crashes.
+`python -m r1trl.run.worker FOLDER`, and a crash ends that fork alone.
 """
 
 import ctypes
@@ -17,27 +17,27 @@ from types import FrameType
 import yaml
 
 
-class Server:
+class WorkerForkServer:
     """Forks workers, one at a time."""
 
     def __init__(self) -> None:
         self.child = 0
 
     def serve(self) -> None:
-        """Answer each line (a folder and an environment) with the worker's exit status."""
+        """Run a worker for each line, a folder and an environment; print its exit status."""
         end_with_parent()
         signal.signal(signal.SIGTERM, self._pass_on)
-        answers = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what libraries print while they are imported is no answer
+        replies = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # what libraries print while they are imported is no reply
         import_everything()
         for line in sys.stdin:
             folder, environment = yaml.safe_load(line)
             self.child = os.fork()
             if self.child == 0:
-                work(Path(folder), environment)
+                worker_main(Path(folder), environment)
             _, status = os.waitpid(self.child, 0)
             self.child = 0
-            print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+            print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         if self.child:
@@ -59,12 +59,12 @@ def import_everything() -> None:
         for name in names:
             getattr(package, name)
     if accelerate.utils.is_deepspeed_available():
-        logging.disable(logging.WARNING)  # it tells every run that there is no GPU
-        importlib.import_module("deepspeed")  # every trainer asks for it
+        logging.disable(logging.WARNING)  # it warns in every run that there is no GPU
+        importlib.import_module("deepspeed")  # every trainer imports it
         logging.disable(logging.NOTSET)
 
 
-def work(folder: Path, environment: Mapping[str, str]) -> None:
+def worker_main(folder: Path, environment: Mapping[str, str]) -> None:
     """Become the worker of a stage, with the stage's log as output; do not return."""
     from r1trl.run.worker import run_stage
 
@@ -88,4 +88,4 @@ def end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    Server().serve()
+    WorkerForkServer().serve()

@@ -1,7 +1,7 @@
 """One stage, from stage.yaml to result.json: `python -m r1trl.run.worker runs/x/stages/y`.
 
-The driver starts it and talks to it through files alone. Exit status: 0 finished, 1 failed,
-3 left early on a signal with everything saved.
+The driver starts it and reads its files, nothing else. Exit status: 0 finished, 1 failed, 3 left
+early on a signal with everything saved.
 """
 
 import platform
@@ -16,92 +16,84 @@ from typing import Any
 
 from datasets import disable_progress_bars
 
-from r1trl.data.rows import rows_of
-from r1trl.errors import R1trlError, StageError, errors_named
-from r1trl.generation.local import load_tokenizer
-from r1trl.generation.stages import evaluate, sample
-from r1trl.plugins.loading import Plugins, load
-from r1trl.stage.files import MAKES_MODEL, Work, digest, made_by, read_spec, write_result
+from r1trl.config.kinds import load_plugins, stage_class
+from r1trl.config.parse import parse
+from r1trl.errors import ConfigError, R1trlError, StageError, errors_named
+from r1trl.plugins.loading import Plugins
+from r1trl.run.work import Interrupted, StageWork
+from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
 from r1trl.stage.ranks import check_world, is_main
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
 FAILED, LEFT_EARLY = 1, 3
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate", "datasets")
+Transitions = dict[str, Callable[..., Any]]
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """A signal came; everything is saved."""
-
-
-def carry_out(folder: Path) -> None:
-    """Carry out the stage in a folder; raise Interrupted where a signal ends it."""
+def run_stage_folder(folder: Path) -> None:
+    """Carry out the stage in a folder; raise Interrupted if a signal ends it."""
     started = time.monotonic()
     check_world()
     disable_progress_bars()  # they are for terminals, and this is a log
-    work = read_spec(folder)
-    if work is None:
+    spec = read_spec(folder)
+    if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")
-    plugins = load(work.plugins["load"], work.plugins["block"])
-    tracker = Tracker(work, folder, main=is_main())
-    transitions = _transitions(work, plugins)
+    plugins = load_plugins(spec.plugins["load"], spec.plugins["block"])
+    tracker = Tracker(spec, folder, main=is_main())
+    transitions = _transitions(spec, plugins)
     if is_main():
-        plugins.manager.hook.r1trl_stage_started(stage=work.at(folder))
-    if work.kind in MAKES_MODEL:
-        metrics = _train(work, folder, plugins, tracker, transitions)
-    else:
-        metrics = {"sample": sample, "evaluate": evaluate}[work.kind](work, folder, plugins)
+        plugins.manager.hook.r1trl_stage_started(stage=spec.at(folder))
+    work = _work(spec, folder, plugins, tracker, transitions)
+    metrics = dict(work.kind.run(work))
     if is_main():
-        model, dataset = made_by(folder, work.kind)
-        inputs = {reference: digest(Path(path)) for reference, path in work.inputs.items()}
+        model, dataset = outputs(folder, spec.makes)
+        inputs = {reference: digest(Path(path)) for reference, path in spec.inputs.items()}
         result = StageResult(
-            work.stage, work.kind, folder, model, dataset, metrics, inputs, versions=_versions()
+            spec.stage, spec.kind, folder, model, dataset, metrics, inputs, versions=_versions()
         )
         for name, transition in transitions.items():
-            result = _pass_through(f"stages.{work.stage}.transitions.{name}", transition, result)
+            result = _apply(f"stages.{spec.stage}.transitions.{name}", transition, result)
         result = replace(result, seconds=round(time.monotonic() - started, 3))
-        plugins.manager.hook.r1trl_stage_finished(stage=work.at(folder), result=result)
+        plugins.manager.hook.r1trl_stage_finished(stage=spec.at(folder), result=result)
         tracker.finish(result.metrics)
         write_result(result)
 
 
-def _transitions(work: Work, plugins: Plugins) -> dict[str, Callable[..., Any]]:
-    bound: dict[str, Callable[..., Any]] = {}
-    for name, options in work.settings["transitions"].items():
+def _work(
+    spec: StageSpec, folder: Path, plugins: Plugins, tracker: Tracker, transitions: Transitions
+) -> StageWork:
+    """Return what the stage's kind works with."""
+    kind = plugins.kind(spec.kind)
+    stage, problems = parse(stage_class(kind), spec.settings, f"stages.{spec.stage}.")
+    if problems:
+        raise ConfigError(problems)
+    key = f"stages.{spec.stage}.transitions"
+    should_stop = {
+        f"{key}.{n}": t.should_stop for n, t in transitions.items() if hasattr(t, "should_stop")
+    }
+    return StageWork(
+        stage, spec.stage, kind, folder, spec.seed, spec.own_seed, plugins, tracker, should_stop
+    )
+
+
+def _transitions(spec: StageSpec, plugins: Plugins) -> Transitions:
+    """Return the stage's transitions with their options bound, by name."""
+    bound: Transitions = {}
+    for name, options in spec.settings["transitions"].items():
         if options is not None:
-            with errors_named(f"stages.{work.stage}.transitions.{name}"):
+            with errors_named(f"stages.{spec.stage}.transitions.{name}"):
                 bound[name] = plugins.find("transition", name).bind(options)
     return bound
 
 
-def _pass_through(where: str, transition: Callable[..., Any], result: StageResult) -> StageResult:
-    with errors_named(where):
+def _apply(key: str, transition: Callable[..., Any], result: StageResult) -> StageResult:
+    """Return a result passed through a transition; raise StageError if none comes back."""
+    with errors_named(key):
         passed = transition(result)
     if not isinstance(passed, StageResult):
-        raise StageError(f"{where}: returned {passed!r}; a transition returns a StageResult")
+        raise StageError(f"{key}: returned {passed!r}; a transition returns a StageResult")
     return passed
-
-
-def _train(
-    work: Work,
-    folder: Path,
-    plugins: Plugins,
-    tracker: Tracker,
-    transitions: dict[str, Callable[..., Any]],
-) -> dict[str, float]:
-    from r1trl.training.arguments import Training
-    from r1trl.training.trainer import train
-
-    rows = rows_of(work, work.settings["data"], folder, plugins)
-    tokenizer = load_tokenizer(work.settings["model"])
-    key = f"stages.{work.stage}.transitions"
-    until = {f"{key}.{n}": t.until for n, t in transitions.items() if hasattr(t, "until")}
-    ending = train(Training(work, folder, rows, tokenizer, plugins, tracker, until))
-    if ending.signal:
-        raise Interrupted(ending.signal)
-    if ending.reason:
-        print(f"ended early: {ending.reason}", flush=True)
-    return ending.metrics
 
 
 def _versions() -> dict[str, str]:
@@ -109,9 +101,9 @@ def _versions() -> dict[str, str]:
 
 
 def run_stage(folder: Path) -> int:
-    """Carry out a stage; return the exit status, having printed what went wrong."""
+    """Carry out a stage; return the exit status after printing what went wrong."""
     try:
-        carry_out(folder)
+        run_stage_folder(folder)
     except Interrupted as signal:
         print(f"left early on {signal}; the same command continues", flush=True)
         return LEFT_EARLY

@@ -10,31 +10,35 @@ from typing import Any
 
 import yaml
 
-from r1trl.errors import R1trlError
+from r1trl.errors import ConfigError, R1trlError
 from r1trl.types import Stage, StageResult
 
-MAKES_MODEL = ("sft", "grpo", "rloo", "reward_model")
-MAKES_DATASET = ("sample", "evaluate")
-STAGE_KINDS = (*MAKES_MODEL, *MAKES_DATASET)
+FORMAT = 2  # of stage.yaml and result.json; 1 had no number
 SAMPLED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Work:
-    """stage.yaml: a stage with its inputs resolved, and what of the run its worker must know."""
+class StageSpec:
+    """stage.yaml: a stage with its inputs resolved, and what its worker needs of the run.
+
+    `settings` are the keys of the stage, those of its kind among them. `makes` and `scores` are its
+    kind's, for readers that load no plugins.
+    """
 
     stage: str
     kind: str
     run: str
     seed: int
     settings: dict[str, Any]
+    makes: str = "model"
+    scores: bool = False
     inputs: dict[str, str] = field(default_factory=dict)  # reference -> folder or file
     plugins: dict[str, Any] = field(default_factory=dict)
     wandb: dict[str, Any] = field(default_factory=dict)
 
     @property
     def own_seed(self) -> int:
-        """Return the stage's own seed: two stages of a run shuffle and draw differently."""
+        """Return the stage's own seed: two stages of a run shuffle and sample differently."""
         return int(hashlib.sha256(f"{self.seed} {self.stage}".encode()).hexdigest()[:7], 16)
 
     def at(self, folder: Path) -> Stage:
@@ -42,31 +46,28 @@ class Work:
         return Stage(self.stage, self.kind, folder, self.settings)
 
 
-def settings_of(settings: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stage's settings for one of the models it evaluates.
-
-    The template and the prefill are the model's own; what else it does not set is the stage's.
-    """
-    own = {k: v for k, v in model.items() if v or k in ("template", "prefill")}
-    return {**settings, **own}
-
-
-def write_spec(folder: Path, work: Work) -> None:
+def write_spec(folder: Path, spec: StageSpec) -> None:
     """Write stage.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(asdict(work), sort_keys=False, allow_unicode=True)
+    content = {"format": FORMAT, **asdict(spec)}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_atomically(folder / "stage.yaml", text)
 
 
-def read_spec(folder: Path) -> Work | None:
-    """Read stage.yaml; None where the stage has never been started."""
+def read_spec(folder: Path) -> StageSpec | None:
+    """Return stage.yaml; None if the stage has never been started.
+
+    Raises ConfigError if another version of r1trl wrote it in another format.
+    """
     path = folder / "stage.yaml"
-    return Work(**yaml.safe_load(path.read_text(encoding="utf-8"))) if path.exists() else None
+    if not path.exists():
+        return None
+    return StageSpec(**_of_this_format(yaml.safe_load(path.read_text(encoding="utf-8")), path))
 
 
 def write_result(result: StageResult) -> None:
     """Write result.json atomically: from then on the stage is finished."""
-    content = asdict(result)
+    content = {"format": FORMAT, **asdict(result)}
     content.pop("folder")
     for key in ("model", "dataset"):
         path = content[key]
@@ -75,16 +76,35 @@ def write_result(result: StageResult) -> None:
 
 
 def read_result(folder: Path) -> StageResult | None:
-    """Read result.json; None where the stage has not finished."""
+    """Return result.json; None if the stage has not finished.
+
+    Raises ConfigError if another version of r1trl wrote it in another format.
+    """
     path = folder / "result.json"
     if not path.exists():
         return None
-    result = StageResult(folder=folder, **json.loads(path.read_text(encoding="utf-8")))
+    content = _of_this_format(json.loads(path.read_text(encoding="utf-8")), path)
+    result = StageResult(folder=folder, **content)
     return replace(
         result,
         model=folder / result.model if result.model else None,
         dataset=folder / result.dataset if result.dataset else None,
     )
+
+
+def _of_this_format(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a file's content without its format; raise ConfigError if that is another one."""
+    content = dict(content)
+    written = content.pop("format", 1)
+    if written != FORMAT:
+        run = path.parents[2] if path.parent.parent.name == "stages" else path.parent
+        raise ConfigError(
+            [
+                f"{path}: is of format {written}, and this r1trl reads format {FORMAT}; choose "
+                f"another name=…, remove {run}, or go on with the r1trl that wrote it"
+            ]
+        )
+    return content
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -94,37 +114,40 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def made_by(folder: Path, kind: str) -> tuple[Path | None, Path | None]:
-    """Return the model folder and the dataset file that a stage of this kind leaves."""
-    model = folder / "model" if kind in MAKES_MODEL else None
-    dataset = folder / "rollouts.parquet" if kind in MAKES_DATASET else None
-    return model, dataset
+def outputs(folder: Path, makes: str) -> tuple[Path | None, Path | None]:
+    """Return the model folder and the dataset file of a stage, by what its kind makes."""
+    if makes == "model":
+        return folder / "model", None
+    return None, folder / "rollouts.parquet"
 
 
 def digest(path: Path) -> str:
-    """Digest a file or folder by names, sizes and the first and last MiB of each file."""
+    """Return a digest of a file or folder: names, sizes, the first and last MiB of each file.
+
+    Raises R1trlError if there is no such path.
+    """
     if not path.exists():
         raise R1trlError(f"{path} does not exist")
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    digest_ = hashlib.sha256()
+    hashed = hashlib.sha256()
     for file in files:
         size = file.stat().st_size
-        digest_.update(f"{file.relative_to(path.parent)} {size}".encode())
+        hashed.update(f"{file.relative_to(path.parent)} {size}".encode())
         with file.open("rb") as stream:
-            digest_.update(stream.read(SAMPLED_BYTES))
+            hashed.update(stream.read(SAMPLED_BYTES))
             stream.seek(max(0, size - SAMPLED_BYTES))
-            digest_.update(stream.read())
-    return digest_.hexdigest()[:16]
+            hashed.update(stream.read())
+    return hashed.hexdigest()[:16]
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
     """List the keys in which two nested mappings differ, with both values."""
-    found = []
+    changes = []
     for key in [*old, *(k for k in new if k not in old)]:
-        where = f"{prefix}{key}"
+        name = f"{prefix}{key}"
         before, after = old.get(key, "nothing"), new.get(key, "nothing")
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after, f"{where}.")
+            changes += differences(before, after, f"{name}.")
         elif before != after:
-            found.append(f"{where}: was {before}, would be {after}")
-    return found
+            changes.append(f"{name}: was {before}, would be {after}")
+    return changes

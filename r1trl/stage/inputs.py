@@ -1,25 +1,30 @@
-"""Where a stage's models and data come from: an earlier stage, a folder, a file or a Hub id.
+"""The models and data that a stage names: an earlier stage's, a folder, a file or a Hub id.
 
-`stage:<name>` is what a stage makes; `stage:<name>/<file>` is a file in its folder, which one of
-its transitions wrote.
+`stage:<name>` is the output of a stage; `stage:<name>/<file>` is a file in its folder, written by
+one of its transitions.
 """
 
-from collections.abc import Mapping
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1trl.config.schema import RunConfig, StageConfig
+from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import unknown
-from r1trl.stage.files import MAKES_DATASET, MAKES_MODEL, made_by
+from r1trl.plugins.loading import Plugins
+from r1trl.stage.files import outputs
+from r1trl.types import Model, Rows
 
 PREFIX = "stage:"
 FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
+WANTS = {Model: "model", Rows: "dataset"}
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A place in a stage's settings that names a model or a dataset."""
+    """A setting of a stage that names a model or a dataset."""
 
     key: tuple[str, ...]
     value: str
@@ -34,58 +39,81 @@ class Reference:
 
     @property
     def file(self) -> str | None:
-        """Return which file in the stage's folder is meant; None: what the stage makes."""
+        """Return the file in that stage's folder that is meant; None: what the stage makes."""
         return self.value.partition("/")[2] or None if self.stage is not None else None
 
 
 def references_of(stage: StageConfig) -> list[Reference]:
-    """List every model and dataset that a stage uses."""
-    found = []
-    if stage.model:
-        found.append(Reference(("model",), stage.model, "model"))
-    for name, entry in stage.models.items():
-        found.append(Reference(("models", name, "path"), entry.path, "model"))
-    for group in ("data", "benchmarks"):
-        for name, source in getattr(stage, group).items():
-            if source.path:
-                found.append(Reference((group, name, "path"), source.path, "dataset"))
+    """Return every model and dataset that a stage names.
+
+    These are the settings of the types `Model` and `Rows`, common ones and the kind's own, and of
+    rewards the option `model` and whatever begins with `stage:`.
+    """
+    references = list(_typed_references(stage, ()))
     for name, options in stage.rewards.items():
         for option, value in (options if isinstance(options, Mapping) else {}).items():
             if isinstance(value, str) and (option == "model" or value.startswith(PREFIX)):
-                found.append(Reference(("rewards", name, option), value, "model"))
-    return found
+                references.append(Reference(("rewards", name, option), value, "model"))
+    return references
 
 
-def check_references(config: RunConfig, name: str) -> list[str]:
+def _typed_references(config: Any, key: tuple[str, ...]) -> Iterator[Reference]:
+    """Yield the references of a config and of the configs in it."""
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        yield from _references_in(
+            getattr(config, field.name), hints[field.name], (*key, field.name)
+        )
+
+
+def _references_in(value: Any, hint: Any, key: tuple[str, ...]) -> Iterator[Reference]:
+    types = (hint, *typing.get_args(hint))
+    wanted = next((wants for type_, wants in WANTS.items() if type_ in types), None)
+    if dataclasses.is_dataclass(value):
+        yield from _typed_references(value, key)
+    elif isinstance(value, Mapping):
+        inner = next((t for t in typing.get_args(hint)[1:]), Any)
+        for name, item in value.items():
+            yield from _references_in(item, inner, (*key, str(name)))
+    elif isinstance(value, list):
+        inner = next(iter(typing.get_args(hint)), Any)
+        for i, item in enumerate(value):
+            yield from _references_in(item, inner, (*key, str(i)))
+    elif wanted and isinstance(value, str) and value and value != REQUIRED:
+        yield Reference(key, value, wanted)
+
+
+def check_references(config: RunConfig, name: str, plugins: Plugins) -> list[str]:
     """Return what is wrong with the models and datasets of a stage."""
     problems = []
-    for use in references_of(config.stages[name]):
-        key = ".".join(("stages", name, *use.key))
-        if use.stage is not None:
-            problems += _check_stage(config, name, use, key)
-        elif use.wants == "model":
-            problems += _check_model(use.value, key)
-        elif Path(use.value).suffix in FILE_SUFFIXES and not Path(use.value).is_file():
-            problems.append(f"{key}: there is no file {use.value}")
+    for reference in references_of(config.stages[name]):
+        key = ".".join(("stages", name, *reference.key))
+        if reference.stage is not None:
+            problems += _check_stage(config, name, reference, key, plugins)
+        elif reference.wants == "model":
+            problems += _check_model(reference.value, key)
+        elif Path(reference.value).suffix in FILE_SUFFIXES and not Path(reference.value).is_file():
+            problems.append(f"{key}: there is no file {reference.value}")
     return problems
 
 
-def _check_stage(config: RunConfig, name: str, use: Reference, key: str) -> list[str]:
-    names, other = list(config.stages), str(use.stage)
+def _check_stage(
+    config: RunConfig, name: str, reference: Reference, key: str, plugins: Plugins
+) -> list[str]:
+    names, other = list(config.stages), str(reference.stage)
     if other not in names:
         return [f"{key}: {unknown('stage', other, names)}"]
     if names.index(other) >= names.index(name):
         return [f"{key}: stage '{other}' comes later in the recipe; a stage uses earlier ones"]
-    kind = config.stages[other].kind
-    if use.file is not None:
-        if use.wants == "dataset" and Path(use.file).suffix in FILE_SUFFIXES:
+    if reference.file is not None:
+        if reference.wants == "dataset" and Path(reference.file).suffix in FILE_SUFFIXES:
             return []
         rows = f"a file of rows ({', '.join(FILE_SUFFIXES)})"
-        return [f"{key}: '{use.file}' is no {use.wants}; a stage's folder may hold {rows}"]
-    if use.wants == "model" and kind in MAKES_DATASET:
-        return [f"{key}: stage '{other}' makes a dataset, not a model"]
-    if use.wants == "dataset" and kind in MAKES_MODEL:
-        return [f"{key}: stage '{other}' makes a model, not a dataset"]
+        what = f"'{reference.file}' is no {reference.wants}"
+        return [f"{key}: {what}; a stage's folder may hold {rows}"]
+    kind = plugins.offers["kind"].get(config.stages[other].kind)
+    if kind and kind.target.makes != reference.wants:
+        return [f"{key}: stage '{other}' makes a {kind.target.makes}, not a {reference.wants}"]
     return []
 
 
@@ -100,22 +128,30 @@ def _check_model(value: str, key: str) -> list[str]:
     return [f"{key}: the folder {value} has no model weights (config.json and *.safetensors)"]
 
 
-def resolve(config: RunConfig, name: str, settings: dict[str, Any], stages: Path) -> dict[str, str]:
-    """Put folders and files in place of `stage:` in the settings; return reference -> path."""
+def resolve(
+    config: RunConfig, name: str, settings: dict[str, Any], stages: Path, plugins: Plugins
+) -> dict[str, str]:
+    """Put folders and files in place of `stage:` in a stage's settings; return reference -> path.
+
+    `stages` is the folder of the run's stages; `settings` is changed in place.
+    """
     inputs = {}
-    for use in references_of(config.stages[name]):
-        if use.stage is not None:
-            folder = stages / use.stage
-            model, dataset = made_by(folder, config.stages[use.stage].kind)
-            made = model if use.wants == "model" else dataset
-            path = str(folder / use.file if use.file else made)
-            inputs[use.value] = path
-            _put(settings, use.key, path)
+    for reference in references_of(config.stages[name]):
+        if reference.stage is not None:
+            folder = stages / reference.stage
+            model, dataset = outputs(
+                folder, plugins.kind(config.stages[reference.stage].kind).makes
+            )
+            made = model if reference.wants == "model" else dataset
+            path = str(folder / reference.file if reference.file else made)
+            inputs[reference.value] = path
+            _put(settings, reference.key, path)
     return inputs
 
 
-def _put(settings: Mapping[str, Any], key: tuple[str, ...], value: str) -> None:
-    place: Any = settings
-    for part in key[:-1]:
-        place = place[part]
-    place[key[-1]] = value
+def _put(settings: Any, key: tuple[str, ...], value: str) -> None:
+    """Set a value in nested mappings and lists."""
+    *parents, last = key
+    for part in parents:
+        settings = settings[int(part) if isinstance(settings, list) else part]
+    settings[int(last) if isinstance(settings, list) else last] = value

@@ -1,4 +1,4 @@
-"""Which of a stage's processes this one is; launchers say so in the environment."""
+"""The rank of this process among those of a stage, from the environment that launchers set."""
 
 import os
 
@@ -8,22 +8,22 @@ EXPECTED = "R1TRL_PROCESSES"
 
 
 def rank() -> int:
-    """Return this process's number among all."""
+    """Return the rank of this process, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
 def world_size() -> int:
-    """Return how many processes the stage has."""
+    """Return the number of processes of the stage."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_main() -> bool:
-    """Tell whether this is process 0, which writes what is written once."""
+    """Return True on rank 0, which writes the stage's files."""
     return rank() == 0
 
 
-def wait() -> None:
-    """Wait for all processes, where there are several."""
+def barrier() -> None:
+    """Wait for all processes of the stage; a collective."""
     if world_size() > 1:
         import torch
         from accelerate import PartialState
@@ -32,10 +32,11 @@ def wait() -> None:
 
 
 def check_world() -> None:
-    """Raise R1trlError where the launcher has started more or fewer processes than it was told."""
-    expected = int(os.environ.get(EXPECTED, world_size()))
-    if world_size() != expected:
+    """Raise R1trlError if the launcher has started another number of processes than planned."""
+    started = world_size()
+    expected = int(os.environ.get(EXPECTED, started))
+    if started != expected:
         raise R1trlError(
-            f"launch.processes: {expected} were asked for, but the launcher started {world_size()}; "
+            f"launch.processes: {expected} were asked for, but the launcher started {started}; "
             "see launch.config"
         )

@@ -1,120 +1,94 @@
-"""What every kind of training has in common: the stage's parts, and TRL's arguments from them."""
+"""TRL's arguments from a stage's settings: batch sizes, precision, adapters."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from r1trl.config.arguments import CONFIG_OF, args_of
+from r1trl.config.arguments import args_of
+from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
-from r1trl.plugins.loading import Plugins
-from r1trl.stage.files import Work
 from r1trl.stage.ranks import world_size
-from r1trl.training.tracking import Tracker
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 
-@dataclass(frozen=True)
-class Training:
-    """What a training stage is made of."""
+def trl_arguments(
+    stage: StageConfig, trl_config: str, folder: Path, seed: int, fixed: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of TRL's config: defaults, then `stage.args`, then ours, then `fixed`.
 
-    work: Work
-    folder: Path
-    rows: "Dataset"
-    tokenizer: Any
-    plugins: Plugins
-    tracker: Tracker
-    until: Mapping[str, Callable[..., Any]]  # by the keys of their transitions
-
-    @property
-    def where(self) -> str:
-        """Return the key of the stage."""
-        return f"stages.{self.work.stage}"
-
-
-def trl_config(training: Training, **more: Any) -> Any:
-    """Make TRL's config for the stage's kind; `more` wins."""
-    import trl
-
-    work, settings = training.work, training.work.settings
-    name, cuda = CONFIG_OF[work.kind], torch.cuda.is_available()
-    arguments = {
+    `trl_config` is the name of the config class, `folder` the stage's.
+    """
+    cuda = torch.cuda.is_available()
+    return {
         "use_cpu": not cuda,
         "dataloader_pin_memory": cuda,
-        **args_of(name, settings["args"]),
-        "output_dir": str(training.folder / "checkpoints"),
+        **args_of(trl_config, stage.args),
+        "output_dir": str(folder / "checkpoints"),
         "report_to": "none",
-        "seed": work.own_seed,
-        "bf16": settings["dtype"] == "bfloat16",
-        "model_init_kwargs": model_options(settings),
-        **more,
+        "seed": seed,
+        "bf16": stage.dtype == "bfloat16",
+        "model_init_kwargs": model_options(stage),
+        **fixed,
     }
-    return getattr(trl, name)(**arguments)
 
 
-def model_options(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how weights are loaded to be trained: kept in float32, whatever computes with them."""
+def model_options(stage: StageConfig) -> dict[str, Any]:
+    """Return how weights to be trained are loaded: in float32, whatever the computation is in."""
     options = {"dtype": "float32"}
-    if settings.get("attention"):
-        options["attn_implementation"] = settings["attention"]
+    if stage.attn_implementation:
+        options["attn_implementation"] = stage.attn_implementation
     return options
 
 
-def adapter(settings: Mapping[str, Any]) -> Any:
-    """Return peft's LoraConfig where an adapter is trained, else None."""
-    chosen = settings["adapter"]
-    if chosen is None:
+def lora_config(stage: StageConfig) -> Any:
+    """Return peft's LoraConfig if the stage trains an adapter, else None."""
+    if stage.adapter is None:
         return None
     from peft import LoraConfig
 
     return LoraConfig(
         task_type="CAUSAL_LM",
-        r=chosen["rank"],
-        lora_alpha=chosen["alpha"],
-        lora_dropout=chosen["dropout"],
-        target_modules=chosen["layers"] or "all-linear",
+        r=stage.adapter.rank,
+        lora_alpha=stage.adapter.alpha,  # type: ignore[arg-type]
+        lora_dropout=stage.adapter.dropout,
+        target_modules=stage.adapter.target_modules or "all-linear",
     )
 
 
-def micro_batch(settings: Mapping[str, Any]) -> int:
-    """Return how many rows all processes take in one backward pass."""
-    return int(settings["args"].get("per_device_train_batch_size", 8)) * world_size()
+def micro_batch(stage: StageConfig) -> int:
+    """Return the number of rows of all processes in one backward pass."""
+    return int(stage.args.get("per_device_train_batch_size", 8)) * world_size()
 
 
-def batch_args(training: Training) -> dict[str, int]:
-    """Return how many micro-batches make an update of `batch` rows.
+def batch_arguments(stage: StageConfig, key: str) -> dict[str, int]:
+    """Return how many micro-batches make an update of `batch` rows; empty if there is no `batch`.
 
-    Raises StageError where the numbers do not divide.
+    `key` is the stage's key. Raises StageError if the numbers do not divide.
     """
-    settings = training.work.settings
-    if settings["batch"] is None:
+    if stage.batch is None:
         return {}
-    micro = micro_batch(settings)
-    if settings["batch"] % micro:
+    micro = micro_batch(stage)
+    if stage.batch % micro:
         raise StageError(
-            f"{training.where}.batch: {settings['batch']} does not divide into micro-batches of "
-            f"{micro} (args.per_device_train_batch_size × {world_size()} processes)"
+            f"{key}.batch: {stage.batch} does not divide into micro-batches of {micro} "
+            f"(args.per_device_train_batch_size × {world_size()} processes)"
         )
-    return {"gradient_accumulation_steps": settings["batch"] // micro}
+    return {"gradient_accumulation_steps": stage.batch // micro}
 
 
-def rollout_args(training: Training) -> dict[str, int]:
-    """Translate `rollout:` into TRL's terms.
+def rollout_arguments(stage: StageConfig, key: str) -> dict[str, int]:
+    """Return `rollout:` in TRL's terms; `key` is the stage's key.
 
     TRL's `steps_per_generation` counts micro-steps; `generation_batch_size` is in completions.
-    Raises StageError where the numbers do not divide.
+    Raises StageError if the numbers do not divide.
     """
-    settings = training.work.settings
-    outputs, minibatches = settings["rollout"]["outputs"], settings["rollout"]["minibatches"]
-    micro = micro_batch(settings)
+    outputs, minibatches = stage.rollout.outputs, stage.rollout.minibatches
+    micro = micro_batch(stage)
     if outputs % (minibatches * micro):
         raise StageError(
-            f"{training.where}.rollout.outputs: {outputs} in {minibatches} updates does not divide "
-            f"into micro-batches of {micro} (args.per_device_train_batch_size × {world_size()} "
+            f"{key}.rollout.outputs: {outputs} in {minibatches} updates does not divide into "
+            f"micro-batches of {micro} (args.per_device_train_batch_size × {world_size()} "
             "processes)"
         )
     return {

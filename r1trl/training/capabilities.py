@@ -1,72 +1,56 @@
-"""What a trainer of TRL is like: what it draws, passes and learns from, read off its settings.
+"""What a TRL trainer's settings allow r1trl to do in its place, read off the trainer.
 
-tests/test_trl_contract.py fails first when TRL moves what is read here.
+tests/training/test_trl_contract.py fails first when TRL moves an attribute that is read here.
 """
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from r1trl.decoding.sampling_params import SamplingParams
 
 
 def local_sampling_params(trainer: Any) -> SamplingParams | None:
-    """Return how the trainer draws; None where TRL has to: by vLLM, for sharded weights, …"""
+    """Return the trainer's sampling parameters; None if TRL must generate.
+
+    TRL must with vLLM, continuous batching, FSDP, and ZeRO-3 without gathering.
+    """
     elsewhere = trainer.use_vllm or trainer.use_transformers_continuous_batching
     whole = not trainer.is_fsdp_enabled and trainer.args.ds3_gather_for_generation
-    return SamplingParams.of(trainer.generation_config) if whole and not elsewhere else None
+    if elsewhere or not whole:
+        return None
+    return SamplingParams.from_config(trainer.generation_config)
 
 
-def counts_rows_alike(trainer: Any) -> bool:
-    """Tell whether the gradient is the same however rows are dealt to micro-batches."""
+def loss_ignores_micro_batching(trainer: Any) -> bool:
+    """Return True if the gradient does not depend on which rows share a micro-batch."""
     by_batch = getattr(trainer, "loss_type", "") == "bnpo" or trainer.aux_loss_enabled
-    return not by_batch and not looks_at_entropy(trainer)
+    return not by_batch and not loss_uses_entropy(trainer)
 
 
-def looks_at_entropy(trainer: Any) -> bool:
-    """Tell whether the entropies of a micro-batch are part of the loss; RLOO's never are."""
-    chosen = getattr(trainer, "top_entropy_quantile", 1.0) < 1.0
-    return bool(chosen or getattr(trainer, "_entropy_bonus_enabled", False))
+def loss_uses_entropy(trainer: Any) -> bool:
+    """Return True if the entropies of a micro-batch are part of the loss; RLOO's never are."""
+    by_quantile = getattr(trainer, "top_entropy_quantile", 1.0) < 1.0
+    return bool(by_quantile or getattr(trainer, "_entropy_bonus_enabled", False))
 
 
-def keeps_precision(trainer: Any) -> bool:
-    """Tell whether drawing computes what a training pass does, but for rounding in float32."""
+def decode_matches_training_precision(trainer: Any) -> bool:
+    """Return True if log-probs from decoding may replace a training pass: both are in float32."""
     args = trainer.args
     return not (args.bf16 or args.fp16 or getattr(args, "cast_lm_head_to_fp32", False))
 
 
-def of_adapter(trainer: Any) -> bool:
-    """Tell whether the reference is the policy without its adapter."""
+def reference_shares_base(trainer: Any) -> bool:
+    """Return True if the reference is the policy with its adapter disabled."""
     return bool(trainer.beta != 0.0 and trainer.ref_model is None)
 
 
-def unmoved(trainer: Any) -> bool:
-    """Tell whether the policy is still what the reference is: at first, and after each sync."""
+def policy_equals_reference(trainer: Any) -> bool:
+    """Return True if the weights of policy and reference are equal: at step 0, or after a sync."""
     args, step = trainer.args, trainer.state.global_step
     synced = args.sync_ref_model and args.ref_model_mixup_alpha == 1.0
     return bool(step == 0 or (synced and step % args.ref_model_sync_steps == 0))
 
 
-def skips_silent(trainer: Any) -> bool:
-    """Tell whether a row without advantage moves nothing: no KL, no entropy in GRPO's loss."""
+def can_skip_zero_advantage(trainer: Any) -> bool:
+    """Return True if a row with advantage 0 adds nothing to the gradient: no KL, no entropy."""
     is_grpo = hasattr(trainer, "loss_type")  # RLOO's old sums would be of other rows
-    return bool(is_grpo and trainer.beta == 0.0 and not looks_at_entropy(trainer))
-
-
-@contextmanager
-def texts_kept(trainer: Any) -> Iterator[None]:
-    """Have TRL keep a process's texts where it would gather those of all, unless it logs them."""
-    base = next(c for c in type(trainer).__mro__ if c.__module__.startswith("trl.trainer."))
-    module: Any = sys.modules[base.__module__]
-    gather = module.gather_object
-
-    def kept(what: Any) -> Any:
-        return what if any(what is text for text in trainer.texts) else gather(what)
-
-    logged = trainer.args.log_completions
-    module.gather_object = gather if logged else kept
-    try:
-        yield
-    finally:
-        module.gather_object, trainer.texts = gather, ()
+    return bool(is_grpo and trainer.beta == 0.0 and not loss_uses_entropy(trainer))

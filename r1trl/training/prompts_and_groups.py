@@ -1,7 +1,7 @@
 """Which prompts are rolled out next, and which groups of completions are trained on.
 
-Samplers are asked on every process with the same arguments and answer the same. What they have
-seen is in their `state_dict`, which is saved with the checkpoint.
+Samplers are called on every process with equal arguments and return equal answers. What they have
+learned is in their `state_dict`, which is saved with the checkpoint.
 """
 
 import random
@@ -19,128 +19,131 @@ if TYPE_CHECKING:
 
 Output = dict[str, Any]
 ROUNDS = 3
-ANOTHER_ROUND = 1_000_003  # is added to the seed for the prompts that replace refused ones
+ROUND_SEED = 1_000_003  # added to the seed in each round of replacements
 
 
 class StageSamplers:
-    """The samplers of a stage, put together."""
+    """The samplers of a stage, put together; `key` is the config key of the samplers.
 
-    def __init__(self, samplers: Mapping[str, Any], rows: "Dataset", seed: int, where: str) -> None:
-        self.samplers, self.rows, self.seed, self.where = samplers, rows, seed, where
+    Raises StageError, in every method, with the key of a sampler that fails.
+    """
+
+    def __init__(self, samplers: Mapping[str, Any], rows: "Dataset", seed: int, key: str) -> None:
+        self.samplers, self.rows, self.seed, self.key = samplers, rows, seed, key
         self.gates = self._with("admit")
         self.rounds = max((getattr(g, "rounds", ROUNDS) for g in self.gates.values()), default=0)
 
-    def _with(self, verb: str) -> dict[str, Any]:
-        return {name: s for name, s in self.samplers.items() if hasattr(s, verb)}
+    def _with(self, method: str) -> dict[str, Any]:
+        return {name: s for name, s in self.samplers.items() if hasattr(s, method)}
 
-    def prompts(self, count: int, step: int, replacing: int) -> list[int]:
-        """Return the indices of the rows that come next; `replacing` counts the rounds before.
+    def choose(self, count: int, step: int, replacing: int) -> list[int]:
+        """Return `count` indices of the rows to roll out next; `replacing` counts earlier rounds.
 
-        The first sampler that chooses is asked; where none does, rows are drawn evenly.
+        The first sampler with `choose` decides; without one, rows are drawn evenly.
         """
-        seed = self.seed + ANOTHER_ROUND * replacing
+        seed = self.seed + ROUND_SEED * replacing
         for name, sampler in self._with("choose").items():
-            with errors_named(f"{self.where}.{name}"):
+            with errors_named(f"{self.key}.{name}"):
                 return list(sampler.choose(self.rows, count, step, seed))
-        return draw(self.rows, count, step, seed)
+        return draw_evenly(len(self.rows), count, step, seed)
 
     def observe(self, groups: Sequence[Group]) -> None:
-        """Tell every sampler that wants to know what the groups of all processes scored."""
+        """Pass the scored groups of all processes to every sampler with `observe`."""
         for name, sampler in self._with("observe").items():
-            with errors_named(f"{self.where}.{name}"):
+            with errors_named(f"{self.key}.{name}"):
                 sampler.observe(groups)
 
     def admits(self, group: Group) -> bool:
-        """Tell whether every gate lets a group be trained on."""
+        """Return True if every sampler with `admit` lets a group be trained on."""
         for name, gate in self.gates.items():
-            with errors_named(f"{self.where}.{name}"):
+            with errors_named(f"{self.key}.{name}"):
                 if not gate.admit(group):
                     return False
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the samplers have seen."""
+        """Return the states of the samplers by name: plain data."""
         return {name: s.state_dict() for name, s in self._with("state_dict").items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what the samplers had seen."""
+        """Load what `state_dict` returned."""
         for name, own in state.items():
             self.samplers[name].load_state_dict(own)
 
 
-def draw(rows: "Dataset", count: int, step: int, seed: int) -> list[int]:
-    """Draw rows evenly, without one twice unless there are too few."""
-    source, drawn = random.Random(f"{seed} {step}"), list[int]()
-    while len(drawn) < count:
-        drawn += source.sample(range(len(rows)), min(len(rows), count - len(drawn)))
-    return drawn
+def draw_evenly(rows: int, count: int, step: int, seed: int) -> list[int]:
+    """Return `count` of `rows` indices at random, none twice unless there are too few."""
+    generator, indices = random.Random(f"{seed} {step}"), list[int]()
+    while len(indices) < count:
+        indices += generator.sample(range(rows), min(rows, count - len(indices)))
+    return indices
 
 
-def roll_out(trainer: Any, count: int, generate: Callable[[list[Any]], Output]) -> Output:
-    """Return a rollout of `count` completions on this process, as TRL's generation gives it.
+def refill_groups(trainer: Any, count: int, roll_out: Callable[[list[Any]], Output]) -> Output:
+    """Return a rollout of `count` completions on this process, in the form of TRL's generation.
 
-    Groups that a gate refuses are replaced by those of fresh prompts, for up to `rounds` rounds;
-    then by repeating admitted ones, or where there is none by refused ones. Every process
-    generates equally often.
+    `roll_out` generates and scores completions for rows, and leaves them in `trainer.rollout`.
+    Groups that a sampler refuses are replaced by those of fresh prompts, for up to `rounds` rounds;
+    then by repeated admitted ones, or by refused ones if there are none. Every process calls
+    `roll_out` equally often: a collective.
     """
-    sampling: StageSamplers = trainer.sampling
+    samplers: StageSamplers = trainer.samplers
     size, step = trainer.num_generations, trainer.state.global_step
     wanted, processes = count // size, trainer.accelerator.num_processes
     parts: list[tuple[Output, list[int]]] = []
     kept, refused, generated, missing = 0, 0, 0, wanted
-    for replacing in range(sampling.rounds + 1):
-        chosen = sampling.prompts(missing * processes, step, replacing)
+    for replacing in range(samplers.rounds + 1):
+        chosen = samplers.choose(missing * processes, step, replacing)
         own = chosen[trainer.accelerator.process_index * missing :][:missing]
-        output = generate([sampling.rows[index] for index in own for _ in range(size)])
-        groups = _groups(trainer, own, size)
-        sampling.observe(gather_object(groups))
-        good = [i for i, group in enumerate(groups) if sampling.admits(group)]
-        refused, generated = refused + missing - len(good), generated + missing
-        parts.append((output, good[: wanted - kept]))
+        output = roll_out([samplers.rows[index] for index in own for _ in range(size)])
+        groups = _groups(trainer.rollout, own, size)
+        samplers.observe(gather_object(groups))
+        admitted = [i for i, group in enumerate(groups) if samplers.admits(group)]
+        refused, generated = refused + missing - len(admitted), generated + missing
+        parts.append((output, admitted[: wanted - kept]))
         kept += len(parts[-1][1])
         missing = max(gather_object([wanted - kept]))
         if missing == 0:
             break
-    if sampling.gates:
-        _log(
-            trainer, {"rounds": len(parts), "refused": refused / generated, "short": wanted - kept}
-        )
+    if samplers.gates:
+        share = refused / generated
+        _log(trainer, {"rounds": len(parts), "refused": share, "missing": wanted - kept})
     if len(parts) == 1 and kept == wanted:
         return output
     return _joined(trainer, _filled(parts, wanted - kept, wanted), size)
 
 
-def _groups(trainer: Any, indices: Sequence[int], size: int) -> list[Group]:
-    """Return the groups that were scored last on this process."""
-    scores, ids = trainer.scores, trainer.batch["completion_ids"]
-    spans = [slice(i * size, (i + 1) * size) for i in range(len(indices))]
+def _groups(rollout: Any, indices: Sequence[int], size: int) -> list[Group]:
+    """Return the scored groups of a rollout of this process; `indices` are their prompts' rows."""
+    scores, ids = rollout.scores, rollout.columns["completion_ids"]
+    slices = [slice(i * size, (i + 1) * size) for i in range(len(indices))]
     return [
         Group(
             index,
-            scores.totals[span],
-            {name: values[span] for name, values in scores.values.items()},
-            [len(row) for row in ids[span]],
+            scores.totals[rows],
+            {name: values[rows] for name, values in scores.values.items()},
+            [len(row) for row in ids[rows]],
         )
-        for index, span in zip(indices, spans, strict=True)
+        for index, rows in zip(indices, slices, strict=True)
     ]
 
 
 def _filled(
-    parts: Sequence[tuple[Output, list[int]]], short: int, wanted: int
+    parts: Sequence[tuple[Output, list[int]]], missing: int, wanted: int
 ) -> list[tuple[Output, list[int]]]:
-    """Return which groups of each part are trained on, as many as are wanted."""
-    if not short:
+    """Return which groups of each part are trained on, `wanted` in all."""
+    if not missing:
         return list(parts)
-    admitted = [(output, i) for output, good in parts for i in good]
+    admitted = [(output, i) for output, groups in parts for i in groups]
     if not admitted:
         return [(parts[0][0], list(range(wanted)))]
-    again = [admitted[i % len(admitted)] for i in range(short)]
-    return [*parts, *((output, [i]) for output, i in again)]
+    repeated = [admitted[i % len(admitted)] for i in range(missing)]
+    return [*parts, *((output, [i]) for output, i in repeated)]
 
 
 def _joined(trainer: Any, parts: Sequence[tuple[Output, list[int]]], size: int) -> Output:
-    """Put the chosen groups of several generations into one, padded alike."""
-    used = [(output, _rows(good, size)) for output, good in parts if good]
+    """Return the chosen groups of several rollouts as one: prompts padded left, others right."""
+    used = [(output, _rows(groups, size)) for output, groups in parts if groups]
     padding = trainer.processing_class.pad_token_id
     joined: Output = {}
     for key, first in used[0][0].items():
@@ -160,7 +163,7 @@ def _rows(groups: Sequence[int], size: int) -> torch.Tensor:
 
 
 def _padded(pieces: Sequence[torch.Tensor], fill: int, left: bool) -> list[torch.Tensor]:
-    """Pad matrices to the width of the widest; what has one dimension stays."""
+    """Return matrices padded to the widest, on the left or right; vectors stay as they are."""
     if pieces[0].dim() == 1:
         return list(pieces)
     width = max(piece.shape[1] for piece in pieces)
@@ -170,6 +173,6 @@ def _padded(pieces: Sequence[torch.Tensor], fill: int, left: bool) -> list[torch
 
 
 def _log(trainer: Any, metrics: Mapping[str, float]) -> None:
-    """Log what the gates cost: rounds, the share of groups refused, groups that were missing."""
+    """Log rounds, the share of groups refused, and groups that were missing at the end."""
     for name, value in metrics.items():
         trainer._metrics["train"][f"sampling/groups/{name}"].append(float(value))

@@ -1,11 +1,12 @@
-"""Rollouts in training: how completions are drawn, what they are worth, and the passes over them.
+"""Rollouts in training: completions generated, scored while others are generated, and passed.
 
-A mixin for TRL's GRPOTrainer and RLOOTrainer made of thin wrappers around five of their methods;
-tests/test_trl_contract.py fails first when TRL moves one. What is learned is what TRL's own code
-would learn: what is known already or would be thrown away is not computed, that is all.
+`RolloutMixin` goes before TRL's GRPOTrainer or RLOOTrainer and wraps six of their methods;
+tests/training/test_trl_contract.py fails first when TRL moves one. The weights are those that TRL's
+own code comes to: results that exist already are reused, and those that nobody reads are left out.
 """
 
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,117 +16,131 @@ from r1trl.decoding.decode import GeneratedTokens, decode
 from r1trl.packing.logprobs import (
     log_probabilities,
     logps_skipping_zero_advantage,
+    pad_logps,
     regroup_by_prompt,
 )
+from r1trl.packing.packed import can_pack, unwrapped
 from r1trl.packing.tokens import TokenBatch
+from r1trl.rewards.bound_reward import NOT_ROW_COLUMNS
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer
-from r1trl.rewards.setting import NOT_ROW_COLUMNS
-from r1trl.training.capabilities import (
-    counts_rows_alike,
-    keeps_precision,
-    local_sampling_params,
-    of_adapter,
-    skips_silent,
-    texts_kept,
-    unmoved,
-)
-from r1trl.training.prompts_and_groups import StageSamplers, roll_out
+from r1trl.training import capabilities
+from r1trl.training.prompts_and_groups import StageSamplers, refill_groups
+from r1trl.training.trl_patches import without_text_gather
+
+
+@dataclass
+class Rollout:
+    """One rollout of this process, from its rows to its scores; a new one replaces it whole.
+
+    `rows` has an entry per completion; `texts` are TRL's lists of prompts and completions;
+    `generated` is set if r1trl generated; `policy_logps` (rows, longest completion) float32 are
+    those of the policy at rollout time, right-padded with 0, once they exist. `columns` and
+    `scores` are set when it is scored, `seconds_since_last` from the second rollout on.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    texts: tuple[Any, ...] = ()
+    generated: list[GeneratedTokens] | None = None
+    policy_logps: torch.Tensor | None = None
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    scores: Scores | None = None
+    scored_at: float | None = None
+    seconds_since_last: float | None = None
 
 
 class PrecomputedReward:
-    """What TRL holds in place of a reward: reads its values from the batch that was just scored."""
+    """The entry of TRL's `reward_funcs` for one reward: returns the values that are computed."""
 
-    def __init__(self, name: str, rollouts: "RolloutMixin | None" = None) -> None:
-        self.__name__, self.rollouts = name, rollouts
+    def __init__(self, name: str, trainer: "RolloutMixin") -> None:
+        self.__name__, self.trainer = name, trainer
 
     def __call__(self, *, log_metric: Any = None, **_: Any) -> list[float | None]:
-        """Return the values; log what share of the samples got none, and the seconds it took."""
-        assert self.rollouts
-        scores = self.rollouts.scores
+        """Return the values of the current rollout; log the shares of outcomes and the seconds."""
+        rollout = self.trainer.rollout
+        assert rollout.scores is not None
         if log_metric:
-            for metric, value in scores.metrics(self.__name__, self.rollouts.period).items():
+            metrics = rollout.scores.metrics(self.__name__, rollout.seconds_since_last)
+            for metric, value in metrics.items():
                 log_metric(metric, value)
-        return scores.values[self.__name__]
+        return rollout.scores.values[self.__name__]
 
 
 class RolloutMixin:
-    """The mixin; `prepare` is called once, right after the trainer has been constructed."""
+    """A mixin for TRL's GRPOTrainer and RLOOTrainer; see the module's docstring."""
 
-    args: Any  # the trainer's own
+    args: Any  # the trainer's own attributes
     model: Any
-    model_wrapped: Any
     accelerator: Any
     processing_class: Any
     state: Any
-    max_completion_length: int
-    reward_funcs: list[Any]
     _buffered_inputs: Any
-    _step: int
 
-    scorer: Scorer
-    scores: Scores
-    sampling: StageSamplers | None = None
-    batch: dict[str, Any] | None = None
-    period: float | None = None  # seconds between the last two rollouts
-    scored_at: float | None = None
-    inputs: Any = None  # the rows of the rollout that is being drawn
-    texts: tuple[Any, ...] = ()  # its prompts and completions
-    drawn: list[GeneratedTokens] | None = None  # its completions, where they were drawn here
-    known: torch.Tensor | None = None  # their log-probabilities by the policy, where they are known
-    silent: torch.Tensor | None = None  # rows of the micro-batch that move nothing
-
-    def prepare(self, scorer: Scorer, sampling: StageSamplers | None) -> None:
-        """Give the trainer its scorer and, where there are any, its samplers."""
-        self.scorer, self.sampling = scorer, sampling
+    def __init__(
+        self, *args: Any, scorer: Scorer, samplers: StageSamplers | None = None, **kwargs: Any
+    ) -> None:
+        self.scorer, self.samplers, self.rollout = scorer, samplers, Rollout()
+        self.zero_advantage: torch.Tensor | None = None  # rows of the current micro-batch
+        self._packs: dict[int, bool] = {}  # by model
+        rewards = [PrecomputedReward(name, self) for name in scorer.names]
+        super().__init__(*args, reward_funcs=rewards, **kwargs)  # type: ignore[call-arg]
         scorer.warm()
-        for slot in self.reward_funcs:
-            slot.rollouts = self
+
+    def packs(self, model: Any, device: torch.device) -> bool:
+        """Return True if a model passes packed rows; probed at its first pass, a collective.
+
+        Not earlier, because sharded weights cannot be run before training has begun.
+        """
+        key = id(unwrapped(model))
+        if key not in self._packs:
+            self._packs[key] = can_pack(model, device)
+        return self._packs[key]
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        if self.sampling is None or not self.model.training:
-            return self._rolled_out(inputs)
-        return roll_out(self, len(inputs), self._rolled_out)
+        if self.samplers is None or not self.model.training:
+            return self._roll_out(inputs)
+        return refill_groups(self, len(inputs), self._roll_out)
 
-    def _rolled_out(self, inputs: Any) -> Any:
-        self.inputs, self.drawn, self.known = inputs, None, None
-        with texts_kept(self):
-            return super()._generate_and_score_completions(inputs)  # type: ignore[misc]
+    def _roll_out(self, rows: Any) -> Any:
+        self.rollout = Rollout(rows, scored_at=self.rollout.scored_at)
+        with without_text_gather(self):
+            return super()._generate_and_score_completions(rows)  # type: ignore[misc]
 
     def _generate_single_turn(self, prompt_ids: Any, images: Any, fields: Any, *more: Any) -> Any:
-        method = None if images or fields else local_sampling_params(self)
-        if method is None:
+        params = None if images or fields else capabilities.local_sampling_params(self)
+        if params is None:
             return super()._generate_single_turn(prompt_ids, images, fields, *more)  # type: ignore[misc]
         with unwrap_model_for_generation(
-            self.model_wrapped,
+            self.model_wrapped,  # type: ignore[attr-defined]
             self.accelerator,
             gather_deepspeed3_params=self.args.ds3_gather_for_generation,
             gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         ) as model:
-            rooms = [self.max_completion_length] * len(prompt_ids)
-            heard = self._begin_scoring if self.scorer.can_submit else None
-            told = keeps_precision(self)
-            self.drawn = decode(model, prompt_ids, rooms, method, None, heard, told)
-        ids = [one.ids for one in self.drawn]
+            self.rollout.generated = decode(
+                model,
+                prompt_ids,
+                [self.max_completion_length] * len(prompt_ids),  # type: ignore[attr-defined]
+                params,
+                on_finished=self._submit_for_scoring if self.scorer.can_submit else None,
+                return_logps=capabilities.decode_matches_training_precision(self),
+            )
+        ids = [one.ids for one in self.rollout.generated]
         return (ids, None) if more else ids  # GRPO's method has an argument and a result more
 
-    def _begin_scoring(self, rows: list[int], ids: list[list[int]]) -> None:
-        """Have completions scored that have ended, while others are being written."""
+    def _submit_for_scoring(self, rows: list[int], ids: list[list[int]]) -> None:
+        """Have finished completions scored while others are being generated."""
         texts = self.processing_class.batch_decode(ids, skip_special_tokens=True)
-        columns = columns_of([self.inputs[row] for row in rows])
+        columns = columns_of([self.rollout.rows[row] for row in rows])
         columns |= {"completion": texts, "completion_ids": ids}
-        self.scorer.begin(columns, self.state.global_step)
+        self.scorer.submit(columns, self.state.global_step)
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, ids: Any) -> Any:
-        self.texts = (prompts, completions)
-        columns = columns_of(inputs)
-        columns |= {"completion": completions, "completion_ids": ids}
-        step = self.state.global_step
-        self.scores = self.scorer.score(columns, step)
-        self.batch = {**columns, "step": step}
-        now = time.monotonic()
-        self.period = now - self.scored_at if self.scored_at else None
-        self.scored_at = now
+        rollout, now = self.rollout, time.monotonic
+        rollout.texts = (prompts, completions)
+        rollout.columns = columns_of(inputs) | {"completion": completions, "completion_ids": ids}
+        rollout.scores = self.scorer.score(rollout.columns, self.state.global_step)
+        last, rollout.scored_at = rollout.scored_at, now()
+        rollout.seconds_since_last = rollout.scored_at - last if last else None
         return super()._calculate_rewards(inputs, prompts, completions, ids)  # type: ignore[misc]
 
     def _get_per_token_logps_and_entropies(
@@ -135,52 +150,51 @@ class RolloutMixin:
         attention_mask: torch.Tensor,
         logits_to_keep: int,
         batch_size: int | None = None,
-        compute_entropy: bool = False,  # the pass that is learned from asks for it
+        compute_entropy: bool = False,  # True for the pass with gradient, and only for that
         compute_aux_loss: bool = False,
         **images: Any,
     ) -> Any:
         if compute_aux_loss or any(value is not None for value in images.values()):
             given = (input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy)
-            passed = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
-            return passed(model, *given, compute_aux_loss, **images)
-        texts = TokenBatch(input_ids, attention_mask, logits_to_keep)
+            forward = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
+            return forward(model, *given, compute_aux_loss, **images)
+        batch = TokenBatch(input_ids, attention_mask, logits_to_keep)
+        rollout, device = self.rollout, input_ids.device
         if compute_entropy:
-            silent, self.silent = self.silent, None
-            return (*logps_skipping_zero_advantage(model, texts, silent), None)
-        if self.drawn and self.known is None and keeps_precision(self):
-            self.known = pad_logps(self.drawn, attention_mask[:, -logits_to_keep:])
-        of_policy = model is self.model and not of_adapter(self)
-        same = of_policy or (model is not self.model and unmoved(self))
-        if self.known is not None and same:
-            return self.known, None, None
-        logps, _ = log_probabilities(model, texts, batch_size or len(input_ids))
-        self.known = logps if of_policy else self.known
+            zero_advantage, self.zero_advantage = self.zero_advantage, None
+            packs = self.packs(model, device)
+            return (*logps_skipping_zero_advantage(model, batch, zero_advantage, packs), None)
+        reusable = rollout.generated and capabilities.decode_matches_training_precision(self)
+        if reusable and rollout.policy_logps is None:
+            logps_by_row = [one.logps for one in rollout.generated or ()]
+            rollout.policy_logps = pad_logps(logps_by_row, attention_mask[:, -logits_to_keep:])
+        is_policy = model is self.model and not capabilities.reference_shares_base(self)
+        same = is_policy or (model is not self.model and capabilities.policy_equals_reference(self))
+        if rollout.policy_logps is not None and same:
+            return rollout.policy_logps, None, None
+        max_rows, packs = batch_size or len(input_ids), self.packs(model, device)
+        logps, _ = log_probabilities(model, batch, max_rows, packs)
+        rollout.policy_logps = logps if is_policy else rollout.policy_logps
         return logps, None, None
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         before = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)  # type: ignore[misc]
-        if self._buffered_inputs is before or not counts_rows_alike(self):
+        if self._buffered_inputs is before or not capabilities.loss_ignores_micro_batching(self):
             return inputs
         size = self.args.gradient_accumulation_steps
         whole = self._buffered_inputs
-        steps = [regroup_by_prompt(whole[i : i + size]) for i in range(0, len(whole), size)]
-        self._buffered_inputs = [batch for step in steps for batch in step]
-        return self._buffered_inputs[self._step % len(whole)]
+        updates = [regroup_by_prompt(whole[i : i + size]) for i in range(0, len(whole), size)]
+        self._buffered_inputs = [micro_batch for update in updates for micro_batch in update]
+        return self._buffered_inputs[self._step % len(whole)]  # type: ignore[attr-defined]
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
-        self.silent = inputs["advantages"] == 0 if skips_silent(self) else None
+        skips = capabilities.can_skip_zero_advantage(self)
+        self.zero_advantage = inputs["advantages"] == 0 if skips else None
         return super()._compute_loss(model, inputs)  # type: ignore[misc]
 
 
-def columns_of(inputs: Any) -> dict[str, list[Any]]:
-    """Return a rollout's rows as columns, those that completions make left out."""
-    names = [name for name in inputs[0] if name not in NOT_ROW_COLUMNS]
-    return {name: [row[name] for row in inputs] for name in ["prompt", *names]}
-
-
-def pad_logps(drawn: list[GeneratedTokens], mask: torch.Tensor) -> torch.Tensor:
-    """Return the log-probabilities of what was drawn, as wide as the mask and 0 outside of it."""
-    width = mask.shape[1]
-    rows = [one.logps + [0.0] * (width - len(one.logps)) for one in drawn]
-    return torch.tensor(rows, device=mask.device) * mask
+def columns_of(rows: Any) -> dict[str, list[Any]]:
+    """Return a rollout's rows as columns, without those that completions make."""
+    names = [name for name in rows[0] if name not in NOT_ROW_COLUMNS]
+    return {name: [row[name] for row in rows] for name in ["prompt", *names]}

@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1trl.stage.files import Work
+from r1trl.stage.files import StageSpec
 
 
 class Tracker:
-    """The W&B run of a stage, on rank 0, or nothing."""
+    """The W&B run of a stage, on rank 0; on other ranks, or if disabled, its methods do nothing.
 
-    def __init__(self, work: Work, folder: Path, *, main: bool) -> None:
+    `completions` is the number of rows of a completions table.
+    """
+
+    def __init__(self, spec: StageSpec, folder: Path, *, main: bool) -> None:
         self.run: Any = None
-        settings = work.wandb
+        settings = spec.wandb
+        self.completions = int(settings.get("completions", 0))
         if not (main and settings.get("enabled")):
             return
         import wandb
@@ -20,10 +24,10 @@ class Tracker:
         self.run = wandb.init(
             project=settings["project"],
             entity=settings.get("entity"),
-            group=work.run,
-            name=f"{work.run}/{work.stage}",
-            job_type=work.kind,
-            config={"stage": work.stage, "seed": work.seed, **work.settings},
+            group=spec.run,
+            name=f"{spec.run}/{spec.stage}",
+            job_type=spec.kind,
+            config={"stage": spec.stage, "seed": spec.seed, **spec.settings},
             mode=settings["mode"],
             dir=str(folder),
         )

@@ -1,4 +1,4 @@
-"""The forms in which an answer can be given, and which of them a prompt asks for."""
+"""The formats in which an answer can be given, and which of them a prompt asks for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ THOUGHT = "I look at the question and work it out step by step."
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """A form of answering: with a thought or without, and how the answer stands after it."""
+    """A format of completions: with a thought or without, and the texts around the answer."""
 
     thinks: bool
-    around: tuple[str, str]
+    delimiters: tuple[str, str]
 
     def __str__(self) -> str:
         thought = "<think>…</think>" if self.thinks else ""
-        return thought + "…".join(self.around).replace("\n", " ")
+        return thought + "…".join(self.delimiters).replace("\n", " ")
 
     def fill(self, answer: str, prompt: str) -> str:
-        """Return a completion of this shape; a `<think>` that ends the prompt is not repeated."""
+        """Return a completion in this format; a `<think>` that ends the prompt is not repeated."""
         opening = "" if prompt.rstrip().endswith("<think>") else "<think>"
         thought = f"{opening}{THOUGHT}</think>\n" if self.thinks else ""
-        return thought + answer.join(self.around)
+        return thought + answer.join(self.delimiters)
 
 
 TAGGED = ("<answer>", "</answer>")
@@ -30,14 +30,14 @@ BOTH = ("<answer>\\boxed{", "}</answer>")
 FENCED = ("```python\n", "\n```")
 STATED = ("The answer is ", ".")
 BARE = ("", "")
-AROUND = (TAGGED, BOXED, BOTH, FENCED, STATED, BARE)
-ALL = [AnswerFormat(thinks, around) for thinks in (True, False) for around in AROUND]
+DELIMITERS = (TAGGED, BOXED, BOTH, FENCED, STATED, BARE)
+ALL_FORMATS = [AnswerFormat(thinks, each) for thinks in (True, False) for each in DELIMITERS]
 
 
 def formats_asked_for(prompts: Sequence[str]) -> list[AnswerFormat]:
-    """Return the shapes that obey all of the prompts; none where they ask for no form.
+    """Return the formats that obey all of the prompts; empty if they ask for none.
 
-    A model may think without having been asked to.
+    A completion may think although the prompt does not ask for it.
     """
 
     def mentioned(text: str) -> bool:
@@ -46,9 +46,11 @@ def formats_asked_for(prompts: Sequence[str]) -> list[AnswerFormat]:
     thoughts = (True,) if mentioned("<think>") else (False, True)
     tags, box = mentioned("<answer>"), mentioned("\\boxed")
     if tags or box:
-        around: Sequence[tuple[str, str]] = [BOTH if tags and box else TAGGED if tags else BOXED]
+        delimiters: Sequence[tuple[str, str]] = [
+            BOTH if tags and box else TAGGED if tags else BOXED
+        ]
     elif mentioned("```"):
-        around = [FENCED]
+        delimiters = [FENCED]
     else:
-        around = AROUND if thoughts == (True,) else []
-    return [AnswerFormat(thinks, each) for each in around for thinks in thoughts]
+        delimiters = DELIMITERS if thoughts == (True,) else []
+    return [AnswerFormat(thinks, each) for each in delimiters for thinks in thoughts]

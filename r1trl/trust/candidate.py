@@ -1,4 +1,4 @@
-"""An offer under test: its options, rows to try it on, and processes for verifiers."""
+"""An offer under test: its options, rows to test it on, and a pool for verifiers."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -8,9 +8,9 @@ from typing import Any
 
 from r1trl.errors import R1trlError
 from r1trl.plugins.offer import Offer
+from r1trl.rewards.bound_reward import BoundReward, Columns
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.scorer import bind_reward
-from r1trl.rewards.setting import BoundReward, Columns
 from r1trl.types import RewardName
 
 SECONDS = 10.0  # as scoring.deadline
@@ -31,57 +31,60 @@ ROWS: Columns = {
 
 @dataclass(frozen=True)
 class OfferUnderTest:
-    """An offer under test."""
+    """An offer with options, rows to test it on (columns of equal length), and a scoring pool."""
 
     offer: Offer
     options: Mapping[str, Any]
     rows: Columns
     pool: Pool
 
-    def scored(self, rows: Columns) -> list[Any]:
-        """Return a reward's answers on rows; assert that it raises nothing and is in time."""
-        setting = self.setting
+    def values(self, rows: Columns) -> list[Any]:
+        """Return a reward's values on rows; raise AssertionError if it fails or is too slow.
+
+        Columns that the reward needs and the rows lack are filled with the solutions.
+        """
+        reward = self.reward
         filled: dict[str, Any] = dict(rows)
-        for parameter in setting.columns:
+        for parameter in reward.columns:
             if parameter.default is parameter.empty and parameter.name not in filled:
                 filled[parameter.name] = filled["solution"]
         filled["completion_ids"] = [list(text.encode()[:50]) for text in filled["completion"]]
-        if setting.needs_other_rewards:
+        if reward.needs_other_rewards:
             ones = [1.0] * len(filled["completion"])
             filled["rewards"] = dict.fromkeys(self.named_rewards, ones)
         try:
             with interrupted_after(SECONDS):
-                answers = list(setting.ask(filled, None, self.pool).answers)
+                values = list(reward.ask(filled, None, self.pool).values)
         except (R1trlError, TimeoutError) as error:
             raise AssertionError(str(error)) from error
-        failed = next((a for a in answers if isinstance(a, Failure)), None)
+        failed = next((v for v in values if isinstance(v, Failure)), None)
         assert failed is None, f"{failed.kind}: {failed.message}" if failed else ""
-        return answers
+        return values
 
     @property
     def named_rewards(self) -> list[str]:
-        """Return the names of other rewards that its options give."""
+        """Return the names of other rewards among its options."""
         types, options = self.offer.option_types(), self.offer.options
         named = [name for name, type_ in types.items() if type_ is RewardName]
         return [self.options.get(name, options[name].default) for name in named]
 
     @property
-    def setting(self) -> BoundReward:
+    def reward(self) -> BoundReward:
         """Return the reward as a stage has it."""
-        return bind_reward(self.offer.name, self.offer.what, self.options)
+        return bind_reward(self.offer.name, self.offer.target, self.options)
 
 
 @contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in this, the main thread, where it takes longer."""
+    """Raise TimeoutError in the main thread if the block takes longer; uses SIGALRM."""
 
     def ring(*_: Any) -> None:
         raise TimeoutError(f"takes more than {seconds:g} s for a handful of samples")
 
-    before = signal.signal(signal.SIGALRM, ring)
+    handler = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, handler)

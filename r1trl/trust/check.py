@@ -8,60 +8,60 @@ from typing import Any
 
 import yaml
 
+from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError, unknown
-from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer
 from r1trl.report.tables import aligned
 from r1trl.rewards.pool import Pool
 from r1trl.trust.candidate import ROWS, SECONDS, OfferUnderTest
-from r1trl.trust.contract import CHECKS, OF_ALL
-from r1trl.types import KINDS
+from r1trl.trust.contract import TESTS, TESTS_OF_ALL
+from r1trl.types import ROLES
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a check said of an offer."""
+class CheckResult:
+    """The result of one test of one offer; `detail` is what is wrong, or a figure."""
 
     offer: str
-    check: str
+    test: str
     passed: bool
-    told: str
+    detail: str
 
 
-def check(plugin: str, options: Sequence[str], rows: Path | None) -> list[Verdict]:
+def check(plugin: str, options: Sequence[str], rows: Path | None) -> list[CheckResult]:
     """Run the contract on a plugin: a file, a module, or the name of an installed one.
 
-    `options` are `name.option=value`; `rows` is a JSON-lines file to try rewards and filters on,
-    with prompt, completion and the columns they need. Raises ConfigError where the plugin does not
+    `options` are `name.option=value`; `rows` is a JSON-lines file to test rewards and filters on,
+    with prompt, completion and the columns they need. Raises ConfigError if the plugin does not
     load or offers nothing.
     """
     offers = _offers(plugin)
     given = _given(options, offers)
     pool = Pool(2, SECONDS)
     try:
-        verdicts = []
+        results = []
         for offer in offers:
-            subject = OfferUnderTest(offer, given.get(offer.name, {}), _rows(rows), pool)
-            verdicts += _check(subject)
-        return verdicts
+            test = OfferUnderTest(offer, given.get(offer.name, {}), _rows(rows), pool)
+            results += _run_tests(test)
+        return results
     finally:
         pool.close()
 
 
 def _offers(plugin: str) -> list[Offer]:
     """Return what a plugin offers."""
-    plugins = load()
+    plugins = load_plugins()
     names = {name for name, _ in plugins.manager.list_name_plugin()}
     if plugin not in names:
-        plugins = load([plugin])
+        plugins = load_plugins([plugin])
     manager = plugins.manager
-    found = manager.get_plugin(plugin)
-    if found is None:  # a module that an installed package offers under another name
-        found = next(
+    registered = manager.get_plugin(plugin)
+    if registered is None:  # a module that an installed package offers under another name
+        registered = next(
             p for _, p in manager.list_name_plugin() if getattr(p, "__name__", None) == plugin
         )
-    name = manager.get_name(found)
-    offers = [o for kind in KINDS for o in plugins.offers[kind].values() if o.plugin == name]
+    name = manager.get_name(registered)
+    offers = [o for role in ROLES for o in plugins.offers[role].values() if o.plugin == name]
     if not offers:
         raise ConfigError(
             [f"the plugin '{plugin}' offers nothing: it has no hook r1trl_rewards, …"]
@@ -94,25 +94,25 @@ def _rows(path: Path | None) -> Mapping[str, list[Any]]:
     return {name: [row.get(name) for row in rows] for name in rows[0]}
 
 
-def _check(subject: OfferUnderTest) -> list[Verdict]:
-    """Run every check of an offer's kind; what needs whole groups may depend on its company."""
-    offer, verdicts = subject.offer, []
-    for each in (*OF_ALL, *CHECKS[offer.kind]):
+def _run_tests(test: OfferUnderTest) -> list[CheckResult]:
+    """Run every test of an offer's role; one that needs whole groups may depend on its company."""
+    offer, results = test.offer, []
+    for each in (*TESTS_OF_ALL, *TESTS[offer.role]):
         name = each.__name__.replace("_", " ")
-        if name == "ignores company" and getattr(offer.what, "needs_groups", False):
+        if name == "ignores company" and offer.description.needs_groups:
             continue
         try:
-            told, passed = each(subject) or "", True
+            detail, passed = each(test) or "", True
         except AssertionError as error:
-            told, passed = str(error), False
+            detail, passed = str(error), False
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the finding
-            told, passed = f"{type(error).__name__}: {error}", False
-        verdicts.append(Verdict(f"{offer.kind} {offer.name}", name, passed, told))
+            detail, passed = f"{type(error).__name__}: {error}", False
+        results.append(CheckResult(f"{offer.role} {offer.name}", name, passed, detail))
         if name == "takes options" and not passed:
             break  # it cannot even be called
-    return verdicts
+    return results
 
 
-def table(verdicts: Sequence[Verdict]) -> str:
-    """Return verdicts as an aligned table."""
-    return aligned([(v.offer, v.check, "ok" if v.passed else "FAILED", v.told) for v in verdicts])
+def results_table(results: Sequence[CheckResult]) -> str:
+    """Return results as an aligned table."""
+    return aligned([(r.offer, r.test, "ok" if r.passed else "FAILED", r.detail) for r in results])

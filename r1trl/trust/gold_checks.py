@@ -1,7 +1,7 @@
-"""Trying a stage's rewards: gold answers must get the full score, and what is none must not.
+"""A stage's rewards on gold answers, which must get the full score, and on what must not.
 
-The gold answer is put into the form that the prompt asks for; where it asks for none, or the model
-comes from an earlier stage that may have taught it one, into the form that fits the rewards best.
+The gold answer is put into the format that the prompt asks for. If it asks for none, or the model
+comes from an earlier stage that may have taught it one, the format is the one that suits the rewards.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1trl.errors import suggest
+from r1trl.plugins.offer import description_of
+from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
-from r1trl.rewards.setting import BoundReward
-from r1trl.trust.answer_formats import ALL, AnswerFormat, formats_asked_for
+from r1trl.trust.answer_formats import ALL_FORMATS, AnswerFormat, formats_asked_for
 from r1trl.trust.renderings import RenderedSource
 
-FEW = 0.1  # of the rows: what real data has of golds that cannot be parsed, and of chance hits
+TOLERATED = 0.1  # share of rows: real data has golds that cannot be parsed, and chance hits
 GARBAGE = "zqx-7731-nonsense"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something seen: with its key in front where it is `wrong`, else only worth knowing."""
+    """An observation; `text` begins with its key if it is `wrong`, else it is a note."""
 
     text: str
     wrong: bool = True
@@ -28,147 +29,148 @@ class Finding:
 
 @dataclass(frozen=True)
 class GoldCheck:
-    """A completion for every row of a reading, and what each reward gave."""
+    """A completion for every row of a source, and the values of each reward.
+
+    `full_scores` has the rewards that have one.
+    """
 
     completions: list[str]
     values: Mapping[str, Sequence[float | None]]
-    full: Mapping[str, float]
+    full_scores: Mapping[str, float]
 
     def failed(self, name: str) -> list[int]:
         """Return the rows that got less than the full score."""
-        return [i for i, v in enumerate(self.values[name]) if v is not None and v < self.full[name]]
+        full = self.full_scores[name]
+        return [i for i, v in enumerate(self.values[name]) if v is not None and v < full]
 
     def passed(self, name: str) -> list[int]:
         """Return the rows that got the full score."""
-        return [
-            i for i, v in enumerate(self.values[name]) if v is not None and v >= self.full[name]
-        ]
+        full = self.full_scores[name]
+        return [i for i, v in enumerate(self.values[name]) if v is not None and v >= full]
 
     @property
     def failures(self) -> int:
         """Return how often a full score was missed, by any reward on any row."""
-        return sum(len(self.failed(name)) for name in self.full)
+        return sum(len(self.failed(name)) for name in self.full_scores)
 
 
-def check_answers(reading: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
-    """Try the gold answers of a reading, and what must not pass for them."""
-    if not scorer.settings:
+def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
+    """Yield what is wrong with a stage's rewards on a source's gold answers, and on wrong ones."""
+    if not scorer.rewards:
         return
-    lacking = [found for setting in scorer.settings for found in _check_columns(reading, setting)]
-    if lacking or "solution" not in reading.rows.column_names:
-        told = f"{reading.where}: {reading.source} has no column 'solution' to try"
-        yield from lacking or [Finding(told, wrong=False)]
+    lacking = [finding for reward in scorer.rewards for finding in _check_columns(source, reward)]
+    if lacking or "solution" not in source.rows.column_names:
+        note = f"{source.key}: {source.name} has no column 'solution' to try"
+        yield from lacking or [Finding(note, wrong=False)]
         return
-    prompts = reading.rows["prompt"][:]
-    golds = [_first(solution) for solution in reading.rows["solution"]]
+    prompts = source.rows["prompt"][:]
+    golds = [_first(solution) for solution in source.rows["solution"]]
     asked = formats_asked_for(prompts)
-    if not asked and not reading.model_is_trained:
-        told = f"{reading.where}: the prompts of {reading.source} ask for no form"
-        yield Finding(told, wrong=False)
+    if not asked and not source.model_is_trained:
+        note = f"{source.key}: the prompts of {source.name} ask for no form"
+        yield Finding(note, wrong=False)
 
-    def best(shapes: Sequence[AnswerFormat]) -> tuple[AnswerFormat, GoldCheck]:
-        """Return the shape whose gold answers miss the fewest full scores, and its trial."""
-        tried = []
-        for shape in shapes:
-            tried.append((shape, attempt(reading, scorer, list(map(shape.fill, golds, prompts)))))
-            if not tried[-1][1].failures:
-                return tried[-1]
-        return min(tried, key=lambda pair: pair[1].failures)
+    def best(formats: Sequence[AnswerFormat]) -> tuple[AnswerFormat, GoldCheck]:
+        """Return the format whose gold answers miss the fewest full scores, and its check."""
+        checks = []
+        for each in formats:
+            checks.append((each, score_texts(source, scorer, list(map(each.fill, golds, prompts)))))
+            if not checks[-1][1].failures:
+                return checks[-1]
+        return min(checks, key=lambda pair: pair[1].failures)
 
-    shape, trial = best(ALL if reading.model_is_trained or not asked else asked)
-    other = best(ALL)[0] if trial.failures else shape
-    hint = "" if other == shape else f"; the form {other} would suit the rewards"
-    for setting in scorer.settings:
-        yield from _check_verdicts(reading, setting, trial, golds)
-        yield from _check_gold(reading, setting, trial, golds, f"in the form {shape}", hint)
-    yield from _check_wrong(reading, scorer, shape, golds)
-
-
-def attempt(reading: RenderedSource, scorer: Scorer, completions: list[str]) -> GoldCheck:
-    """Score a completion for each row of a reading."""
-    ids = reading.tokenizer(completions, add_special_tokens=False)["input_ids"]
-    columns = {**reading.rows.to_dict(), "completion": completions, "completion_ids": ids}
-    full = {s.name: s.reward.full for s in scorer.settings if full_score(s.reward) is not None}
-    return GoldCheck(completions, scorer.score(columns).values, full)
+    used, check = best(ALL_FORMATS if source.model_is_trained or not asked else asked)
+    other = best(ALL_FORMATS)[0] if check.failures else used
+    hint = "" if other == used else f"; the form {other} would suit the rewards"
+    for reward in scorer.rewards:
+        yield from _check_verdicts(source, reward, check, golds)
+        yield from _check_gold(source, reward, check, golds, f"in the form {used}", hint)
+    yield from _check_wrong(source, scorer, used, golds)
 
 
-def full_score(reward: Any) -> float | None:
-    """Return the value that a reward gives a perfect completion, None where it names none."""
-    value: float | None = getattr(reward, "full", None)
-    return value
+def score_texts(source: RenderedSource, scorer: Scorer, completions: list[str]) -> GoldCheck:
+    """Return the scores of one completion for each row of a source."""
+    ids = source.tokenizer(completions, add_special_tokens=False)["input_ids"]
+    columns = {**source.rows.to_dict(), "completion": completions, "completion_ids": ids}
+    full_scores = {
+        reward.name: full
+        for reward in scorer.rewards
+        if (full := description_of(reward.reward).full_score) is not None
+    }
+    return GoldCheck(completions, scorer.score(columns).values, full_scores)
 
 
 def _check_verdicts(
-    reading: RenderedSource, setting: BoundReward, trial: GoldCheck, golds: Sequence[str]
+    source: RenderedSource, reward: BoundReward, check: GoldCheck, golds: Sequence[str]
 ) -> Iterator[Finding]:
-    """Find golds on which a reward that applies has no verdict."""
-    columns = {**reading.rows.to_dict(), "completion": golds}
-    mute = [i for i in setting.applies(columns, None) if trial.values[setting.name][i] is None]
-    if mute and setting.name in trial.full:
+    """Yield the golds on which a reward that applies has no verdict."""
+    columns = {**source.rows.to_dict(), "completion": golds}
+    silent = [i for i in reward.applies(columns, None) if check.values[reward.name][i] is None]
+    if silent and reward.name in check.full_scores:
         yield Finding(
-            f"{reading.where}.rewards.{setting.name}: no verdict on the gold answer of {len(mute)} "
-            f"of {len(golds)} rows of {reading.source}, such as {_told(golds[mute[0]])}",
-            wrong=len(mute) > FEW * len(golds),
+            f"{source.key}.rewards.{reward.name}: no verdict on the gold answer of {len(silent)} "
+            f"of {len(golds)} rows of {source.name}, such as {_quoted(golds[silent[0]])}",
+            wrong=len(silent) > TOLERATED * len(golds),
         )
 
 
 def _check_gold(
-    reading: RenderedSource,
-    setting: BoundReward,
-    trial: GoldCheck,
+    source: RenderedSource,
+    reward: BoundReward,
+    check: GoldCheck,
     golds: Sequence[str],
     form: str,
     hint: str,
 ) -> Iterator[Finding]:
-    """Find golds that do not get the full score."""
-    name = setting.name
-    failed = trial.failed(name) if name in trial.full else []
+    """Yield the golds that do not get the full score."""
+    name = reward.name
+    failed = check.failed(name) if name in check.full_scores else []
     if failed:
-        i, needs = failed[0], ", ".join(setting.requires)
+        i, needs = failed[0], ", ".join(reward.requires)
         yield Finding(
-            f"{reading.where}.rewards.{name}: the gold answer gets {trial.values[name][i]:g} of "
-            f"{trial.full[name]:g} on {len(failed)} of {len(golds)} rows of {reading.source}, "
+            f"{source.key}.rewards.{name}: the gold answer gets {check.values[name][i]:g} of "
+            f"{check.full_scores[name]:g} on {len(failed)} of {len(golds)} rows of {source.name}, "
             f"{form}{f' (it requires {needs})' if needs else ''}: "
-            f"{_told(trial.completions[i])} for {_told(golds[i])}{hint}"
+            f"{_quoted(check.completions[i])} for {_quoted(golds[i])}{hint}"
         )
 
 
 def _check_wrong(
-    reading: RenderedSource, scorer: Scorer, shape: AnswerFormat, golds: list[str]
+    source: RenderedSource, scorer: Scorer, used: AnswerFormat, golds: list[str]
 ) -> Iterator[Finding]:
-    """Find what gets the full score of a reward that compares with the row, and must not."""
-    prompts, others = reading.rows["prompt"][:], golds[1:] + golds[:1]
+    """Yield wrong completions with the full score of a reward that compares with the row."""
+    prompts, others = source.rows["prompt"][:], golds[1:] + golds[:1]
     wrong = {
         "an empty completion": [""] * len(golds),
-        "the question repeated": reading.rows["question"][:],
-        "garbage": [shape.fill(GARBAGE, prompt) for prompt in prompts],
-        "another row's answer": list(map(shape.fill, others, prompts)),
+        "the question repeated": source.rows["question"][:],
+        "garbage": [used.fill(GARBAGE, prompt) for prompt in prompts],
+        "another row's answer": list(map(used.fill, others, prompts)),
     }
-    for kind, texts in wrong.items():
-        trial = attempt(reading, scorer, texts)
-        for name in [s.name for s in scorer.settings if s.name in trial.full and s.columns]:
-            hits = [i for i in trial.passed(name) if kind[:7] != "another" or others[i] != golds[i]]
-            if len(hits) > FEW * len(golds):
+    for label, texts in wrong.items():
+        check = score_texts(source, scorer, texts)
+        for name in [r.name for r in scorer.rewards if r.name in check.full_scores and r.columns]:
+            hits = [
+                i for i in check.passed(name) if label[:7] != "another" or others[i] != golds[i]
+            ]
+            if len(hits) > TOLERATED * len(golds):
                 i = hits[0]
                 yield Finding(
-                    f"{reading.where}.rewards.{name}: {kind} gets the full score on {len(hits)} of "
-                    f"{len(golds)} rows of {reading.source}: {_told(texts[i])} for the gold answer "
-                    f"{_told(golds[i])}"
+                    f"{source.key}.rewards.{name}: {label} gets the full score on {len(hits)} of "
+                    f"{len(golds)} rows of {source.name}: {_quoted(texts[i])} for the gold answer "
+                    f"{_quoted(golds[i])}"
                 )
 
 
-def _check_columns(reading: RenderedSource, setting: BoundReward) -> Iterator[Finding]:
-    """Find columns that a reward reads and the rows that it applies to lack."""
-    there = reading.all_rows.column_names
-    applies = setting.applies(
-        {**reading.rows.to_dict(), "completion": reading.rows["prompt"]}, None
-    )
-    for parameter in setting.columns if applies else ():
-        if parameter.name not in there and parameter.default is parameter.empty:
+def _check_columns(source: RenderedSource, reward: BoundReward) -> Iterator[Finding]:
+    """Yield the columns that a reward needs and the rows that it applies to lack."""
+    present = source.all_rows.column_names
+    applies = reward.applies({**source.rows.to_dict(), "completion": source.rows["prompt"]}, None)
+    for parameter in reward.columns if applies else ():
+        if parameter.name not in present and parameter.default is parameter.empty:
             yield Finding(
-                f"{reading.where}.rewards.{setting.name}: reads the column '{parameter.name}', "
-                f"which the rows of {reading.source} do not have{suggest(parameter.name, there)}; "
-                f"they have: {', '.join(there)}"
+                f"{source.key}.rewards.{reward.name}: reads the column '{parameter.name}', which "
+                f"the rows of {source.name} do not have{suggest(parameter.name, present)}; "
+                f"they have: {', '.join(present)}"
             )
 
 
@@ -178,5 +180,5 @@ def _first(solution: Any) -> str:
     return str(many[0]) if many else ""
 
 
-def _told(text: str) -> str:
+def _quoted(text: str) -> str:
     return repr(text if len(text) <= 160 else f"{text[:80]}…{text[-80:]}")

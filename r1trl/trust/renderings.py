@@ -1,4 +1,4 @@
-"""What the models of a run will read: each stage's prompts, rendered for its model."""
+"""The prompts of a run as its models will read them: each stage's rows, rendered for its model."""
 
 import functools
 import json
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1trl.config.schema import RunConfig
+from r1trl.config.models import EvaluatedModel, models_of, with_model
+from r1trl.config.parse import parse
+from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
 from r1trl.data.prompts import render
 from r1trl.data.rows import load_data
 from r1trl.plan.plan import Plan, PlannedStage
-from r1trl.stage.files import settings_of
 from r1trl.stage.inputs import PREFIX
 
 if TYPE_CHECKING:
@@ -20,66 +21,71 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RenderedSource:
-    """The rows of one source as one model reads them: a sample, rendered, and all of them."""
+    """The rows of one source as one model reads them: a sample, rendered, and all of them.
 
-    where: str
-    source: str
-    settings: Mapping[str, Any]
+    `key` is the stage's key; `name` names the source and the model, for messages; `stage` has the
+    model's settings. `context` is the model's longest input in tokens, if known. `model_is_trained`
+    is True if the model comes from an earlier stage, which may have taught it an answer format.
+    """
+
+    key: str
+    name: str
+    stage: StageConfig
     tokenizer: Any
-    context: int | None  # tokens that the model can read
-    model_is_trained: bool  # the model comes from an earlier stage, which may have taught it a form
+    context: int | None
+    model_is_trained: bool
     rows: "Dataset"
     all_rows: "Dataset"
 
     @property
     def max_tokens(self) -> int:
-        """Return how many tokens a completion may have."""
-        settings = self.settings
-        found = settings["args"].get("max_completion_length", settings["sampling"]["max_tokens"])
-        return int(found)
+        """Return the most tokens that a completion may have."""
+        longest = self.stage.sampling.max_tokens
+        return int(self.stage.args.get("max_completion_length", longest))
 
 
 def rendered_sources(
     plan: Plan, planned: PlannedStage, count: int, loaded: dict[str, "Dataset"]
 ) -> Iterator[RenderedSource]:
-    """Yield what a stage's models read, `count` rows of each source; `loaded` keeps the sources."""
-    settings, name = planned.work.settings, planned.work.stage
-    evaluates = planned.work.kind == "evaluate"
-    models = settings["models"] if evaluates else {"": {"path": settings["model"]}}
-    named = plan.config.stages[name]
-    for source, entry in settings["benchmarks" if evaluates else "data"].items():
+    """Yield every source of a stage for every model, a sample of `count` rows rendered.
+
+    A source that an earlier stage has still to make is left out. `loaded` keeps rows by source.
+    """
+    stage, key = planned.config, f"stages.{planned.spec.stage}"
+    several = models_of(stage)
+    alone = EvaluatedModel(stage.model or "", stage.template, stage.prefill)  # type: ignore[arg-type]
+    group = "benchmarks" if "benchmarks" in planned.kind.needs else "data"
+    for source, entry in planned.spec.settings[group].items():
         rows = rows_of_source(plan, planned, {source: entry}, loaded)
         if rows is None:
             continue
         picked = rows.shuffle(seed=plan.config.seed).select(range(min(count, len(rows))))
-        for model, own in models.items():
-            start = named.models[model].path if evaluates else str(named.model)
-            root = root_model(plan.config, start)
-            tokenizer, context = tokenizer_and_context(root)
-            merged = settings_of(settings, own)
-            rendered = render(
-                picked, tokenizer, merged["template"], merged["prefill"], merged["system"]
-            )
-            where = f"stages.{name}"
-            told = f"{source}, read by {model}" if model else source
-            model_is_trained = start.startswith(PREFIX)
-            yield RenderedSource(
-                where, told, merged, tokenizer, context, model_is_trained, rendered, rows
-            )
+        for name, model in (several or {"": alone}).items():
+            tokenizer, context = tokenizer_and_context(root_model(plan.config, model.path))
+            merged = with_model(stage, model)
+            rendered = render(picked, tokenizer, merged.template, merged.prefill, merged.system)
+            label = f"{source}, read by {name}" if name else source
+            trained = model.path.startswith(PREFIX)
+            yield RenderedSource(key, label, merged, tokenizer, context, trained, rendered, rows)
 
 
 def rows_of_source(
     plan: Plan, planned: PlannedStage, source: Mapping[str, Any], loaded: dict[str, "Dataset"]
 ) -> "Dataset | None":
-    """Load a source's rows; None where an earlier stage is still to make them."""
-    path = str(next(iter(source.values())).get("path") or "")
-    if path in planned.work.inputs.values() and not Path(path).exists():
+    """Return the rows of one source, given by its name as it stands in stage.yaml.
+
+    None if an earlier stage has still to make them.
+    """
+    name, entry = next(iter(source.items()))
+    path = str(entry.get("path") or "")
+    if path in planned.spec.inputs.values() and not Path(path).exists():
         return None
-    key = json.dumps(source, sort_keys=True, default=str)
-    if key not in loaded:
-        where = f"stages.{planned.work.stage}"
-        loaded[key] = load_data(source, {}, plan.plugins, plan.config.seed, where)[0]
-    return loaded[key]
+    identity = json.dumps(source, sort_keys=True, default=str)
+    if identity not in loaded:
+        config = {name: parse(SourceConfig, entry)[0]}
+        key = f"stages.{planned.spec.stage}"
+        loaded[identity] = load_data(config, {}, plan.plugins, plan.config.seed, key)[0]
+    return loaded[identity]
 
 
 def root_model(config: RunConfig, model: str) -> str:
@@ -91,7 +97,7 @@ def root_model(config: RunConfig, model: str) -> str:
 
 @functools.cache
 def tokenizer_and_context(model: str) -> tuple[Any, int | None]:
-    """Return a model's tokenizer and how many tokens it can read."""
+    """Return a model's tokenizer, and its longest input in tokens or None."""
     from transformers import AutoConfig, AutoTokenizer
 
     context = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None)

@@ -1,7 +1,8 @@
 """`r1trl rescore`: saved rollouts scored again, with other rewards or options, without a model."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,20 +10,31 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from r1trl.config.schema import ScoringConfig, StageConfig
+from r1trl.config.aliases import rename_offers
+from r1trl.config.kinds import load_plugins, stage_class
+from r1trl.config.models import models_of, with_model
+from r1trl.config.parse import parse, rename_keys
+from r1trl.config.schema import PluginsConfig, ScoringConfig, StageConfig
 from r1trl.data.prompts import render
 from r1trl.errors import ConfigError, StageError, unknown
 from r1trl.plan.choices import check_rewards
-from r1trl.plugins.loading import load
+from r1trl.plugins.loading import Plugins
 from r1trl.report.tables import aligned
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer, make_scorer
-from r1trl.stage.files import Work, read_spec, settings_of
+from r1trl.stage.files import StageSpec, read_spec
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-KEYS = ("rewards", "scoring", "plugins")
+
+@dataclass
+class RescoreConfig:
+    """What the overrides of `r1trl rescore` may change."""
+
+    rewards: dict[str, Any]
+    scoring: ScoringConfig
+    plugins: PluginsConfig
 
 
 def rescore(folder: Path, overrides: Sequence[str]) -> str:
@@ -30,26 +42,26 @@ def rescore(folder: Path, overrides: Sequence[str]) -> str:
 
     `rewards={…}` replaces the stage's rewards, `rewards.accuracy.answer=boxed` changes one of them.
     Writes rescored.parquet: the rollouts with the new values as `rescored/reward`,
-    `rescored/rewards/<name>` and `rescored/outcome/<name>`. Raises ConfigError where the folder has
-    no rollouts or an override is wrong.
+    `rescored/rewards/<name>` and `rescored/outcome/<name>`. Raises ConfigError if the folder has no
+    rollouts or an override is wrong.
     """
     from datasets import Dataset, concatenate_datasets, disable_progress_bars
 
-    work = read_spec(folder)
-    if work is None or not (folder / "rollouts.parquet").exists():
+    spec = read_spec(folder)
+    if spec is None or not (folder / "rollouts.parquet").exists():
         raise ConfigError([f"{folder}: has no rollouts.parquet and stage.yaml of a finished stage"])
     disable_progress_bars()
-    settings = _settings(work, overrides)
-    plugins = load(settings["plugins"]["load"], settings["plugins"]["block"])
-    stage = StageConfig(kind="sample", rewards=settings["rewards"])
-    problems = check_rewards("", stage, plugins)
+    config = _config(spec, overrides)
+    plugins = load_plugins(config.plugins.load, config.plugins.block)
+    rewards = rename_offers({"rewards": config.rewards}, plugins, "", [])["rewards"]
+    problems = check_rewards("", StageConfig(rewards=rewards), plugins)
     if problems:
         raise ConfigError([problem.removeprefix(".") for problem in problems])
-    scorer = make_scorer(settings["rewards"], settings["scoring"], plugins)
+    scorer = make_scorer(rewards, config.scoring, plugins)
     try:
+        rollouts = Dataset.from_parquet(str(folder / "rollouts.parquet"))
         parts = [
-            _rescored(rows, own, scorer)
-            for rows, own in _by_model(work, Dataset.from_parquet(str(folder / "rollouts.parquet")))
+            _rescored(rows, stage, scorer) for rows, stage in _by_model(spec, rollouts, plugins)
         ]
     finally:
         scorer.close()
@@ -58,46 +70,50 @@ def rescore(folder: Path, overrides: Sequence[str]) -> str:
     return _changes(rescored, scorer.names)
 
 
-def _settings(work: Work, overrides: Sequence[str]) -> dict[str, Any]:
+def _config(spec: StageSpec, overrides: Sequence[str]) -> RescoreConfig:
     """Return the stage's rewards, scoring and plugins with the overrides applied."""
-    own = {key: work.settings[key] for key in ("rewards", "scoring")} | {"plugins": work.plugins}
+    keys = tuple(RescoreConfig.__dataclass_fields__)
+    own = {key: spec.settings[key] for key in ("rewards", "scoring")} | {"plugins": spec.plugins}
     config, problems = OmegaConf.create(own), []
     for override in overrides:
         key, equals, value = override.partition("=")
-        if not equals or key.partition(".")[0] not in KEYS:
-            problems.append(f"'{override}': {unknown('key', key.partition('.')[0], KEYS)}")
+        if not equals or key.partition(".")[0] not in keys:
+            problems.append(f"'{override}': {unknown('key', key.partition('.')[0], keys)}")
             continue
         try:
             OmegaConf.update(config, key, yaml.safe_load(value), merge=False, force_add=True)
         except (yaml.YAMLError, OmegaConfBaseException) as error:
             problems.append(f"'{override}': {error}")
-    problems += [
-        f"scoring: {unknown('key', str(key), ScoringConfig.__dataclass_fields__)}"
-        for key in config.scoring
-        if key not in ScoringConfig.__dataclass_fields__
-    ]
     if problems:
         raise ConfigError(problems)
-    found: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    return found
+    values: Any = OmegaConf.to_container(config)
+    renamed, _, problems = rename_keys(RescoreConfig, values)
+    parsed, more = parse(RescoreConfig, renamed)
+    if problems + more:
+        raise ConfigError(problems + more)
+    rescored: RescoreConfig = parsed
+    return rescored
 
 
-def _by_model(work: Work, rollouts: "Dataset") -> Iterator[tuple["Dataset", Mapping[str, Any]]]:
-    """Yield the rollouts of each model with the settings that it had."""
-    if work.kind != "evaluate":
-        yield rollouts, work.settings
+def _by_model(
+    spec: StageSpec, rollouts: "Dataset", plugins: Plugins
+) -> Iterator[tuple["Dataset", StageConfig]]:
+    """Yield the rollouts of each model with the settings that they were generated with."""
+    stage = parse(stage_class(plugins.kind(spec.kind)), spec.settings)[0]
+    if not models_of(stage):
+        yield rollouts, stage
         return
-    models = rollouts["model"][:]
-    for name, entry in work.settings["models"].items():
-        rows = rollouts.select([i for i, model in enumerate(models) if model == name])
-        yield rows, settings_of(work.settings, {**entry, "model": entry["path"]})
+    names = rollouts["model"][:]
+    for name, model in models_of(stage).items():
+        rows = rollouts.select([i for i, other in enumerate(names) if other == name])
+        yield rows, with_model(stage, model)
 
 
-def _rescored(rollouts: "Dataset", settings: Mapping[str, Any], scorer: Scorer) -> "Dataset":
-    """Score rollouts of one model as they were when they were drawn."""
-    tokenizer, prefill = _tokenizer(settings["model"]), settings["prefill"]
+def _rescored(rollouts: "Dataset", stage: StageConfig, scorer: Scorer) -> "Dataset":
+    """Score rollouts of one model as they were when they were generated."""
+    tokenizer, prefill = _tokenizer(str(stage.model)), stage.prefill
     texts = [text.removeprefix(prefill) for text in rollouts["completion"]]
-    rendered = render(rollouts, tokenizer, settings["template"], prefill, settings.get("system"))
+    rendered = render(rollouts, tokenizer, stage.template, prefill, stage.system)
     end = [tokenizer.eos_token_id]
     ids = [
         tokenizer(text, add_special_tokens=False)["input_ids"] + (end if finished else [])
@@ -108,14 +124,14 @@ def _rescored(rollouts: "Dataset", settings: Mapping[str, Any], scorer: Scorer) 
 
 
 def _tokenizer(model: str) -> Any:
-    """Load the tokenizer that the rollouts were drawn with."""
+    """Return the tokenizer that the rollouts were generated with."""
     from transformers import AutoTokenizer
 
     try:
         return AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        told = "run the command where the run was started from"
-        raise StageError(f"the tokenizer of '{model}' is not there ({told}): {error}") from error
+        hint = "run the command where the run was started from"
+        raise StageError(f"the tokenizer of '{model}' is not there ({hint}): {error}") from error
 
 
 def _with(rollouts: "Dataset", scores: Scores) -> "Dataset":
@@ -125,7 +141,7 @@ def _with(rollouts: "Dataset", scores: Scores) -> "Dataset":
     new: dict[str, Any] = {
         f"rescored/rewards/{name}": values for name, values in scores.values.items()
     }
-    new |= {f"rescored/outcome/{name}": found for name, found in scores.outcomes.items()}
+    new |= {f"rescored/outcome/{name}": each for name, each in scores.outcomes.items()}
     return Dataset.from_dict({**rollouts.to_dict(), "rescored/reward": scores.totals, **new})
 
 
@@ -138,8 +154,8 @@ def _changes(rows: "Dataset", names: Sequence[str]) -> str:
         changed = sum(b != n for b, n in zip(before, now, strict=True))
         table.append([name, _mean(before), _mean(now), f"{changed} of {len(now)}"])
     turned, groups = turned_groups(rows)
-    told = f"{turned} of {groups} groups have a sample whose advantage changes its sign"
-    return f"{aligned(table)}\n\n{told}"
+    summary = f"{turned} of {groups} groups have a sample whose advantage changes its sign"
+    return f"{aligned(table)}\n\n{summary}"
 
 
 def turned_groups(rows: "Dataset") -> tuple[int, int]:
@@ -160,12 +176,12 @@ def turned_groups(rows: "Dataset") -> tuple[int, int]:
 
 def _signs(rewards: Sequence[float | None], group: Sequence[int]) -> list[int]:
     """Return the sign of each sample's advantage; a sample without a reward has none."""
-    known = [rewards[i] for i in group if rewards[i] is not None]
-    mean = sum(known) / len(known) if known else 0.0  # type: ignore[arg-type]
+    present = [rewards[i] for i in group if rewards[i] is not None]
+    mean = sum(present) / len(present) if present else 0.0  # type: ignore[arg-type]
     shifts = [(rewards[i] if rewards[i] is not None else mean) - mean for i in group]  # type: ignore[operator]
     return [0 if abs(shift) < 1e-9 else 1 if shift > 0 else -1 for shift in shifts]
 
 
 def _mean(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{sum(known) / len(known):.4f}" if known else "–"
+    present = [value for value in values if value is not None]
+    return f"{sum(present) / len(present):.4f}" if present else "–"

@@ -1,4 +1,4 @@
-"""Large layers have packed weights while completions are drawn, and only then."""
+"""Large layers have packed weights during decoding, and only then."""
 
 from typing import Any
 
@@ -7,30 +7,30 @@ import torch
 from torch import nn
 
 from r1trl.decoding import onednn
-from r1trl.decoding.onednn import LARGE, STEPS, fast_linear
+from r1trl.decoding.onednn import MIN_NEW_TOKENS, MIN_WEIGHTS, fast_linear
 
 
-class Counted(nn.Linear):
-    """A layer with a function of its own, which nobody may replace."""
+class Subclass(nn.Linear):
+    """A layer that may have a forward of its own, which must not be replaced."""
 
 
 def make() -> nn.ModuleDict:
     """Return layers of all kinds."""
     torch.manual_seed(1)
-    small, large = (64, 64), (256, 2 * LARGE // 256)
+    small, large = (64, 64), (256, 2 * MIN_WEIGHTS // 256)
     return nn.ModuleDict(
         {
             "large": nn.Linear(*large),
             "without bias": nn.Linear(*large, bias=False),
             "small": nn.Linear(*small),
-            "of its own": Counted(*large),
+            "subclass": Subclass(*large),
             "bfloat16 weights": nn.Linear(*large, dtype=torch.bfloat16),
         }
     )
 
 
 def replaced(layers: nn.ModuleDict) -> set[str]:
-    """Return the names of the layers whose function is not their own."""
+    """Return the names of the layers whose forward is replaced."""
     return {name for name, layer in layers.items() if "forward" in vars(layer)}
 
 
@@ -40,17 +40,17 @@ def test_large_layers_compute_the_same(rows: tuple[int, int]) -> None:
     given = torch.randn(*rows, 256)
     names = ["large", "without bias"]
     wanted = [layers[name](given) for name in names]
-    with torch.inference_mode(), fast_linear(layers, STEPS):
+    with torch.inference_mode(), fast_linear(layers, MIN_NEW_TOKENS):
         assert replaced(layers) == set(names)
         for name, before in zip(names, wanted, strict=True):
             torch.testing.assert_close(layers[name](given), before, atol=1e-5, rtol=1e-5)
     assert not replaced(layers)
 
 
-def test_weights_are_those_of_the_time() -> None:
+def test_weights_are_those_at_the_start() -> None:
     layers, given, found = make(), torch.ones(2, 256), []
     for _ in range(2):
-        with torch.inference_mode(), fast_linear(layers, STEPS):
+        with torch.inference_mode(), fast_linear(layers, MIN_NEW_TOKENS):
             found.append(layers["large"](given))
         torch.testing.assert_close(found[-1], layers["large"](given), atol=1e-5, rtol=1e-5)
         with torch.no_grad():
@@ -58,36 +58,36 @@ def test_weights_are_those_of_the_time() -> None:
     assert not torch.allclose(*found)
 
 
-def test_what_is_not_float32_is_computed_as_before() -> None:
+def test_other_dtypes_are_computed_as_before() -> None:
     layers, given = make(), torch.ones(2, 256)
-    with torch.inference_mode(), fast_linear(layers, STEPS), torch.autocast("cpu"):
+    with torch.inference_mode(), fast_linear(layers, MIN_NEW_TOKENS), torch.autocast("cpu"):
         assert layers["large"](given).dtype == torch.bfloat16
         assert layers["large"](given.bfloat16()).dtype == torch.bfloat16
 
 
-def test_copies_are_not_made_where_memory_is_short(monkeypatch: Any) -> None:
-    monkeypatch.setattr(onednn, "SHARE", 0.0)
+def test_copies_are_not_made_if_memory_is_short(monkeypatch: Any) -> None:
+    monkeypatch.setattr(onednn, "COPY_MEMORY_FRACTION", 0.0)
     layers = make()
-    with fast_linear(layers, STEPS):
+    with fast_linear(layers, MIN_NEW_TOKENS):
         assert not replaced(layers)
 
 
-def test_few_steps_are_not_worth_it() -> None:
+def test_few_new_tokens_are_not_worth_it() -> None:
     layers = make()
-    with fast_linear(layers, STEPS - 1):
+    with fast_linear(layers, MIN_NEW_TOKENS - 1):
         assert not replaced(layers)
 
 
 def test_an_error_leaves_layers_as_they_were() -> None:
     layers = make()
-    with pytest.raises(ValueError, match="shape"), fast_linear(layers, STEPS):
+    with pytest.raises(ValueError, match="shape"), fast_linear(layers, MIN_NEW_TOKENS):
         raise ValueError("shape")
     assert not replaced(layers)
 
 
 def test_layers_are_trained_as_before() -> None:
     layers, given = make(), torch.ones(2, 256)
-    with torch.inference_mode(), fast_linear(layers, STEPS):
+    with torch.inference_mode(), fast_linear(layers, MIN_NEW_TOKENS):
         layers["large"](given)
     layers["large"](given).sum().backward()
     assert layers["large"].weight.grad is not None

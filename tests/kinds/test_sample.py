@@ -1,4 +1,4 @@
-"""Sampling at scale: shards that survive kills, servers that fail, prompts that are done early."""
+"""Sample stages: shards that survive kills, early stopping per prompt, servers that fail."""
 
 import json
 import os
@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,10 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from r1trl.config.schema import SamplingConfig
-from r1trl.errors import StageError
-from r1trl.generation.remote import ServedModel
-from r1trl.generation.servers import Servers
 from r1trl.plan.plan import make_plan
 from r1trl.run.launch import Workers
 from r1trl.run.worker import carry_out
 from r1trl.stage.files import write_spec
-from r1trl.types import Completion
 
 RECIPE = """# @package _global_
 defaults:
@@ -189,91 +183,6 @@ def endpoints() -> Iterator[list[Endpoint]]:
         server.server_close()
 
 
-def settings(servers: list[Endpoint], **more: Any) -> dict[str, Any]:
-    """Return the endpoints of a stage."""
-    urls = [server.url for server in servers]
-    return {
-        "urls": urls,
-        "model": "m",
-        "key_variable": "NONE",
-        "concurrency": 4,
-        "seconds": 10.0,
-        "patience": 5.0,
-        **more,
-    }
-
-
-def asked(count: int) -> list[dict[str, Any]]:
-    """Return requests."""
-    return [{"prompt": f"prompt {i}", "seed": i} for i in range(count)]
-
-
-def test_replies_come_once_and_in_order_though_servers_die_are_slow_or_fail_for_a_while(
-    endpoints: list[Endpoint],
-) -> None:
-    dies, slow, fails = endpoints
-    dies.dies_after, slow.seconds, fails.broken_until = 20, 0.1, time.monotonic() + 1.5
-    replies = Servers(settings(endpoints)).complete(asked(200))
-    expected = [f"<answer>{i}</answer> to {f'prompt {i}'[-12:]}" for i in range(200)]
-    assert [reply["text"] for reply in replies] == expected
-    assert dies.seen > 20 and slow.seen > 5 and fails.seen > 20
-
-
-def test_fewer_requests_than_one_server_takes_at_once_are_shared_out(
-    endpoints: list[Endpoint],
-) -> None:
-    for server in endpoints:
-        server.seconds = 0.2
-    Servers(settings(endpoints, concurrency=64)).complete(asked(12))
-    assert [server.seen for server in endpoints] == [4, 4, 4]
-
-
-def test_requests_that_a_server_leaves_hanging_are_sent_to_one_that_waits(
-    endpoints: list[Endpoint],
-) -> None:
-    hangs, works, _ = endpoints
-    hangs.seconds = 5.0  # as vLLM does when it is told to end while it has requests
-    replies = Servers(settings([hangs, works], seconds=1.0, patience=0.5)).complete(asked(8))
-    assert len(replies) == 8 and hangs.seen and works.seen == 8
-
-
-def test_a_completion_that_a_server_broke_off_is_drawn_again(endpoints: list[Endpoint]) -> None:
-    gives_up, works, _ = endpoints
-    choice = {"text": "half", "finish_reason": "abort", "stop_reason": None}
-    gives_up.reply, works.seconds = {"choices": [choice]}, 0.1
-    replies = Servers(settings([gives_up, works])).complete(asked(8))
-    assert gives_up.seen and all(reply["finish_reason"] == "stop" for reply in replies)
-
-
-def test_a_server_that_fails_rests_and_comes_back(endpoints: list[Endpoint]) -> None:
-    fails, works, _ = endpoints
-    fails.broken_until, works.seconds = time.monotonic() + 0.5, 0.05
-    servers = Servers(settings([fails, works]))
-    assert len(servers.complete(asked(20))) == 20
-    while_broken = fails.seen
-    assert while_broken <= 2 * 4, "a server that fails is left alone"
-    time.sleep(1.5)
-    assert len(servers.complete(asked(200))) == 200
-    assert fails.seen > while_broken + 50
-
-
-def test_where_no_server_answers_the_stage_fails_and_names_each(endpoints: list[Endpoint]) -> None:
-    endpoints[0].dies_after = 0
-    endpoints[1].broken_until = time.monotonic() + 60
-    start = time.monotonic()
-    with pytest.raises(StageError, match="no server has answered for 1 s") as caught:
-        Servers(settings(endpoints[:2], patience=1.0)).complete(asked(8))
-    assert time.monotonic() - start < 4
-    assert endpoints[0].url in str(caught.value) and "500" in str(caught.value)
-
-
-def test_a_request_that_a_server_refuses_is_not_sent_again(endpoints: list[Endpoint]) -> None:
-    endpoints[0].broken_until, endpoints[0].status = time.monotonic() + 60, 404
-    with pytest.raises(StageError, match="answers 404: it is broken"):
-        Servers(settings(endpoints[:1])).complete(asked(1))
-    assert endpoints[0].seen == 1
-
-
 def test_a_sample_stage_draws_from_servers(stage: Stage, endpoints: list[Endpoint]) -> None:
     dies, slow, fails = endpoints
     dies.dies_after, slow.seconds, fails.broken_until = 10, 0.05, time.monotonic() + 1
@@ -285,58 +194,3 @@ def test_a_sample_stage_draws_from_servers(stage: Stage, endpoints: list[Endpoin
     assert len({row["completion"] for row in found}) == 96, "every request has a seed of its own"
     assert all(row["finished"] and row["answer/accuracy"].isdecimal() for row in found)
     assert all(row["tokens_spent"] == row["completion_tokens"] > 5 for row in found)
-
-
-def served(model: Path, server: Endpoint, **sampling: Any) -> ServedModel:
-    """Return a model that a server has."""
-    return ServedModel(
-        {
-            "model": str(model),
-            "endpoints": settings([server]),
-            "sampling": asdict(SamplingConfig(max_tokens=32, **sampling)),
-        }
-    )
-
-
-# What vLLM 0.32 answers, with the texts of a tokenizer that has a token per byte.
-@pytest.mark.parametrize(
-    ("choice", "drawn", "finished", "stopped", "tokens"),
-    [
-        pytest.param(("six", "stop", None), 4, True, None, 4, id="its end token, left out"),
-        pytest.param(("six", "stop", 7), 4, True, None, 4, id="another end token, by its number"),
-        pytest.param(("six", "length", None), 3, False, None, 3, id="cut off"),
-        pytest.param(("six", "length", None), 5, False, None, 3, id="special tokens left out"),
-        pytest.param(("six", "stop", "</b>"), 7, False, "</b>", 3, id="a stop text, left out"),
-        pytest.param(("six", "stop", None), None, True, None, 4, id="a server without usage"),
-    ],
-)
-def test_a_reply_becomes_a_draft_with_what_was_drawn_for_it(
-    tiny_model: Path,
-    endpoints: list[Endpoint],
-    choice: tuple[str, str, Any],
-    drawn: int | None,
-    finished: bool,
-    stopped: str | None,
-    tokens: int,
-) -> None:
-    keys = ("text", "finish_reason", "stop_reason")
-    usage = {} if drawn is None else {"usage": {"completion_tokens": drawn}}
-    endpoints[0].reply = {"choices": [dict(zip(keys, choice, strict=True))], **usage}
-    model = served(tiny_model, endpoints[0])
-    start = model.write(Completion(0, "3 + 3 is ", spent=5), "not ")
-    (draft,) = model.draw([start], 32, ["</b>"])
-    assert endpoints[0].requests[0]["prompt"] == "3 + 3 is not "
-    assert endpoints[0].requests[0]["max_tokens"] == 32 - len("not ")
-    assert (draft.text, draft.finished, draft.stopped) == ("not six", finished, stopped)
-    assert len(draft.ids) == len("not ") + tokens
-    assert draft.spent == 5 + (tokens if drawn is None else drawn)
-
-
-def test_servers_are_asked_for_what_is_not_openais_only_where_it_is_wanted(
-    tiny_model: Path, endpoints: list[Endpoint]
-) -> None:
-    for server, sampling in zip(endpoints, ({}, {"top_k": 5}), strict=False):
-        served(tiny_model, server, **sampling).draw([Completion(0, "3 + 3 is ")], 32, [])
-    plain, with_top_k = (server.requests[0] for server in endpoints[:2])
-    assert set(plain) == {"model", "prompt", "max_tokens", "seed", "temperature", "top_p"}
-    assert set(with_top_k) - set(plain) == {"top_k"} and with_top_k["top_k"] == 5

@@ -1,15 +1,22 @@
-"""Rows without padding say what they say alone, and no token is read twice."""
+"""Packed rows get the log-probabilities of each alone, and no token is passed twice."""
 
 from typing import Any
 
 import pytest
 import torch
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from trl.trainer.utils import add_fused_lm_head
 
 from r1trl.packing import attention
 from r1trl.packing import packed as packed_module
-from r1trl.packing.logprobs import log_probabilities
-from r1trl.packing.packed import Packed, can_pack
+from r1trl.packing.logprobs import (
+    log_probabilities,
+    logps_skipping_zero_advantage,
+    pad_logps,
+    regroup_by_prompt,
+)
+from r1trl.packing.packed import PackedRows, can_pack
 from r1trl.packing.padding_free import PackedModel
 from r1trl.packing.tokens import TokenBatch
 
@@ -36,26 +43,26 @@ def make(architecture: str = "Qwen2", **more: Any) -> Any:
     return model.eval()
 
 
-def texts_of(sizes: list[tuple[int, int]]) -> TokenBatch:
-    """Return texts of these sizes: equally long prompts are equal, completions are not."""
-    width, keep = (max(of) for of in zip(*sizes, strict=True))
-    ids = torch.full((len(sizes), width + keep + 2), PADDING)  # two columns are for nothing
+def batch_of(sizes: list[tuple[int, int]]) -> TokenBatch:
+    """Return rows of these lengths: equally long prompts are equal, completions are not."""
+    width, longest = (max(lengths) for lengths in zip(*sizes, strict=True))
+    ids = torch.full((len(sizes), width + longest + 2), PADDING)  # two columns without tokens
     mask = torch.zeros_like(ids)
-    source = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(5)
     for row, (prompt, completion) in enumerate(sizes):
         ids[row, width - prompt : width] = torch.arange(prompt) + 10 * prompt % 50 + 3
-        drawn = torch.randint(3, VOCABULARY, (completion,), generator=source)
-        ids[row, width : width + completion] = drawn
+        tokens = torch.randint(3, VOCABULARY, (completion,), generator=generator)
+        ids[row, width : width + completion] = tokens
         mask[row, width - prompt : width + completion] = 1
-    return TokenBatch(ids, mask, keep + 2)
+    return TokenBatch(ids, mask, longest + 2)
 
 
-def alone(model: Any, texts: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
+def alone(model: Any, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Return log-probabilities and entropies, row by row without TRL's head."""
-    logps = torch.zeros(len(texts.ids), texts.keep)
+    logps = torch.zeros(len(batch.ids), batch.logits_to_keep)
     entropies = torch.zeros_like(logps)
-    for row in range(len(texts.ids)):
-        ids, prompt = texts.ids[row][texts.mask[row] == 1], int(texts.prompts[row])
+    for row in range(len(batch.ids)):
+        ids, prompt = batch.ids[row][batch.mask[row] == 1], int(batch.prompt_lengths[row])
         scores = model(ids[None]).logits[0, prompt - 1 : -1].log_softmax(-1)
         count = len(ids) - prompt
         logps[row, :count] = scores.gather(1, ids[prompt:, None]).squeeze(1)
@@ -64,7 +71,7 @@ def alone(model: Any, texts: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("sizes", [SHARED, ALONE], ids=["shared", "alone"])
-@pytest.mark.parametrize("start", [0, 10_000], ids=["many parts", "few parts"])
+@pytest.mark.parametrize("overhead", [0, 10_000], ids=["many buckets", "few buckets"])
 @pytest.mark.parametrize(
     ("architecture", "more", "packs"),
     [
@@ -76,20 +83,20 @@ def alone(model: Any, texts: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
         ("DiffLlama", {}, True),  # attends twice in each layer
         ("Qwen2", {"attn_implementation": "eager"}, False),
         ("Mistral", {"sliding_window": 6}, False),
-        ("Nemotron", {}, False),  # keeps what it does not know from its attention
-        ("Doge", {}, False),  # has a mask of its own
+        ("Nemotron", {}, False),  # does not pass keyword arguments on to its attention
+        ("Doge", {}, False),  # makes a mask of its own
     ],
     ids=str,
 )
-def test_rows_say_what_they_say_alone(
-    architecture: str, more: Any, packs: bool, start: int, sizes: Any, monkeypatch: Any
+def test_rows_get_the_log_probabilities_of_each_alone(
+    architecture: str, more: Any, packs: bool, overhead: int, sizes: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(attention, "START", start)
-    model, texts = make(architecture, **more), texts_of(sizes)
-    assert can_pack(model, texts.ids.device) == packs
-    wanted = alone(model, texts)
-    for most in (len(sizes), 3):
-        found = log_probabilities(model, texts, most)
+    monkeypatch.setattr(attention, "CALL_OVERHEAD_TOKENS", overhead)
+    model, batch = make(architecture, **more), batch_of(sizes)
+    assert can_pack(model, batch.ids.device) == packs
+    wanted = alone(model, batch)
+    for max_rows in (len(sizes), 3):
+        found = log_probabilities(model, batch, max_rows, packs)
         for ours, theirs in zip(found, wanted, strict=True):
             torch.testing.assert_close(ours, theirs, atol=5e-5, rtol=1e-4)
 
@@ -101,78 +108,145 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: part.grad.clone() for name, part in model.named_parameters()}
 
 
-@pytest.mark.parametrize("recomputed", [False, True])
-def test_gradients_flow_into_shared_prompts(recomputed: bool) -> None:
-    model, texts = make("Llama"), texts_of(SHARED)
-    assert Packed(texts).spans.prompts
-    wanted = gradients(model, alone(model, texts)[0].sum())
-    if recomputed:
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_gradients_flow_into_shared_prompts(checkpointing: bool) -> None:
+    model, batch = make("Llama"), batch_of(SHARED)
+    assert PackedRows(batch).layout.prompt_buckets
+    wanted = gradients(model, alone(model, batch)[0].sum())
+    if checkpointing:
         model.train().gradient_checkpointing_enable()
-    found = gradients(model, log_probabilities(model, texts, 8)[0].sum())
+    found = gradients(model, log_probabilities(model, batch, 8, packs=True)[0].sum())
     for name, value in wanted.items():
         torch.testing.assert_close(found[name], value, atol=1e-4, rtol=1e-3)
 
 
-def test_no_padding_is_read_and_a_shared_prompt_once() -> None:
-    packed = Packed(texts_of(SHARED))
+def test_no_padding_is_passed_and_a_shared_prompt_once() -> None:
+    packed = PackedRows(batch_of(SHARED))
     prompts = sum(size - 1 for size in {prompt for prompt, _ in SHARED})
     assert len(packed.rows) == prompts + sum(completion for _, completion in SHARED)
-    assert len(Packed(texts_of(ALONE)).rows) == sum(p + c - 1 for p, c in ALONE)
+    assert len(PackedRows(batch_of(ALONE)).rows) == sum(p + c - 1 for p, c in ALONE)
 
 
-def test_prompts_that_differ_in_padding_alone_are_two() -> None:
+def test_prompts_that_differ_only_in_their_mask_are_not_shared() -> None:
     ids = torch.tensor([[0, 0, 5, 6], [0, 0, 5, 7], [0, 0, 5, 8]])
     mask = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
-    packed = Packed(TokenBatch(ids, mask, 1))
-    assert packed.spans.prompts
+    packed = PackedRows(TokenBatch(ids, mask, 1))
+    assert packed.layout.prompt_buckets
     assert sorted(zip(packed.rows.tolist(), packed.columns.tolist(), strict=True)) == [
         *[(0, 2), (1, 2), (2, 1), (2, 2)]
     ]
 
 
-def test_prompts_are_not_shared_where_that_saves_little(monkeypatch: Any) -> None:
-    monkeypatch.setattr(packed_module, "WORTH", 0.5)
-    packed = Packed(texts_of(SHARED))
-    assert not packed.spans.prompts
+def test_prompts_are_not_shared_if_that_saves_little(monkeypatch: Any) -> None:
+    monkeypatch.setattr(packed_module, "MIN_SHARED_FRACTION", 0.5)
+    packed = PackedRows(batch_of(SHARED))
+    assert not packed.layout.prompt_buckets
     assert len(packed.rows) == sum(p + c - 1 for p, c in SHARED)
 
 
-def test_parts_are_of_like_length(monkeypatch: Any) -> None:
-    monkeypatch.setattr(attention, "START", 1.5)
+def test_buckets_have_rows_of_similar_length(monkeypatch: Any) -> None:
+    monkeypatch.setattr(attention, "CALL_OVERHEAD_TOKENS", 1.5)
     found = attention.bucket_by_length(torch.tensor([3, 9, 8, 3, 2, 0]))
-    assert [part.tolist() for part in found] == [[1, 2], [0, 3, 4]]
+    assert [bucket.tolist() for bucket in found] == [[1, 2], [0, 3, 4]]
     assert attention.bucket_by_length(torch.tensor([0, 0])) == []
 
 
-def test_it_is_said_of_a_model_that_it_pads(capfd: Any) -> None:
-    model, texts = make("Nemotron").train(), texts_of(ALONE)
-    assert not can_pack(model, texts.ids.device)
+def test_a_line_is_printed_if_a_promising_model_cannot_pack(capfd: Any) -> None:
+    model, device = make("Nemotron").train(), torch.device("cpu")
+    assert not can_pack(model, device)
     assert "padded" in capfd.readouterr().out
-    assert not can_pack(model, texts.ids.device)
-    assert not capfd.readouterr().out, "it is found out once"
     assert model.training
+    assert not can_pack(make(attn_implementation="eager"), device)
+    assert not capfd.readouterr().out, "eager attention cannot be packed anyway"
 
 
-def test_a_prompt_without_tokens_is_not_shared() -> None:
+@pytest.mark.parametrize("architecture", ["Qwen2", "GPT2", "Mixtral"])
+def test_other_passes_are_those_of_sdpa_to_the_bit(architecture: str) -> None:
+    model, batch = make(architecture), batch_of(SHARED)
+    padded = {"input_ids": batch.ids, "attention_mask": batch.mask}
+    prompts = {name: value[:, : batch.prompt_width] for name, value in padded.items()}
+    options = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": PADDING}
+
+    def results() -> dict[str, torch.Tensor]:
+        torch.manual_seed(3)  # for dropout
+        model.train().gradient_checkpointing_enable()
+        trained = gradients(model, model(**padded).logits.sum())
+        model.eval().gradient_checkpointing_disable()
+        completions = model.generate(**prompts, **options)
+        return trained | {"logits": model(**padded).logits.detach(), "ids": completions}
+
+    AttentionInterface.register("sdpa", sdpa_attention_forward)
+    before = results()
+    assert can_pack(model, batch.ids.device)
+    assert AttentionInterface()["sdpa"] is attention.packed_attention
+    log_probabilities(model, batch, 8, packs=True)
+    for name, value in results().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_another_sdpa_is_left_in_place() -> None:
+    def other(*inputs: Any, packed_layout: Any = None, **options: Any) -> Any:
+        return sdpa_attention_forward(*inputs, **options)
+
+    AttentionInterface.register("sdpa", other)
+    try:
+        assert not can_pack(make(), torch.device("cpu"))
+        assert AttentionInterface()["sdpa"] is other
+    finally:
+        AttentionInterface.register("sdpa", sdpa_attention_forward)
+
+
+def test_an_empty_prompt_is_not_shared() -> None:
     ids = torch.tensor([[0, 0, 0, 6], [0, 4, 5, 7], [0, 4, 5, 8]])
     mask = torch.tensor([[0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
-    assert not Packed(TokenBatch(ids, mask, 1)).spans.prompts
+    assert not PackedRows(TokenBatch(ids, mask, 1)).layout.prompt_buckets
 
 
-def test_fine_tuning_reads_no_padding() -> None:
+def test_fine_tuning_passes_no_padding() -> None:
     model = make()
     lengths = [5, 9, 1, 7]
     mask = torch.tensor([[1] * n + [0] * (9 - n) for n in lengths])
     ids = torch.randint(3, VOCABULARY, mask.shape) * mask
     labels = ids.masked_fill(mask == 0, -100)
     labels[:, 1] = -100
-    given = {"input_ids": ids, "attention_mask": mask, "labels": labels, "fused_lm_head": True}
-    whole, sizes = model(**given), []
+    inputs = {"input_ids": ids, "attention_mask": mask, "labels": labels, "fused_lm_head": True}
+    padded, sizes = model(**inputs), []
     model.model.register_forward_pre_hook(
-        lambda _, __, named: sizes.append(named["input_ids"].shape), with_kwargs=True
+        lambda _, __, kwargs: sizes.append(kwargs["input_ids"].shape), with_kwargs=True
     )
-    found = PackedModel(model)(**given)
+    found = PackedModel(model)(**inputs)
     assert sizes == [(1, sum(max(n - 1, 1) for n in lengths))]
     for name in ("log_probs", "entropy", "is_top1", "label_mask"):
-        there = whole.label_mask
-        torch.testing.assert_close(found[name] * there, whole[name] * there, atol=2e-5, rtol=1e-4)
+        mask = padded.label_mask
+        torch.testing.assert_close(found[name] * mask, padded[name] * mask, atol=2e-5, rtol=1e-4)
+
+
+def test_a_loss_without_its_zero_advantage_rows_has_the_same_gradient_and_mean_entropy() -> None:
+    model, batch = make(), batch_of(SHARED)
+    assert can_pack(model, batch.ids.device)
+    zero_advantage = torch.tensor([i % 3 == 0 for i in range(len(SHARED))])
+    logps, _ = log_probabilities(model, batch, len(SHARED), packs=True)
+    wanted = gradients(model, logps[~zero_advantage].sum())
+    skipped = logps_skipping_zero_advantage(model, batch, zero_advantage, packs=True)
+    assert skipped.entropies is not None
+    assert not skipped.logps[zero_advantage].any()
+    kept = batch.select((~zero_advantage).nonzero().squeeze(1))
+    mean = skipped.entropies[~zero_advantage].sum() / kept.completion_lengths.sum()
+    assert torch.equal(skipped.entropies[zero_advantage][:, 0], mean.expand(3))
+    for name, value in gradients(model, skipped.logps.sum()).items():
+        torch.testing.assert_close(value, wanted[name], atol=1e-4, rtol=1e-3)
+
+
+def test_rows_with_equal_prompts_share_a_micro_batch() -> None:
+    prompts, mask = torch.tensor([[1], [2], [1], [2]]), torch.ones((4, 3))
+    rows = {"prompt_ids": prompts, "completion_mask": mask, "row": torch.arange(4)}
+    micro_batches = [{name: value[i : i + 2] for name, value in rows.items()} for i in (0, 2)]
+    regrouped = regroup_by_prompt([batch | {"items": 4} for batch in micro_batches])
+    assert [batch["row"].tolist() for batch in regrouped] == [[0, 2], [1, 3]]
+    assert [batch["items"] for batch in regrouped] == [4, 4]
+
+
+def test_log_probabilities_are_right_padded_with_0() -> None:
+    mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
+    padded = pad_logps([[-0.5, -0.25], [-1.0, -2.0]], mask)
+    assert torch.equal(padded, torch.tensor([[-0.5, -0.25, 0.0], [-1.0, 0.0, 0.0]]))

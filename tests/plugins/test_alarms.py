@@ -1,4 +1,4 @@
-"""Alarms: what sets them off, what does not, and runs built to deserve each of them."""
+"""Alarms: metrics that trigger them, metrics that do not, and a run that triggers each of them."""
 
 import subprocess
 import sys
@@ -26,11 +26,11 @@ def history(**metrics: Sequence[float | None]) -> list[dict]:
     ]
 
 
-def told(name: str, rows: list[dict], **options: object) -> str | None:
-    """Return what an alarm says in the end, having been asked at every row."""
+def first_reason(name: str, rows: list[dict], **options: object) -> str | None:
+    """Return the first reason of an alarm that is called after every row, or None."""
     alarm = ALARMS[name](**options)
     for i in range(len(rows)):
-        reason = alarm.until(Progress(i + 1, 100, 1.0, rows[: i + 1]))
+        reason = alarm.should_stop(Progress(i + 1, 100, 1.0, rows[: i + 1]))
         if reason:
             return reason
     return None
@@ -41,83 +41,87 @@ def ramp(first: float, last: float, count: int = 20) -> list[float]:
 
 
 @pytest.mark.parametrize("metric", ["loss", "grad_norm", "reward", "kl"])
-def test_divergence_hears_what_is_not_a_number(metric: str):
+def test_divergence_finds_a_value_that_is_not_a_number(metric: str):
     rows = history(**{metric: [1.0, None]})
-    assert told("divergence", rows) == f"{metric} is not a number at step 2"
+    assert first_reason("divergence", rows) == f"{metric} is not a number at step 2"
 
 
-def test_divergence_hears_gradients_that_stay_wild():
+def test_divergence_finds_gradients_that_stay_large():
     calm = [0.3] * 10
     spike = history(grad_norm=[*calm, 50.0, *calm])
-    assert told("divergence", spike) is None
-    wild = told("divergence", history(grad_norm=[*calm, 50.0, 60.0, 70.0]))
-    assert wild == (
+    assert first_reason("divergence", spike) is None
+    large = first_reason("divergence", history(grad_norm=[*calm, 50.0, 60.0, 70.0]))
+    assert large == (
         "the norm of the gradient is 50, 60, 70 up to step 13; its median before was 0.3"
     )
-    assert told("divergence", history(grad_norm=[0.001] * 10 + [0.9] * 5)) is None  # small at all
-    assert told("divergence", history(kl=[0.1, 11.0])) == "kl is 11 at step 2, more than 10"
+    assert (
+        first_reason("divergence", history(grad_norm=[0.001] * 10 + [0.9] * 5)) is None
+    )  # small at all
+    assert first_reason("divergence", history(kl=[0.1, 11.0])) == "kl is 11 at step 2, more than 10"
 
 
-def test_equal_rewards_are_heard_and_solved_problems_hand_the_model_over(tmp_path: Path):
+def test_equal_rewards_are_found_and_solved_problems_hand_the_model_over(tmp_path: Path):
     constant = history(equal=[1.0] * 10, reward=[0.5] * 10)
-    assert told("equal_rewards", constant).startswith(
+    assert first_reason("equal_rewards", constant).startswith(
         "in the last 10 rollouts, up to step 10, every prompt's completions had equal rewards"
     )
     nearly = history(equal=[1.0] * 9 + [0.99] + [1.0] * 9, reward=[0.5] * 19)
-    assert told("equal_rewards", nearly) is None
+    assert first_reason("equal_rewards", nearly) is None
     result = StageResult("zero", "grpo", tmp_path)
     rows = history(equal=[0.5] * 10 + [1.0] * 10, reward=ramp(0, 1, 10) + [1.0] * 10)
     alarm = ALARMS["equal_rewards"]()
-    assert alarm.until(Progress(20, 20, 1.0, rows)).endswith("everything is solved")
+    assert alarm.should_stop(Progress(20, 20, 1.0, rows)).endswith("everything is solved")
     assert alarm(result) is result
 
 
-def test_entropy_may_go_where_something_is_gained():
+def test_entropy_may_fall_if_the_reward_rises():
     entropy = ramp(0.8, 0.01, 15) + [0.01] * 5
-    assert told("entropy_collapse", history(entropy=entropy, reward=ramp(0.1, 0.9))) is None
-    reason = told("entropy_collapse", history(entropy=entropy, reward=[0.1] * 20))
+    assert first_reason("entropy_collapse", history(entropy=entropy, reward=ramp(0.1, 0.9))) is None
+    reason = first_reason("entropy_collapse", history(entropy=entropy, reward=[0.1] * 20))
     assert reason.startswith("the policy has collapsed by step ")
     low = history(entropy=[0.01] * 20, reward=[0.1] * 20)  # it was never higher
-    assert told("entropy_collapse", low) is None
+    assert first_reason("entropy_collapse", low) is None
 
 
-def test_length_may_grow_where_the_reward_does_not_fall():
+def test_length_may_grow_if_the_reward_does_not_fall():
     grows = ramp(20, 100, 40)
-    assert told("length_runaway", history(length=grows, reward=ramp(0.2, 0.9, 40))) is None
+    assert first_reason("length_runaway", history(length=grows, reward=ramp(0.2, 0.9, 40))) is None
     rises_and_falls = ramp(0.2, 0.9) + ramp(0.9, 0.3)
-    reason = told("length_runaway", history(length=grows, reward=rises_and_falls))
+    reason = first_reason("length_runaway", history(length=grows, reward=rises_and_falls))
     assert reason.startswith("completions have grown from ")
-    assert told("length_runaway", history(length=[20.0] * 40, reward=rises_and_falls)) is None
+    assert (
+        first_reason("length_runaway", history(length=[20.0] * 40, reward=rises_and_falls)) is None
+    )
 
 
-def test_a_reward_that_rises_while_the_canary_falls_is_heard():
+def test_a_reward_that_rises_while_the_canary_falls_is_found():
     rows = history(reward=ramp(0.2, 0.9, 40), accuracy=ramp(0.1, 0.5) + ramp(0.5, 0.1))
-    reason = told("reward_hacking", rows, canary=ACCURACY)
+    reason = first_reason("reward_hacking", rows, canary=ACCURACY)
     assert reason.startswith(f"{ACCURACY} has fallen from 0.4")
     assert "while reward rose from" in reason
     both_fall = history(reward=ramp(0.9, 0.2, 40), accuracy=ramp(0.9, 0.2, 40))
-    assert told("reward_hacking", both_fall, canary=ACCURACY) is None
+    assert first_reason("reward_hacking", both_fall, canary=ACCURACY) is None
     both_rise = history(reward=ramp(0.2, 0.9, 40), accuracy=ramp(0.2, 0.9, 40))
-    assert told("reward_hacking", both_rise, canary=ACCURACY) is None
+    assert first_reason("reward_hacking", both_rise, canary=ACCURACY) is None
 
 
-def test_format_kept_while_accuracy_falls_is_heard():
+def test_format_kept_while_accuracy_falls_is_found():
     rows = history(format=[1.0] * 40, accuracy=ramp(0.6, 0.2, 40))
-    assert told("format_over_accuracy", rows).startswith(f"{ACCURACY} has fallen from 0.55")
+    assert first_reason("format_over_accuracy", rows).startswith(f"{ACCURACY} has fallen from 0.55")
     both = history(format=ramp(1.0, 0.2, 40), accuracy=ramp(0.6, 0.2, 40))
-    assert told("format_over_accuracy", both) is None
+    assert first_reason("format_over_accuracy", both) is None
 
 
 def test_a_canary_that_is_never_logged_is_an_error_with_a_suggestion():
     rows = history(reward=[0.0] * 8, accuracy=[0.0] * 8)
     with pytest.raises(ValueError, match="did you mean 'rewards/accuracy/mean'"):
-        told("reward_hacking", rows, canary="rewards/acuracy/mean", window=2)
+        first_reason("reward_hacking", rows, canary="rewards/acuracy/mean", window=2)
 
 
-def test_an_alarm_fails_its_stage_with_what_it_saw(tmp_path: Path):
+def test_an_alarm_fails_its_stage_with_its_reason(tmp_path: Path):
     alarm, result = ALARMS["divergence"](), StageResult("zero", "grpo", tmp_path)
     assert alarm(result) is result
-    alarm.until(Progress(2, 9, 1.0, history(loss=[1.0, None])))
+    alarm.should_stop(Progress(2, 9, 1.0, history(loss=[1.0, None])))
     with pytest.raises(StageError, match=r"loss is not a number at step 2; the checkpoints are ke"):
         alarm(result)
 
@@ -134,31 +138,30 @@ def brief(prompts, completions, completion_ids, **columns):
 def digits(prompts, completions, completion_ids, **columns):
     return [min(1.0, sum(map(str.isdigit, text)) / 50) for text in completions]
 
+@r1trl.describe(needs_groups=True)
 def longer_than_others(prompts, completions, completion_ids, **columns):
     """Prefer the longer of a prompt's completions, and long ones less than short ones."""
     lengths = {}
     for prompt, ids in zip(prompts, completion_ids):
         lengths.setdefault(prompt, []).append(len(ids) / 64)
-    means = {prompt: sum(found) / len(found) for prompt, found in lengths.items()}
+    means = {prompt: sum(values) / len(values) for prompt, values in lengths.items()}
     pairs = zip(prompts, completion_ids)
     return [len(ids) / 64 - 2 * means[prompt] for prompt, ids in pairs]
-
-longer_than_others.needs_groups = True
 
 @r1trl.hookimpl
 def r1trl_rewards():
     return {f.__name__: f for f in (constant, brief, digits, longer_than_others)}
 '''
-UNSEEN = "{weight: 0.0, answer: answer_tag}"
-DESERVED = {
+UNWEIGHTED = "{weight: 0.0, answer: answer_tag}"
+RUNS = {
     "equal_rewards": ["rewards={accuracy: null, think_format: null, constant: {}}"],
     "entropy_collapse": ["rewards={accuracy: null, think_format: null, brief: {}}"],
     "reward_hacking": [
-        f"rewards={{accuracy: {UNSEEN}, think_format: null, digits: {{}}}}",
+        f"rewards={{accuracy: {UNWEIGHTED}, think_format: null, digits: {{}}}}",
         f"transitions.reward_hacking={{canary: {ACCURACY}, window: 5}}",
     ],
     "format_over_accuracy": [
-        f"rewards={{accuracy: {UNSEEN}, brief: {{weight: 5.0}}}}",
+        f"rewards={{accuracy: {UNWEIGHTED}, brief: {{weight: 5.0}}}}",
         "transitions.format_over_accuracy={window: 5}",
     ],
     "length_runaway": [
@@ -173,15 +176,15 @@ SHIPPED = ("divergence", "equal_rewards", "entropy_collapse", "length_runaway")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alarm", DESERVED)
-def test_a_run_that_deserves_an_alarm_gets_it(alarm: str, tmp_path: Path, plugin_file):
+@pytest.mark.parametrize("alarm", RUNS)
+def test_a_run_triggers_each_alarm(alarm: str, tmp_path: Path, plugin_file):
     command = [
         *(sys.executable, "-m", "r1trl.cli", "run", "recipe=zero", "scale=tiny", "name=wrong"),
         *("scale.rl.outputs=64", "scale.rl.minibatches=1", "scale.zero.first_steps=60"),
         *("~stages.zero", "~stages.scoreboard", f"plugins.load=[{plugin_file(REWARDS)}]"),
         *("stages.zero_first.args.learning_rate=1e-3", "scale.rl.save_every=5"),
         *(f"stages.zero_first.transitions.{name}=null" for name in SHIPPED if name != alarm),
-        *(f"stages.zero_first.{override}" for override in DESERVED[alarm]),
+        *(f"stages.zero_first.{override}" for override in RUNS[alarm]),
     ]
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=300)
     assert done.returncode == 1, done.stdout + done.stderr

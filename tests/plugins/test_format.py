@@ -1,4 +1,4 @@
-"""The rewards of form: what is well formed or a step, and what only looks so."""
+"""The rewards of format: well-formed texts and steps, and near misses."""
 
 import time
 

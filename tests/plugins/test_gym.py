@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import r1trl_gym
 from r1trl_gym import entries
-from r1trl_gym.answer import find
+from r1trl_gym.answer import extract_answer
 
 from r1trl.rewards.pool import Pool
 
@@ -60,9 +60,11 @@ def test_a_tasks_own_answer_scores_one_after_the_way_through_json(task: str):
     assert reward.function(text, rows["entry"][0]) == 1.0
 
 
-def carried_boxes(known: dict[str, Any]) -> str:
-    """Carry each box along its row or column, square by square, and put it onto its target."""
-    places = {item: at.split("_") for at, items in known["initial_state"].items() for item in items}
+def carried_boxes(problem: dict[str, Any]) -> str:
+    """Return moves that carry each box square by square along its row or column to its target."""
+    places = {
+        item: at.split("_") for at, items in problem["initial_state"].items() for item in items
+    }
     steps = []
     for item, (row, column) in places.items():
         if not item.startswith("box_"):
@@ -78,50 +80,50 @@ def carried_boxes(known: dict[str, Any]) -> str:
 
 
 def one_step(board: str) -> Iterator[tuple[str, str]]:
-    """Move each car of a 6 by 6 board by one square: the move, and the board after it."""
+    """Yield every move of one car by one square on a 6 by 6 board, and the board after it."""
     for car in sorted(set(board) - set(".x")):
         cells = [i for i, sign in enumerate(board) if sign == car]
         stride = cells[1] - cells[0]
-        for sign, here, there in (
+        for sign, here, target in (
             ("-", cells[-1], cells[0] - stride),
             ("+", cells[0], cells[-1] + stride),
         ):
-            stays = there // 6 == cells[0] // 6 if stride == 1 else True
-            if 0 <= there < 36 and stays and board[there] == ".":
+            same_row = target // 6 == cells[0] // 6 if stride == 1 else True
+            if 0 <= target < 36 and same_row and board[target] == ".":
                 squares = list(board)
-                squares[here], squares[there] = ".", car
+                squares[here], squares[target] = ".", car
                 yield f"{car}{sign}1", "".join(squares)
 
 
-def way_out(known: dict[str, Any]) -> str:
-    """Search, breadth first, for the moves that bring the car AA to the right of the third row.
+def exit_moves(problem: dict[str, Any]) -> str:
+    """Search breadth-first for the moves of the car AA to the right of the third row.
 
-    The board is the question's: the one in the entry calls the cars by other letters.
+    The board is the question's: the one in the entry has other letters for the cars.
     """
-    board = known["question"].partition("Board:\n")[2].replace("\n", "")
-    came: dict[str, tuple[str, str]] = {board: ("", "")}
-    waiting = deque([board])
+    board = problem["question"].partition("Board:\n")[2].replace("\n", "")
+    previous: dict[str, tuple[str, str]] = {board: ("", "")}
+    queue = deque([board])
     while board[16:18] != "AA":
-        board = waiting.popleft()
+        board = queue.popleft()
         for move, after in one_step(board):
-            if after not in came:
-                came[after] = (board, move)
-                waiting.append(after)
+            if after not in previous:
+                previous[after] = (board, move)
+                queue.append(after)
     path = []
-    while came[board][0]:
-        board, move = came[board]
+    while previous[board][0]:
+        board, move = previous[board]
         path.append(move)
     return " ".join(reversed(path))
 
 
-GOLDS = {  # tasks with many answers that name none: a right one, made of what the entry tells
+GOLDS = {  # tasks with many answers that give none: a right one, made from the entry
     "boxnet": carried_boxes,
-    "graph_color": lambda known: json.dumps(known["possible_answer"]),
-    "propositional_logic": lambda known: " ∧ ".join(f"({one})" for one in known["premises"]),
-    "rubiks_cube": lambda known: known["example_correct_answer"],
-    "rush_hour": way_out,
+    "graph_color": lambda problem: json.dumps(problem["possible_answer"]),
+    "propositional_logic": lambda problem: " ∧ ".join(f"({one})" for one in problem["premises"]),
+    "rubiks_cube": lambda problem: problem["example_correct_answer"],
+    "rush_hour": exit_moves,
 }
-CONFIGS = {  # the one task that does not work as it comes: a mixture of others
+CONFIGS = {  # the one task without a default configuration: a mixture of others
     "composite": {
         "datasets": [
             {"name": name, "weight": 1.0, "config": {}} for name in ("chain_sum", "rubiks_cube")
@@ -131,9 +133,9 @@ CONFIGS = {  # the one task that does not work as it comes: a mixture of others
 
 
 def gold(row: dict[str, Any]) -> str:
-    """Return the answer that an entry names, else one that is made for it."""
-    known = entries.loads(row["entry"])["metadata"] | {"question": row["prompt"]}
-    return GOLDS[row["task"]](known) if row["task"] in GOLDS else row["solution"]
+    """Return the answer of an entry, or a generated one if it gives none."""
+    problem = entries.loads(row["entry"])["metadata"] | {"question": row["prompt"]}
+    return GOLDS[row["task"]](problem) if row["task"] in GOLDS else row["solution"]
 
 
 @pytest.mark.slow
@@ -144,7 +146,7 @@ def test_every_tasks_right_answers_score_one_in_the_scoring_processes():
         rows = dataset(task=task, count=3, config=CONFIGS.get(task)).to_list()
         texts = [f"<think>x</think><answer>{gold(row)}</answer>" for row in rows]
         columns = {"completion": texts, "entry": [row["entry"] for row in rows]}
-        found = reward.outcomes(columns, {}, pool)
+        found = reward.score(columns, {}, pool)
         if found != [1.0] * 3:
             short[task] = found
     pool.close()
@@ -180,20 +182,21 @@ FOUND = [
 ]
 
 
-@pytest.mark.parametrize(("completion", "place", "answer"), FOUND)
-def test_the_answer_is_looked_for_after_the_thinking(completion, place, answer):
-    assert find(completion, place) == answer
+@pytest.mark.parametrize(("completion", "source", "answer"), FOUND)
+def test_the_answer_is_extracted_from_the_text_after_the_thinking(completion, source, answer):
+    assert extract_answer(completion, source) == answer
 
 
 def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch):
     for offered in (dataset, reward):
-        assert offered.ready(task="chain_sum", answer="boxed") is None
+        missing_requirements = offered.__r1trl__.missing_requirements
+        assert missing_requirements(task="chain_sum", answer="boxed") is None
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     with pytest.raises(ImportError, match=r"pip install 'r1trl\[gym\]'"):
         dataset(task="chain_sum")
     for offered in (dataset, reward):
-        assert "pip install 'r1trl[gym]'" in offered.ready()
+        assert "pip install 'r1trl[gym]'" in offered.__r1trl__.missing_requirements()
 
 
 def test_a_row_of_another_source_is_not_judged():
-    assert r1trl_gym.verdict.reasoning_gym.function("<answer>1</answer>", None) is None
+    assert r1trl_gym.reward.reasoning_gym.function("<answer>1</answer>", None) is None

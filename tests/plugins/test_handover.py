@@ -78,7 +78,7 @@ def test_an_adapter_is_not_handed_over_as_a_model(stage: StageResult):
     assert weights(stage.model) == 99
 
 
-def test_an_unknown_metric_is_answered_with_those_logged(stage: StageResult):
+def test_an_unknown_metric_is_refused_with_the_logged_ones(stage: StageResult):
     with pytest.raises(ValueError, match=r"'rewards' \(did you mean reward\?\).*loss, reward"):
         best_checkpoint(stage, metric="rewards")
 
@@ -103,24 +103,27 @@ def test_a_resumed_stages_later_rows_replace_the_earlier(stage: StageResult):
 @pytest.mark.parametrize(
     ("options", "stop"),
     [
-        ({"metric": "reward", "least": 0.6}, None),
-        ({"metric": "reward", "least": 0.7}, "reward of stage 'zero' is 0.6, less than 0.7"),
-        ({"metric": "reward", "most": 0.5}, "reward of stage 'zero' is 0.6, more than 0.5"),
-        ({"metric": "seconds", "least": 1, "most": 2}, "seconds of stage 'zero' is 3, more than 2"),
+        ({"metric": "reward", "min_value": 0.6}, None),
+        ({"metric": "reward", "min_value": 0.7}, "reward of stage 'zero' is 0.6, less than 0.7"),
+        ({"metric": "reward", "max_value": 0.5}, "reward of stage 'zero' is 0.6, more than 0.5"),
+        (
+            {"metric": "seconds", "min_value": 1, "max_value": 2},
+            "seconds of stage 'zero' is 3, more than 2",
+        ),
     ],
 )
-def test_a_run_ends_where_a_metric_is_out_of_bounds(stage: StageResult, options, stop):
+def test_a_run_ends_if_a_metric_is_out_of_bounds(stage: StageResult, options, stop):
     assert require(stage, **options).stop == stop
 
 
 def test_a_value_that_is_not_a_number_is_out_of_bounds(stage: StageResult):
     log(stage.folder, {"step": 1, "reward": float("nan")})
-    assert "is nan, less than 0" in require(stage, metric="reward", least=0).stop
+    assert "is nan, less than 0" in require(stage, metric="reward", min_value=0).stop
 
 
 def test_require_suggests_metrics_and_asks_for_a_bound(stage: StageResult):
     with pytest.raises(ValueError, match=r"did you mean reward\?\); there are: loss, reward, sec"):
-        require(stage, metric="rewrad", least=0)
+        require(stage, metric="rewrad", min_value=0)
     with pytest.raises(ValueError, match="needs a bound"):
         require(stage, metric="reward")
 
@@ -131,26 +134,26 @@ def progress(*values: float) -> Progress:
 
 
 def test_a_stage_ends_on_its_plateau_and_not_before():
-    plateau = Plateau(window=2, least_gain=0.1)
-    assert plateau.until(progress()) is None
-    assert plateau.until(progress(0.5, 0.5, 0.5)) is None
-    assert plateau.until(progress(0.1, 0.2, 0.3, 0.4)) is None
-    assert plateau.until(progress(0.0, 0.0, 0.5, 0.5, 0.52, 0.52)).startswith(
+    plateau = Plateau(window=2, min_delta=0.1)
+    assert plateau.should_stop(progress()) is None
+    assert plateau.should_stop(progress(0.5, 0.5, 0.5)) is None
+    assert plateau.should_stop(progress(0.1, 0.2, 0.3, 0.4)) is None
+    assert plateau.should_stop(progress(0.0, 0.0, 0.5, 0.5, 0.52, 0.52)).startswith(
         "reward has levelled off at step 6: its mean over the last 2 loggings is 0.52"
     )
-    assert plateau.until(progress(0.0, 0.0, float("nan"), 0.5))
+    assert plateau.should_stop(progress(0.0, 0.0, float("nan"), 0.5))
 
 
 def test_rows_without_the_metric_do_not_count_towards_a_window():
     history = [row for value in (0.1, 0.1) for row in ({"reward": value}, {"eval_loss": 9.0})]
-    assert Plateau(window=2).until(Progress(4, 100, 1.0, history)) is None
-    assert Plateau(window=1).until(Progress(4, 100, 1.0, history))
+    assert Plateau(window=2).should_stop(Progress(4, 100, 1.0, history)) is None
+    assert Plateau(window=1).should_stop(Progress(4, 100, 1.0, history))
 
 
 def test_a_plateau_of_a_metric_never_logged_is_an_error():
     with pytest.raises(ValueError, match="did you mean 'reward'"):
-        Plateau(metric="rewards", window=2).until(progress(0.1, 0.2))
+        Plateau(metric="rewards", window=2).should_stop(progress(0.1, 0.2))
 
 
-def test_plateau_hands_over_what_there_is(stage: StageResult):
+def test_plateau_returns_the_result_unchanged(stage: StageResult):
     assert Plateau()(stage) is stage

@@ -1,4 +1,4 @@
-"""Answers that make mathematics hang: a batch ends at the deadline, and everybody else is right."""
+"""Answers that make math-verify hang: a batch ends at the deadline, the other scores are right."""
 
 import time
 
@@ -43,15 +43,15 @@ def batch(hanging: int) -> tuple[dict[str, list[str]], list[float]]:
 def test_a_batch_with_hanging_answers_ends_at_the_deadline(hanging: int) -> None:
     pool = Pool(2, DEADLINE)
     healthy, right = batch(0)
-    assert accuracy.outcomes(healthy, {}, pool) == right
+    assert accuracy.score(healthy, {}, pool) == right
     rows, expected = batch(hanging)
     began = time.monotonic()
-    found = accuracy.outcomes(rows, {}, pool)
+    found = accuracy.score(rows, {}, pool)
     took = time.monotonic() - began
     for value, one in zip(found, expected, strict=True):
         assert value == one or (one == -1.0 and isinstance(value, Failure | float))
     assert took < DEADLINE + 2, "the deadline, and what killing and a busy machine take"
-    assert accuracy.outcomes(healthy, {}, pool) == right
+    assert accuracy.score(healthy, {}, pool) == right
     pool.close()
 
 
@@ -59,6 +59,6 @@ def test_a_batch_with_hanging_answers_ends_at_the_deadline(hanging: int) -> None
 def test_every_kind_ends_and_none_is_taken_for_right() -> None:
     pool = Pool(2, DEADLINE)
     rows = {"completion": [rf"\boxed{{{answer}}}" for answer in HANGING], "solution": ["5"] * 10}
-    found = accuracy.outcomes(rows, {}, pool)
+    found = accuracy.score(rows, {}, pool)
     assert all(value == 0.0 or isinstance(value, Failure) for value in found)
     pool.close()

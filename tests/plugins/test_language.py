@@ -138,7 +138,7 @@ def test_the_filter_prefers_the_option_then_the_column_then_the_question():
 def test_the_filter_without_a_known_language_keeps_what_is_not_mixed():
     rows = {"text": ROWS["completion"]}
     assert len(kept(rows, column="text")) == 3
-    assert len(kept(rows, column="text", least=0.5)) == 4
+    assert len(kept(rows, column="text", min_consistency=0.5)) == 4
 
 
 def test_texts_in_a_wanted_language_stay():

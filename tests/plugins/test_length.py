@@ -5,10 +5,11 @@ import math
 import pytest
 import r1trl_length
 
+from r1trl.config.schema import ScoringConfig
 from r1trl.plugins.loading import load
 from r1trl.rewards.scorer import make_scorer
 
-SCORING = {"on_failure": "mask", "failure_limit": 1.0, "deadline": 5.0, "processes": 1}
+SCORING = ScoringConfig(deadline=5.0, processes=1, max_failure_rate=1.0)
 offered = r1trl_length.r1trl_rewards()
 
 

@@ -15,7 +15,9 @@ from datasets import Dataset
 from r1trl_judge import r1trl_filters, r1trl_rewards
 
 from r1trl import Failure
-from r1trl.rewards.scorer import BoundReward, Scorer
+from r1trl.config.schema import ScoringConfig
+from r1trl.rewards.bound_reward import BoundReward
+from r1trl.rewards.scorer import Scorer
 
 LLMJudge = r1trl_rewards()["llm_judge"]
 
@@ -32,12 +34,12 @@ class Server(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Any] = []
         self.times: list[float] = []
-        self.now = self.most = 0
+        self.active = self.max_active = 0
         self.lock = threading.Lock()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with what `judge` says: a text, or a status, headers and a body."""
+    """Sends the reply of `judge`: a text, or a status, headers and a body."""
 
     server: Server
 
@@ -49,12 +51,12 @@ class Handler(BaseHTTPRequestHandler):
             server.times.append(time.monotonic())
             server.bodies.append(body)
             server.headers.append(self.headers)
-            server.now += 1
-            server.most = max(server.most, server.now)
-        said = server.judge(body)
+            server.active += 1
+            server.max_active = max(server.max_active, server.active)
+        reply = server.judge(body)
         with server.lock:
-            server.now -= 1
-        status, headers, data = (200, {}, completion(said)) if isinstance(said, str) else said
+            server.active -= 1
+        status, headers, data = (200, {}, completion(reply)) if isinstance(reply, str) else reply
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
@@ -63,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data.encode())
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def completion(text: str | None, reason: str = "stop") -> str:
@@ -99,7 +101,7 @@ def score(judge: Any, completions: list[str], prompt: str = "Q", **columns: Any)
 
 
 def shown(body: dict[str, Any]) -> dict[str, str]:
-    """Return the parts that a judge is shown, as one reads them who knows the mark."""
+    """Return the parts in a judge's prompt, found by their mark."""
     text = body["messages"][1]["content"]
     mark = text.splitlines()[1]
     assert mark in body["messages"][0]["content"]
@@ -110,7 +112,7 @@ def shown(body: dict[str, Any]) -> dict[str, str]:
 
 
 def by_length(body: dict[str, Any]) -> str:
-    """Grade an answer by its length; the longer take less time, so that replies change order."""
+    """Grade an answer by its length; longer ones take less time, so that replies change order."""
     length = len(shown(body)["Answer"])
     time.sleep(0.1 / length)
     return f"It has {length} letters.\n\nScore: {length}"
@@ -133,7 +135,7 @@ def test_what_is_sent_is_what_was_set(server: Server, monkeypatch: pytest.Monkey
     ask(
         server,
         ["a"],
-        key_variable="MY_KEY",
+        api_key_env="MY_KEY",
         temperature=0.5,
         max_tokens=7,
         instructions="{Be} kind",
@@ -167,13 +169,13 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "parts"), PARTS)
+@pytest.mark.parametrize(("options", "parts"), PARTS)
 def test_the_judge_sees_the_question_the_reference_and_a_part_of_the_completion(
-    asked, parts, server: Server
+    options, parts, server: Server
 ):
-    ask(server, [TEXT], **asked)
+    ask(server, [TEXT], **options)
     assert shown(server.bodies[0]) == parts
-    assert ("maybe 5" in str(server.bodies)) is (asked == {"text": "response"})
+    assert ("maybe 5" in str(server.bodies)) is (options == {"text": "response"})
 
 
 def test_a_completion_cannot_write_its_own_score(server: Server):
@@ -224,9 +226,9 @@ READ = [
 ]
 
 
-@pytest.mark.parametrize(("said", "expected"), READ)
-def test_a_reply_is_a_value_or_says_why_it_is_none(said, expected, server: Server):
-    server.judge = lambda body: said if shown(body)["Answer"] == "odd" else "Score: 5"
+@pytest.mark.parametrize(("reply", "expected"), READ)
+def test_a_reply_is_a_value_or_a_failure_with_a_reason(reply, expected, server: Server):
+    server.judge = lambda body: reply if shown(body)["Answer"] == "odd" else "Score: 5"
     found, other = ask(server, ["odd", "even"], retries=0)
     assert other == 0.5
     if isinstance(expected, float):
@@ -238,8 +240,8 @@ def test_a_reply_is_a_value_or_says_why_it_is_none(said, expected, server: Serve
 
 def test_a_busy_or_broken_server_is_asked_again_and_not_before_it_wants(server: Server):
     busy = (429, {"Retry-After": "1"}, "{}")
-    said = iter([busy, (500, {}, "{}"), "Score: 3"])
-    server.judge = lambda body: next(said)
+    reply = iter([busy, (500, {}, "{}"), "Score: 3"])
+    server.judge = lambda body: next(reply)
     assert ask(server, ["a"], retries=2) == [0.3]
     assert len(server.bodies) == 3
     assert server.times[1] - server.times[0] > 0.95, "without Retry-After it would be half a second"
@@ -251,7 +253,7 @@ def test_a_server_that_takes_too_long_is_a_timeout(server: Server):
         return "Score: 10"
 
     server.judge = slow
-    found = ask(server, ["slow", "quick"], seconds=0.3, retries=0)
+    found = ask(server, ["slow", "quick"], timeout=0.3, retries=0)
     assert found == [Failure("timeout", f"m at {server.url}/: no reply within 0.3 s"), 1.0]
 
 
@@ -265,15 +267,15 @@ def test_a_server_that_is_not_there_is_an_error_of_each_sample(server: Server):
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "key_variable: m at .* refused the key in MY_KEY"),
-        (403, "key_variable: m at .* refused the key in MY_KEY"),
+        (401, "api_key_env: m at .* refused the key in MY_KEY"),
+        (403, "api_key_env: m at .* refused the key in MY_KEY"),
         (404, "model or url: there is no m at http"),
     ],
 )
 def test_what_would_fail_every_request_stops_at_once(status, message, server: Server):
     server.judge = lambda body: (status, {}, '{"error": {"message": "no"}}')
     with pytest.raises(ValueError, match=message):
-        ask(server, ["a", "b"], key_variable="MY_KEY")
+        ask(server, ["a", "b"], api_key_env="MY_KEY")
 
 
 def test_identical_requests_are_sent_once(server: Server):
@@ -283,14 +285,14 @@ def test_identical_requests_are_sent_once(server: Server):
     assert len(server.bodies) == 2
 
 
-def test_what_was_asked_before_is_read_from_the_cache(server: Server, tmp_path: Path):
+def test_an_earlier_reply_is_read_from_the_cache(server: Server, tmp_path: Path):
     cache = str(tmp_path / "replies.sqlite")
-    said = {"good": "Score: 4", "odd": "no idea"}
-    server.judge = lambda body: said[shown(body)["Answer"]]
-    for asked in (2, 3):
+    reply = {"good": "Score: 4", "odd": "no idea"}
+    server.judge = lambda body: reply[shown(body)["Answer"]]
+    for requests in (2, 3):
         good, odd = ask(server, ["good", "odd"], cache=cache)
         assert good == 0.4 and odd.kind == "error"
-        assert len(server.bodies) == asked, "a reply that cannot be read is asked for again"
+        assert len(server.bodies) == requests, "a reply without a valid score is requested again"
     assert ask(server, ["good"], cache=cache, temperature=1.0) == [0.4]
     assert len(server.bodies) == 4
 
@@ -311,7 +313,7 @@ def test_no_more_requests_run_at_once_than_are_allowed(server: Server):
 
     server.judge = slow
     ask(server, list("abcdefghi"), concurrency=3)
-    assert server.most == 3
+    assert server.max_active == 3
 
 
 @pytest.mark.parametrize(("batches", "busy"), [(["abc"], 0), (["a", "b", "c"], 0), (["a"], 2)])
@@ -319,8 +321,8 @@ def test_requests_keep_their_pace_also_in_retries_and_from_batch_to_batch(
     batches, busy, server: Server
 ):
     refused = itertools.repeat((429, {"Retry-After": "0.01"}, "{}"), busy)
-    said = itertools.chain(refused, itertools.repeat("Score: 1"))
-    server.judge = lambda body: next(said)
+    reply = itertools.chain(refused, itertools.repeat("Score: 1"))
+    server.judge = lambda body: next(reply)
     judge = LLMJudge(model="m", url=server.url, requests_per_minute=150)
     for texts in batches:
         assert score(judge, list(texts)) == [0.1] * len(texts)
@@ -333,7 +335,7 @@ def test_in_a_stage_a_sample_is_a_value_or_an_error(server: Server):
     judge = LLMJudge(model="m", url=server.url)
     scorer = Scorer(
         [BoundReward("judge", judge, {})],
-        {"on_failure": "mask", "failure_limit": 1.0, "deadline": 1.0},
+        ScoringConfig(deadline=1.0, max_failure_rate=1.0),
     )
     columns = {"prompt": ["Q"] * 2, "completion": ["a", "b"], "completion_ids": [[1]] * 2}
     for _ in range(2):
@@ -346,26 +348,27 @@ def test_in_a_stage_a_sample_is_a_value_or_an_error(server: Server):
 @pytest.mark.parametrize(
     "options", [{"low": 5, "high": 5}, {"concurrency": 0}, {"requests_per_minute": 0}]
 )
-def test_settings_that_cannot_be_are_refused(options):
+def test_invalid_options_are_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}="):
         LLMJudge(model="m", **options)
 
 
-def test_what_is_missing_is_told_before_a_run(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_requirement_is_reported_before_a_run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("MY_KEY", raising=False)
-    assert LLMJudge.ready(model="m", url="http://localhost/v1") is None
-    assert "export MY_KEY=" in LLMJudge.ready(model="m", key_variable="MY_KEY")
+    missing = LLMJudge.__r1trl__.missing_requirements
+    assert missing(model="m", url="http://localhost/v1") is None
+    assert "export MY_KEY=" in missing(model="m", api_key_env="MY_KEY")
     with pytest.raises(ValueError, match="environment variable MY_KEY is unset"):
-        score(LLMJudge(model="m", key_variable="MY_KEY"), ["a"])
+        score(LLMJudge(model="m", api_key_env="MY_KEY"), ["a"])
     monkeypatch.setenv("MY_KEY", "secret")
-    assert LLMJudge.ready(model="m", key_variable="MY_KEY") is None
+    assert missing(model="m", api_key_env="MY_KEY") is None
     monkeypatch.setitem(sys.modules, "aiolimiter", None)
-    told = LLMJudge.ready(model="m", url="http://localhost/v1")
-    assert told == "not installed: aiolimiter; pip install 'r1trl[judge]'"
+    message = missing(model="m", url="http://localhost/v1")
+    assert message == "not installed: aiolimiter; pip install 'r1trl[judge]'"
 
 
 def judged(server: Server, rows: dict[str, list[str]], **options: Any) -> list[str | None]:
-    """Return the verdicts of the filter."""
+    """Return the reasons that the filter returns."""
     judge = {"model": "m", "url": server.url, "retries": 0}
     found: list[str | None] = r1trl_filters()["llm_judge"](
         Dataset.from_dict(rows), judge=judge, **options
@@ -378,7 +381,7 @@ def test_the_filter_keeps_what_is_graded_well(server: Server) -> None:
     server.judge = lambda body: next(g for word, g in grades.items() if word in str(body))
     rows = {"prompt": ["p"] * 4, "completion": ["rose", "weed", "stone", "rose"]}
     assert judged(server, rows) == [None, "graded under 0.7", "no grade: error", None]
-    assert judged(server, rows, least=0.2)[1] is None
+    assert judged(server, rows, min_grade=0.2)[1] is None
     assert judged(server, {"prompt": [], "completion": []}) == []
     with pytest.raises(ValueError, match="1 of 1 rows got no grade"):
         judged(server, {"prompt": ["p"], "completion": ["stone"]})
@@ -386,8 +389,8 @@ def test_the_filter_keeps_what_is_graded_well(server: Server) -> None:
         judged(server, {"text": ["p"]})
 
 
-def test_the_filter_tells_at_plan_time_what_is_wrong_with_its_judge() -> None:
-    ready = r1trl_filters()["llm_judge"].ready
-    assert ready(judge={"model": "m", "url": "http://x"}) is None
-    assert "unexpected keyword argument 'modle'" in ready(judge={"modle": "m", "url": "http://x"})
-    assert "is not below" in ready(judge={"model": "m", "url": "http://x", "low": 3, "high": 1})
+def test_the_filter_reports_errors_in_its_judges_options_at_plan_time() -> None:
+    missing = r1trl_filters()["llm_judge"].__r1trl__.missing_requirements
+    assert missing(judge={"model": "m", "url": "http://x"}) is None
+    assert "unexpected keyword argument 'modle'" in missing(judge={"modle": "m", "url": "http://x"})
+    assert "is not below" in missing(judge={"model": "m", "url": "http://x", "low": 3, "high": 1})

@@ -8,7 +8,7 @@ import pytest
 
 from r1trl.errors import ConfigError
 from r1trl.plugins.loading import load
-from r1trl.types import KINDS, Stage, StageResult
+from r1trl.types import ROLES, Stage, StageResult
 
 BREVITY = """\
 import r1trl
@@ -221,7 +221,7 @@ def test_every_kind_of_offer_and_both_notices_reach_their_plugin(
 ) -> None:
     path = plugin_file(EVERYTHING)
     plugins = load([path])
-    for kind in KINDS:
+    for kind in ROLES:
         assert plugins.find(kind, f"my_{kind}").plugin == path
     assert plugins.find("sampler", "my_sampler").bind({"by": "domain"}).by == "domain"
     assert plugins.find("dataset", "my_dataset").bind({"count": 7})() == 7

@@ -1,4 +1,4 @@
-"""The reward `accuracy`: which answers it finds, and what it holds equal."""
+"""The reward `accuracy`: extraction of answers, and comparison with the gold."""
 
 import itertools
 import re
@@ -11,9 +11,9 @@ import pytest
 from latex2sympy2_extended import latex2sympy2
 from latex2sympy2_extended.antlr_parser import PSParser
 from r1trl_math.answers import last_boxed
-from r1trl_math.reward import accuracy, quick
+from r1trl_math.reward import accuracy, fast_path
+from r1trl_math.symbolic import library, parse_answer
 from r1trl_math.values import differ
-from r1trl_math.verdict import library, parse_answer
 
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.verifier import UNDECIDED
@@ -149,12 +149,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("completion", "solution", "policy", "expected"), CASES)
-def test_an_answer_is_found_where_the_policy_looks_and_compared(
-    completion, solution, policy, expected
+@pytest.mark.parametrize(("completion", "solution", "source", "expected"), CASES)
+def test_an_answer_is_extracted_from_its_source_and_compared(
+    completion, solution, source, expected
 ):
-    assert accuracy.function(completion, solution, answer=policy) == expected
-    early = quick(completion, solution, answer=policy)
+    assert accuracy.function(completion, solution, answer=source) == expected
+    early = fast_path(completion, solution, answer=source)
     assert early is UNDECIDED or early == expected
 
 
@@ -208,11 +208,11 @@ PLAIN = [
 ]
 
 
-def test_the_quick_verdict_is_that_of_math_verify():
+def test_the_fast_path_agrees_with_math_verify():
     pairs = list(itertools.product(PLAIN, PLAIN))[::4]
     decided = 0
     for gold, answer in pairs:
-        early = quick(rf"\boxed{{{answer}}}", gold)
+        early = fast_path(rf"\boxed{{{answer}}}", gold)
         if early is not UNDECIDED:
             decided += 1
             assert early == accuracy.function(rf"\boxed{{{answer}}}", gold), (gold, answer)
@@ -221,13 +221,13 @@ def test_the_quick_verdict_is_that_of_math_verify():
 
 @pytest.mark.parametrize(("answer", "gold"), [("٣", "3"), ("３", "3"), ("3", "３")])
 def test_digits_of_other_scripts_are_left_to_math_verify(answer, gold):
-    assert quick(rf"\boxed{{{answer}}}", gold) is UNDECIDED
+    assert fast_path(rf"\boxed{{{answer}}}", gold) is UNDECIDED
 
 
 def test_a_number_in_a_worked_solution_is_settled_at_once():
-    assert quick(r"\boxed{0.75}", SOLUTION) == 1.0
-    assert quick(r"\boxed{1}", SOLUTION) == 0.0
-    assert quick("no answer", SOLUTION) == 0.0
+    assert fast_path(r"\boxed{0.75}", SOLUTION) == 1.0
+    assert fast_path(r"\boxed{1}", SOLUTION) == 0.0
+    assert fast_path("no answer", SOLUTION) == 0.0
 
 
 VALUES = [
@@ -316,8 +316,8 @@ def test_verdicts_equal_those_of_math_verify_but_for_the_listed_ones():
 
 @pytest.mark.parametrize("answer", [r"x^2", r"50\%", "1,2", "1,00", "0.3333333", r"\pi", "x=5"])
 def test_what_is_not_plain_is_left_to_math_verify(answer):
-    assert quick(rf"\boxed{{{answer}}}", "42") is UNDECIDED
-    assert quick(r"\boxed{42}", answer) is UNDECIDED
+    assert fast_path(rf"\boxed{{{answer}}}", "42") is UNDECIDED
+    assert fast_path(r"\boxed{42}", answer) is UNDECIDED
 
 
 HOSTILE = [
@@ -332,8 +332,8 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_extraction_from_a_hostile_text_is_fast(text):
     start = time.perf_counter()
-    for policy in ("boxed", "answer_tag", "last_number", "choice", "latex_any"):
-        quick(text, "42", answer=policy)
+    for source in ("boxed", "answer_tag", "last_number", "choice", "latex_any"):
+        fast_path(text, "42", answer=source)
     assert time.perf_counter() - start < 2.0
 
 
@@ -346,7 +346,7 @@ def test_one_hanging_answer_times_out_and_its_neighbours_score():
     completions = [r"\boxed{x+1}", r"\boxed{7^{10^{9}}}", r"\boxed{1+x}", r"\boxed{x}"]
     rows = {"completion": completions, "solution": ["x+1", "42", "x+1", "x+1"]}
     try:
-        first, hanging, third, fourth = accuracy.outcomes(rows, {"answer": "boxed"}, pool)
+        first, hanging, third, fourth = accuracy.score(rows, {"answer": "boxed"}, pool)
     finally:
         pool.close()
     assert isinstance(hanging, Failure) and hanging.kind == "timeout"

@@ -1,4 +1,4 @@
-"""What holds for every text: rewards stay in their range, and judge a completion by itself."""
+"""Properties for every text: rewards stay in their range, and score each completion alone."""
 
 import math
 from fractions import Fraction
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from r1trl_format import reasoning_steps, tag_count, think_format
 from r1trl_language import language_consistency
 from r1trl_length import CosineLength, Repetition, SoftOverlong, group_length
-from r1trl_math.reward import accuracy, quick
+from r1trl_math.reward import accuracy, fast_path
 
 from r1trl import UNDECIDED
 
@@ -88,10 +88,10 @@ def writings(number: Fraction) -> list[str]:
     return found
 
 
-def judged(answer: str, gold: str) -> list[float | None]:
-    """Return the verdict of a scoring process, and the quick one where there is one."""
+def scored(answer: str, gold: str) -> list[float | None]:
+    """Return the score of a scoring process, and that of the fast path if it decides."""
     completion = rf"<think>\boxed{{0.123}}</think>So \boxed{{{answer}}}."
-    early = quick(completion, gold)
+    early = fast_path(completion, gold)
     return [accuracy.function(completion, gold), *([] if early is UNDECIDED else [early])]
 
 
@@ -106,7 +106,7 @@ def test_equal_numbers_are_equal_however_they_are_written(number, data):
     answer = data.draw(st.sampled_from(writings(number)))
     around = data.draw(st.sampled_from(SURROUNDINGS))
     assume(not ("=" in around and "," in answer))  # "x = 1,000" is two values to math-verify
-    assert set(judged(around.format(answer), gold)) == {1.0}
+    assert set(scored(around.format(answer), gold)) == {1.0}
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_different_numbers_are_never_equal(pair, data):
         pair = (pair[0], pair[0] + 1 + abs(pair[0]))
     answer, gold = (data.draw(st.sampled_from(writings(number))) for number in pair)
     around = data.draw(st.sampled_from(SURROUNDINGS))
-    assert set(judged(around.format(answer), gold)) == {0.0}
+    assert set(scored(around.format(answer), gold)) == {0.0}
 
 
 TAME = [fragment for fragment in FRAGMENTS if fragment != "^"]  # no power tower computes for hours
@@ -127,11 +127,11 @@ SHORT = st.lists(st.one_of(st.sampled_from(TAME), st.text("ab +=()。x", max_siz
 
 @pytest.mark.slow
 @PROPERTY
-@given(text=SHORT.map("".join), place=st.sampled_from(["boxed", "answer_tag", "latex_any"]))
-def test_every_text_has_a_verdict_and_the_quick_one_is_the_same(text, place):
+@given(text=SHORT.map("".join), source=st.sampled_from(["boxed", "answer_tag", "latex_any"]))
+def test_every_text_has_a_score_and_the_fast_path_agrees(text, source):
     wrapped = rf"{text}</think><answer>\boxed{{{text}}}</answer>"
     for completion in (text, wrapped):
         for gold in ("4", r"\frac{1}{2}", text):
-            verdict = accuracy.function(completion, gold, answer=place)
-            assert verdict in (None, 0.0, 1.0)
-            assert quick(completion, gold, answer=place) in (UNDECIDED, verdict)
+            score = accuracy.function(completion, gold, answer=source)
+            assert score in (None, 0.0, 1.0)
+            assert fast_path(completion, gold, answer=source) in (UNDECIDED, score)

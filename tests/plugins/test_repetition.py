@@ -81,10 +81,11 @@ def test_jieba_prints_nothing(capfd):
 
 
 def test_a_missing_jieba_is_told_with_the_command_that_installs_it(monkeypatch):
-    assert Repetition.ready(units="chinese_words", n=2) is None
+    missing = Repetition.__r1trl__.missing_requirements
+    assert missing(units="chinese_words", n=2) is None
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    assert "pip install 'r1trl[chinese]'" in Repetition.ready(units="chinese_words", n=2)
-    assert Repetition.ready(units="words") is None and Repetition.ready() is None
+    assert "pip install 'r1trl[chinese]'" in missing(units="chinese_words", n=2)
+    assert missing(units="words") is None and missing() is None
 
 
 def test_a_reward_asked_without_jieba_says_the_same(monkeypatch):

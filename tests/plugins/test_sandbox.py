@@ -1,16 +1,18 @@
-"""The sandbox of the reward `code`: what hostile programs get, and what is left of them."""
+"""The sandbox of the reward `code` against hostile programs, and its cleanup."""
 
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from r1trl_code.choice import ready
+from r1trl_code.choice import missing_requirements
 from r1trl_code.reward import code
 
 from r1trl.rewards.pool import Failure, Pool
 
-pytestmark = pytest.mark.skipif(ready() is not None, reason=str(ready()))
+pytestmark = pytest.mark.skipif(
+    missing_requirements() is not None, reason=str(missing_requirements())
+)
 
 SECRET = "r1trl-secret-9b1d"
 CANARY = Path("/tmp/r1trl-hostile-canary")
@@ -18,7 +20,7 @@ BOUND = 8.0  # seconds for a sample of one case of one second, on a busy machine
 
 
 def sandboxes() -> set[psutil.Process]:
-    """Return the processes in sandboxes, and those that hold them."""
+    """Return the processes in sandboxes, and their bwrap parents."""
     found = set()
     for process in psutil.process_iter():
         try:
@@ -31,7 +33,7 @@ def sandboxes() -> set[psutil.Process]:
 
 
 def none_left(before: set[psutil.Process]) -> bool:
-    """Wait for the kernel to have ended what was killed."""
+    """Wait until the kernel has ended the killed processes."""
     deadline = time.monotonic() + 3
     while sandboxes() - before and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -40,7 +42,7 @@ def none_left(before: set[psutil.Process]) -> bool:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(monkeypatch):
-    """Check after each test that nothing runs on, and that nothing was written here."""
+    """Check after each test that no process goes on and no file was written here."""
     monkeypatch.setenv("R1TRL_SECRET", SECRET)
     before = sandboxes()
     start = time.monotonic()
@@ -362,7 +364,7 @@ def test_programs_die_with_the_scoring_process_that_is_killed(case):
     rows = {"completion": [f"```python\n{program}\n```"], "tests": [[case]]}
     pool, before = Pool(1, deadline=1.5), sandboxes()
     try:
-        (found,) = code.outcomes(rows, {"seconds": 60.0}, pool)
+        (found,) = code.score(rows, {"seconds": 60.0}, pool)
         assert isinstance(found, Failure) and found.kind == "timeout"
         assert none_left(before)
     finally:
@@ -378,6 +380,6 @@ def test_a_scoring_process_outlives_what_its_programs_do():
     }
     pool = Pool(1, deadline=10.0)
     try:
-        assert code.outcomes(rows, {}, pool) == [0, 0, 0, 1]
+        assert code.score(rows, {}, pool) == [0, 0, 0, 1]
     finally:
         pool.close()

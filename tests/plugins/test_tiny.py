@@ -1,6 +1,7 @@
 """The tiny world: nothing leaks from the benchmark, everything is the same for a seed."""
 
 import random
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import r1trl_tiny
 from r1trl_tiny.corpus import documents
 from r1trl_tiny.datasets import tiny_chat, tiny_pairs, tiny_problems, tiny_safety
 from r1trl_tiny.numerals import chinese, english
-from r1trl_tiny.problems import QUESTIONS, draw, problems, question
+from r1trl_tiny.problems import QUESTIONS, problems, question, random_problem
 
 MODELS = sorted((Path(r1trl_tiny.__file__).parent / "models").iterdir())
 NUMERALS = [
@@ -50,11 +51,11 @@ def test_no_two_numbers_are_written_alike() -> None:
 
 
 def test_a_problem_is_worked_from_left_to_right_and_stays_in_bounds() -> None:
-    source = random.Random(0)
+    rng = random.Random(0)
     for _ in range(3000):
-        problem = draw(source)
+        problem = random_problem(rng)
         assert eval(problem.key) == problem.answer
-        assert all(0 <= value <= 99 for value in problem.values)
+        assert all(0 <= total <= 99 for total in problem.totals)
         assert 1 <= len(problem.steps) <= 3
 
 
@@ -65,21 +66,21 @@ def test_training_and_held_out_problems_share_none() -> None:
     assert not training & held_out
 
 
-def test_the_corpus_asks_no_held_out_problem() -> None:
+def test_the_corpus_has_no_held_out_problem() -> None:
     held_out = list(islice(problems(0, held_out=True), 1500))
-    asked = {
+    held_out_texts = {
         text.format(problem.expression(language))
         for problem in held_out
         for language, texts in QUESTIONS.items()
         for text in texts
     }
-    read = [prompt for prompt, _ in islice(documents(0), 20_000)]
-    assert len(asked) > 8000 and not asked & set(read)
-    open_ones = islice(problems(0, held_out=False), 300)
-    known = {
-        t.format(p.expression(g)) for p in open_ones for g, ts in QUESTIONS.items() for t in ts
+    corpus = [prompt for prompt, _ in islice(documents(0), 20_000)]
+    assert len(held_out_texts) > 8000 and not held_out_texts & set(corpus)
+    training = islice(problems(0, held_out=False), 300)
+    training_texts = {
+        t.format(p.expression(g)) for p in training for g, ts in QUESTIONS.items() for t in ts
     }
-    assert known & set(read), "questions of the corpus are written as asked here"
+    assert training_texts & set(corpus), "the corpus phrases questions as this test does"
 
 
 def test_the_datasets_of_problems_share_none_with_the_benchmark() -> None:
@@ -103,8 +104,8 @@ MAKERS: list[Any] = [tiny_problems, tiny_chat, tiny_pairs, tiny_safety]
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_a_dataset_is_the_same_for_a_seed_and_another_for_another(make: Any) -> None:
-    first, again, other = (make(count=60, seed=seed).to_list() for seed in (4, 4, 5))
-    assert len(first) == 60 and first == again != other
+    first, second, other = (make(count=60, seed=seed).to_list() for seed in (4, 4, 5))
+    assert len(first) == 60 and first == second != other
 
 
 def test_a_larger_dataset_begins_with_the_smaller_one() -> None:
@@ -120,24 +121,22 @@ def test_small_talk_and_dangers_can_be_had_alone(domain: str) -> None:
 
 def test_the_runs_seed_changes_the_problems_and_not_the_benchmark(composed: Any) -> None:
     from r1trl.data.sources import load_source
-    from r1trl.plugins.loading import load
 
-    config, _ = composed("recipe=zero", "scale=tiny")
-    plugins = load()
+    run = composed("recipe=zero", "scale=tiny")
 
     def rows(source: Any, seed: int) -> Any:
-        values = {"dataset": source.dataset, "options": {**source.options, "count": 50}}
-        return load_source(values, plugins, seed, "x").to_list()
+        source = replace(source, options={**source.options, "count": 50})
+        return load_source(source, run.plugins, seed, "x").to_list()
 
-    benchmark, training = config.benchmarks["held_out"], config.sources["problems"]
+    benchmark, training = run.config.benchmarks["held_out"], run.config.sources["problems"]
     assert rows(benchmark, 1) == rows(benchmark, 2)
     assert rows(training, 1) != rows(training, 2)
 
 
 def test_a_question_is_a_pure_function_of_its_random_numbers() -> None:
-    problem = draw(random.Random(1))
-    asked = {question(problem, "en", random.Random(seed)) for seed in range(30)}
-    assert asked == {text.format(problem.expression("en")) for text in QUESTIONS["en"]}
+    problem = random_problem(random.Random(1))
+    texts = {question(problem, "en", random.Random(seed)) for seed in range(30)}
+    assert texts == {text.format(problem.expression("en")) for text in QUESTIONS["en"]}
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
@@ -156,16 +155,16 @@ def test_a_shipped_tokenizer_round_trips_the_corpus(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
-def test_a_shipped_model_loads_and_knows_its_world_better_than_noise(folder: Path) -> None:
+def test_a_shipped_model_loads_and_predicts_its_corpus_better_than_noise(folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
-    known, losses = model.get_input_embeddings().weight.shape[0], []
+    embeddings, losses = model.get_input_embeddings().weight.shape[0], []
     with torch.inference_mode():
         for prompt, reply in islice(documents(7), 16):
             ids = tokenizer(f"User: {prompt} Assistant:{reply}", return_tensors="pt")["input_ids"]
-            assert int(ids.max()) < known
+            assert int(ids.max()) < embeddings
             losses.append(model(input_ids=ids, labels=ids).loss.item())
     assert sum(losses) / len(losses) < 2.5, "a uniform guess is worth about 6"

@@ -16,7 +16,7 @@ from r1trl import Progress, StageResult
 OFFERS = r1trl_handover.r1trl_transitions()
 Threshold, Truncation, Budget = (OFFERS[n] for n in ("threshold", "truncation", "budget"))
 average_checkpoints, hardest_problems = OFFERS["average_checkpoints"], OFFERS["hardest_problems"]
-merge_adapter, sound_model = OFFERS["merge_adapter"], OFFERS["sound_model"]
+merge_adapter, check_model = OFFERS["merge_adapter"], OFFERS["check_model"]
 MODELS = Path(r1trl_tiny.__file__).parent / "models"
 CLIPPED = "completions/clipped_ratio"
 
@@ -43,20 +43,20 @@ def change(file: Path, **values: object) -> None:
 
 def test_a_threshold_asks_for_a_mean_over_its_window():
     above = Threshold(metric="reward", above=0.9, window=2)
-    assert above.until(progress("reward", 1.0)) is None
-    assert above.until(progress("reward", 0.0, 1.0)) is None
-    told = above.until(progress("reward", 0.0, 1.0, 0.8))
-    assert told == "reward is 0.9 at step 3 (mean of 2 loggings), not less than 0.9"
+    assert above.should_stop(progress("reward", 1.0)) is None
+    assert above.should_stop(progress("reward", 0.0, 1.0)) is None
+    reason = above.should_stop(progress("reward", 0.0, 1.0, 0.8))
+    assert reason == "reward is 0.9 at step 3 (mean of 2 loggings), not less than 0.9"
     below = Threshold(metric="entropy", below=0.1, window=1)
-    assert below.until(progress("entropy", 0.2)) is None
-    assert "not more than 0.1" in below.until(progress("entropy", 0.05))
+    assert below.should_stop(progress("entropy", 0.2)) is None
+    assert "not more than 0.1" in below.should_stop(progress("entropy", 0.05))
 
 
 def test_a_threshold_needs_a_bound_and_a_metric_that_is_logged():
     with pytest.raises(ValueError, match="needs a bound: above or below"):
         Threshold(metric="reward")
     with pytest.raises(ValueError, match="did you mean 'reward'"):
-        Threshold(metric="rewrad", above=1, window=1).until(progress("reward", *[0.0] * 4))
+        Threshold(metric="rewrad", above=1, window=1).should_stop(progress("reward", *[0.0] * 4))
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_a_threshold_needs_a_bound_and_a_metric_that_is_logged():
     ],
 )
 def test_truncation_ends_a_stage_whose_answers_are_cut_off(shares, ends):
-    told = Truncation(most=0.1, window=2).until(progress(CLIPPED, *shares))
-    assert bool(told) is ends
+    reason = Truncation(max_share=0.1, window=2).should_stop(progress(CLIPPED, *shares))
+    assert bool(reason) is ends
 
 
-def test_truncation_says_what_it_saw():
-    told = Truncation(window=1).until(progress(CLIPPED, 0.2, 0.25))
-    assert told == (
+def test_the_reason_of_truncation_has_its_numbers():
+    reason = Truncation(window=1).should_stop(progress(CLIPPED, 0.2, 0.25))
+    assert reason == (
         "25.0% of the completions are cut off at step 2, in the 1 loggings before it was 20.0%: "
         "they need more tokens than are allowed"
     )
@@ -84,16 +84,16 @@ def test_truncation_says_what_it_saw():
 
 def test_a_budget_of_time_and_of_tokens():
     hours = Budget(hours=2)
-    assert hours.until(progress("num_tokens", 1, seconds=7199)) is None
-    told = hours.until(progress("num_tokens", 1, seconds=7200))
-    assert told == "2 of 2 hours are spent at step 1 of 100"
+    assert hours.should_stop(progress("num_tokens", 1, seconds=7199)) is None
+    reason = hours.should_stop(progress("num_tokens", 1, seconds=7200))
+    assert reason == "2 of 2 hours are spent at step 1 of 100"
     tokens = Budget(tokens=1000)
-    assert tokens.until(progress("num_tokens", 500, 999)) is None
-    assert tokens.until(progress("num_tokens", 500, 1001)).startswith("1001 of 1000 tokens")
+    assert tokens.should_stop(progress("num_tokens", 500, 999)) is None
+    assert tokens.should_stop(progress("num_tokens", 500, 1001)).startswith("1001 of 1000 tokens")
     with pytest.raises(ValueError, match="needs a bound: hours or tokens"):
         Budget()
     with pytest.raises(ValueError, match="no metric is called 'num_tokens'"):
-        tokens.until(progress("loss", *[1.0] * 4))
+        tokens.should_stop(progress("loss", *[1.0] * 4))
 
 
 # Averages
@@ -118,7 +118,7 @@ def test_the_last_checkpoints_are_averaged_in_their_type(saved: StageResult):
     assert result.metrics == {"average_from": 2, "average_to": 3}
 
 
-def test_an_average_says_what_it_lacks(saved: StageResult):
+def test_an_impossible_average_is_refused(saved: StageResult):
     with pytest.raises(ValueError, match=r"checkpoints 1, 2, 3, fewer than 4; .*save_total_limit"):
         average_checkpoints(saved, last=4)
     with pytest.raises(ValueError, match="2 checkpoints or more"):
@@ -147,7 +147,7 @@ def test_the_hardest_problems_are_written_once_each_hardest_first(tmp_path: Path
         **{"rewards/accuracy": [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, None, None]},
         **{"answer/accuracy": list("stuvwxyz")},
     )
-    found = hardest_problems(result, most=0.5)
+    written = hardest_problems(result, max_rate=0.5)
     rows = Dataset.from_parquet(str(tmp_path / "hardest.parquet"))
     assert rows.to_dict() == {
         "problem": [1, 0],
@@ -155,12 +155,12 @@ def test_the_hardest_problems_are_written_once_each_hardest_first(tmp_path: Path
         "solution": ["2", "1"],
         "pass_rate": [0.0, 0.5],
     }
-    assert found.metrics == {"hardest": 2, "hardest_unknown": 1}
-    hardest_problems(result, least=0.01, most=1.0, count=1)
+    assert written.metrics == {"hardest": 2, "hardest_unknown": 1}
+    hardest_problems(result, min_rate=0.01, max_rate=1.0, count=1)
     assert Dataset.from_parquet(str(tmp_path / "hardest.parquet"))["prompt"][:] == ["a"]
 
 
-def test_what_hardest_problems_cannot_do_it_says(tmp_path: Path):
+def test_hardest_problems_refuses_rows_without_what_it_needs(tmp_path: Path):
     result = rollouts(tmp_path, problem=[0], prompt=["a"], **{"rewards/accuracy": [1.0]})
     with pytest.raises(ValueError, match=r"pass rate from 0 to 0.5; the lowest are: 1.00"):
         hardest_problems(result)
@@ -170,17 +170,17 @@ def test_what_hardest_problems_cannot_do_it_says(tmp_path: Path):
         hardest_problems(StageResult("zero", "grpo", tmp_path))
 
 
-# A sound model
+# Model checks
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in MODELS.iterdir() if path.is_dir()))
-def test_the_embedded_models_are_sound(name: str):
+def test_the_embedded_models_pass_the_check(name: str):
     result = StageResult("cold", "sft", MODELS, MODELS / name)
-    assert sound_model(result) is result
+    assert check_model(result) is result
 
 
 @pytest.mark.parametrize(
-    ("file", "values", "told"),
+    ("file", "values", "message"),
     [
         ("tokenizer_config.json", {"eos_token": None}, "the tokenizer has no eos token"),
         ("tokenizer_config.json", {"pad_token": None}, "the tokenizer has no pad token"),
@@ -188,16 +188,16 @@ def test_the_embedded_models_are_sound(name: str):
         ("generation_config.json", {"eos_token_id": 5}, r"stops at the tokens \[5\], not at"),
     ],
 )
-def test_a_model_whose_parts_do_not_fit_is_refused(model: StageResult, file, values, told):
+def test_a_model_whose_parts_do_not_fit_is_refused(model: StageResult, file, values, message):
     if not (model.model / file).exists():
         (model.model / file).write_text("{}")
     change(model.model / file, **values)
-    with pytest.raises(ValueError, match=told):
-        sound_model(model)
+    with pytest.raises(ValueError, match=message):
+        check_model(model)
 
 
 @pytest.mark.parametrize(
-    ("template", "told"),
+    ("template", "message"),
     [
         ("{{ messages[0].nothing.at_all }}", "the chat template fails: UndefinedError"),
         ("{{ messages[-1].content }}<eos>", None),
@@ -209,17 +209,17 @@ def test_a_model_whose_parts_do_not_fit_is_refused(model: StageResult, file, val
         ),
     ],
 )
-def test_a_chat_template_that_breaks_a_model_is_found(model: StageResult, template, told):
+def test_a_chat_template_that_breaks_a_model_is_found(model: StageResult, template, message):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model.model)
     tokenizer.chat_template = template.replace("<eos>", tokenizer.eos_token)
     tokenizer.save_pretrained(model.model)
-    if told is None:
-        sound_model(model)
+    if message is None:
+        check_model(model)
     else:
-        with pytest.raises(ValueError, match=told):
-            sound_model(model)
+        with pytest.raises(ValueError, match=message):
+            check_model(model)
 
 
 def test_a_weight_that_is_no_number_is_found(model: StageResult):
@@ -229,7 +229,7 @@ def test_a_weight_that_is_no_number_is_found(model: StageResult):
     tensors[name].view(-1)[0] = float("nan")
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(ValueError, match=f"weights that are no finite numbers: {name}"):
-        sound_model(model)
+        check_model(model)
 
 
 # Adapters
@@ -257,7 +257,7 @@ def test_a_merged_adapter_is_the_model_that_answered(model: StageResult):
     with torch.no_grad():
         torch.testing.assert_close(whole(ids).logits, expected)
     assert result.metrics["merged_tensors"] > 0
-    sound_model(result)
+    check_model(result)
 
 
 def test_a_stage_without_an_adapter_has_nothing_to_merge(model: StageResult):

@@ -7,12 +7,13 @@ import sys
 import pytest
 import r1trl_trl
 
+from r1trl.config.schema import ScoringConfig
 from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer
 from r1trl.rewards.scorer import make_scorer
 
 offered = r1trl_trl.r1trl_rewards()
-SCORING = {"on_failure": "mask", "failure_limit": 1.0, "deadline": 5.0, "processes": 1}
+SCORING = ScoringConfig(deadline=5.0, processes=1, max_failure_rate=1.0)
 COMPLETIONS = [
     "<think>a</think>\\boxed{4}",
     "<think>a</think>\\boxed{5}",
@@ -26,7 +27,7 @@ IDS = [[1, 2, 3], [1, 1, 1, 1], [1] * 8, [1] * 12, [], [1, 2, 1, 2, 1]]
 
 
 def original(name: str):
-    """Return TRL's function of an offered name, and whether it makes the reward."""
+    """Return TRL's function for an offered name, and whether it is a factory."""
     import trl.rewards
 
     plain = name.removeprefix("trl_")

@@ -1,4 +1,4 @@
-"""The pool of scoring processes: what becomes of them, whatever a sample does."""
+"""The pool of scoring processes: it survives whatever a sample does."""
 
 import os
 import signal
@@ -39,8 +39,8 @@ def r1trl_rewards():
 
 @pytest.fixture
 def verdict(plugin_file: Any) -> Any:
-    """Return a verifier that hangs, and eats memory, when told to."""
-    return load([plugin_file(PLUGIN)]).find("reward", "verdict").what
+    """Return a verifier that hangs or allocates all memory, by its completion."""
+    return load([plugin_file(PLUGIN)]).find("reward", "verdict").target
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def pool() -> Iterator[Pool]:
 
 def ask(verdict: Any, pool: Pool, completions: list[str]) -> list[Any]:
     """Score completions."""
-    found: list[Any] = verdict.outcomes({"completion": completions}, {}, pool)
+    found: list[Any] = verdict.score({"completion": completions}, {}, pool)
     return found
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process is there and is no zombie."""
+    """Return True if a process exists and is no zombie."""
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
@@ -116,7 +116,7 @@ def _closed(verdict: Any, pool: Pool) -> str:
 def test_warming_starts_every_process_before_there_is_a_sample(verdict: Any) -> None:
     me, deadline = psutil.Process(), time.monotonic() + 20
     others, pool = _scoring(me), Pool(2, 5.0)
-    pool.warm([verdict.reference])
+    pool.warm([verdict.import_path])
     while len(_scoring(me) - others) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(_scoring(me) - others) == 3, "two, and the one that they are forked from"
@@ -144,7 +144,7 @@ def test_many_hanging_samples_take_no_longer_than_one(verdict: Any) -> None:
     ask(verdict, pool, ["warm"])
     began = time.monotonic()
     rows = {"completion": ["hang"] * 6 + ["a"] * 3, "number": list(range(9))}
-    found = verdict.outcomes(rows, {}, pool)
+    found = verdict.score(rows, {}, pool)
     took = time.monotonic() - began
     assert [getattr(v, "kind", v) for v in found] == ["timeout"] * 6 + [1.0] * 3
     assert took < 8, "one after another they would take 24 s"
@@ -176,11 +176,11 @@ def test_scoring_processes_end_when_their_parent_is_killed(
     source = f"""
     from r1trl.plugins.loading import load
     from r1trl.rewards.pool import Pool
-    verdict = load([{plugin_file(PLUGIN)!r}]).find("reward", "verdict").what
+    verdict = load([{plugin_file(PLUGIN)!r}]).find("reward", "verdict").target
     pool = Pool(1, 1.5)
-    (pid,) = verdict.outcomes({{"completion": ["pid"]}}, {{}}, pool)
+    (pid,) = verdict.score({{"completion": ["pid"]}}, {{}}, pool)
     print(int(pid), flush=True)
-    verdict.outcomes({{"completion": [{state!r}]}}, {{}}, pool)
+    verdict.score({{"completion": [{state!r}]}}, {{}}, pool)
     input()
     """
     parent = subprocess.Popen(

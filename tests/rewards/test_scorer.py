@@ -7,16 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import r1trl
+from r1trl.config.schema import ScoringConfig
 from r1trl.errors import StageError
 from r1trl.plugins.loading import load
+from r1trl.plugins.offer import Offer
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.types import Description
 
 PLUGIN = """\
 import asyncio, os, time
@@ -88,7 +93,7 @@ def r1trl_rewards():
             "odd": odd, "crash": crash, "slow": slow, "counting": Counting, "verdict": verdict,
             "bonus": bonus, "failing": failing, "sleepy": sleepy}
 """
-SCORING = {"on_failure": "mask", "failure_limit": 1.0, "deadline": 1.0, "processes": 2}
+SCORING = ScoringConfig(deadline=1.0, processes=2, max_failure_rate=1.0)
 Made = Callable[..., Scorer]
 
 
@@ -98,7 +103,7 @@ def scorer(plugin_file: Any) -> Iterator[Made]:
     plugins, made = load([plugin_file(PLUGIN)]), []
 
     def make(rewards: dict[str, Any], **scoring: Any) -> Scorer:
-        made.append(make_scorer(rewards, {**SCORING, **scoring}, plugins))
+        made.append(make_scorer(rewards, replace(SCORING, **scoring), plugins))
         return made[-1]
 
     yield make
@@ -121,7 +126,7 @@ def test_totals_are_weighted_sums(scorer: Made) -> None:
     assert found.outcomes == {"length": ["value"] * 2, "right": ["value"] * 2}
 
 
-def test_a_weight_is_1_unless_given_and_a_dropped_reward_is_not_asked(scorer: Made) -> None:
+def test_a_weight_is_1_unless_given_and_a_dropped_reward_is_not_called(scorer: Made) -> None:
     made = scorer({"length": {}, "crash": None})
     assert made.names == ["length"]
     assert score(made, ["abc"]).totals == [3.0]
@@ -149,7 +154,7 @@ def test_requires_counts_a_reward_only_where_the_others_scored_1(scorer: Made) -
     assert found.values["right"] == [1.0, 0.0, 1.0]
 
 
-def test_where_asks_a_reward_about_matching_rows_only(scorer: Made) -> None:
+def test_where_limits_a_reward_to_matching_rows(scorer: Made) -> None:
     made = scorer({"length": {"where": {"source": "math", "language": "en"}}})
     found = score(
         made, ["a", "bb", "ccc"], source=["math", "chat", "math"], language=["en", "en", "zh"]
@@ -159,8 +164,8 @@ def test_where_asks_a_reward_about_matching_rows_only(scorer: Made) -> None:
 
 def test_where_on_a_column_that_the_rows_lack_is_an_error(scorer: Made) -> None:
     made = scorer({"length": {"where": {"sourse": "math"}}})
-    told = "reward 'length': where names the column 'sourse'.*did you mean 'source'"
-    with pytest.raises(StageError, match=told):
+    message = "reward 'length': where names the column 'sourse'.*did you mean 'source'"
+    with pytest.raises(StageError, match=message):
         score(made, ["a"], source=["math"])
 
 
@@ -210,31 +215,44 @@ def test_a_reward_that_misbehaves_is_named(
     assert str(caught.value).startswith(message)
 
 
-def test_a_verifier_tells_options_from_columns(scorer: Made) -> None:
+def test_a_verifier_separates_options_from_columns(scorer: Made) -> None:
     found = score(scorer({"verdict": {"bonus": 0.5}}), ["a", "b"], solution=["a", "a"])
     assert found.values["verdict"] == [1.5, 0.5]
     assert score(scorer({"verdict": {}}), ["none", "b"]).values["verdict"] == [1.0, 0.0]
 
 
 def test_a_verifier_can_be_called_as_trl_calls_a_reward(plugin_file: Any) -> None:
-    verdict = load([plugin_file(PLUGIN)]).find("reward", "verdict").what
-    asked = {"solution": ["a", "b", "unknown"], "language": ["en"] * 3, "bonus": 2.0}
-    assert verdict(["p"] * 3, ["a", "a", "a"], [[1]] * 3, **asked) == [3.0, 2.0, None]
+    verdict = load([plugin_file(PLUGIN)]).find("reward", "verdict").target
+    columns = {"solution": ["a", "b", "unknown"], "language": ["en"] * 3, "bonus": 2.0}
+    assert verdict(["p"] * 3, ["a", "a", "a"], [[1]] * 3, **columns) == [3.0, 2.0, None]
+
+
+def test_a_verifier_has_a_description() -> None:
+    def missing(**options: Any) -> str | None:
+        return None
+
+    def score(completion: str, *, bonus: float = 0.0) -> float:
+        return bonus
+
+    described = r1trl.verifier(missing_requirements=missing, aliases={"extra": "bonus"})(score)
+    expected = Description(1.0, missing, aliases={"extra": "bonus"})
+    assert Offer("reward", "score", "mine", described).description == expected
+    assert r1trl.verifier(score).__r1trl__ == Description(full_score=1.0)
 
 
 def test_a_verifier_scores_equal_samples_once(plugin_file: Any) -> None:
-    verdict = load([plugin_file(PLUGIN)]).find("reward", "verdict").what
+    verdict = load([plugin_file(PLUGIN)]).find("reward", "verdict").target
 
     class Counted(Pool):
         def score(self, jobs: Any) -> Any:
-            asked.extend(job.arguments for job in jobs)
+            scored.extend(job.arguments for job in jobs)
             return super().score(jobs)
 
-    asked: list[Any] = []
+    scored: list[Any] = []
     pool = Counted(1, 5.0)
     rows = {"completion": ["a", "b", "a", "a"], "solution": ["a", "a", "a", "b"]}
-    assert verdict.outcomes(rows, {}, pool) == [1.0, 0.0, 1.0, 0.0]
-    assert sorted(asked) == [("a", "a"), ("a", "b"), ("b", "a")]
+    assert verdict.score(rows, {}, pool) == [1.0, 0.0, 1.0, 0.0]
+    assert sorted(scored) == [("a", "a"), ("a", "b"), ("b", "a")]
     pool.close()
 
 
@@ -253,15 +271,15 @@ def test_a_hanging_answer_ends_at_its_deadline_and_its_neighbours_are_scored_rig
     assert found.values["verdict"] == [1.0, None, None, 0.0, 1.0]
     assert found.values["length"] == [1.0, None, None, 1.0, 1.0], "a masked sample counts nowhere"
     assert found.totals == [2.0, None, None, 1.0, 2.0]
-    told = capfd.readouterr().out
-    assert "2 of 5 samples without a verdict" in told
-    assert "reward 'verdict': timeout on row 1 (no verdict within 1 s): 'hang'" in told
+    output = capfd.readouterr().out
+    assert "2 of 5 samples without a verdict" in output
+    assert "reward 'verdict': timeout on row 1 (no verdict within 1 s): 'hang'" in output
     shares = {"outcome/verdict/timeout": 0.2, "outcome/verdict/error": 0.2}
     metrics = found.metrics("verdict")
     assert {k: v for k, v in metrics.items() if k.startswith("outcome")} == shares
 
 
-def test_the_policy_zero_counts_failures_as_0(scorer: Made) -> None:
+def test_on_failure_zero_counts_failures_as_0(scorer: Made) -> None:
     made = scorer({"verdict": {}, "length": {}}, on_failure="zero")
     found = score(made, ["crash", "a"], solution=["x", "a"])
     assert found.values == {"verdict": [0.0, 1.0], "length": [5.0, 1.0]}
@@ -269,7 +287,7 @@ def test_the_policy_zero_counts_failures_as_0(scorer: Made) -> None:
     assert found.totals == [5.0, 2.0]
 
 
-def test_the_policy_raise_stops_at_the_first_failure(scorer: Made) -> None:
+def test_on_failure_raise_stops_at_the_first_failure(scorer: Made) -> None:
     made = scorer({"verdict": {}}, on_failure="raise")
     with pytest.raises(StageError) as caught:
         score(made, ["a", "crash"], solution=["a", "x"])
@@ -280,9 +298,9 @@ def test_the_policy_raise_stops_at_the_first_failure(scorer: Made) -> None:
 def test_more_failures_than_the_limit_stop_the_stage(
     limit: float, stops: bool, scorer: Made
 ) -> None:
-    made = scorer({"verdict": {}}, failure_limit=limit)
+    made = scorer({"verdict": {}}, max_failure_rate=limit)
     if stops:
-        with pytest.raises(StageError, match=r"1 of 2 samples failed .*failure_limit=0\.4"):
+        with pytest.raises(StageError, match=r"1 of 2 samples failed .*max_failure_rate=0\.4"):
             score(made, ["a", "crash"], solution=["a", "x"])
     else:
         assert score(made, ["a", "crash"], solution=["a", "x"]).totals == [1.0, None]
@@ -317,13 +335,13 @@ def test_killing_the_scoring_processes_loses_nothing(scorer: Made) -> None:
     assert again not in (None, first)
 
 
-def test_a_reward_with_a_parameter_rewards_is_asked_after_the_others_and_sees_them(
+def test_a_reward_with_a_parameter_rewards_is_called_after_the_others_with_their_values(
     scorer: Made,
 ) -> None:
     made = scorer({"bonus": {"of": "verdict"}, "verdict": {"where": {"source": "math"}}})
     sources = ["math", "math", "chat"]
     found = score(made, ["a", "crash", "a"], solution=["a", "x", "b"], source=sources)
-    assert list(found.values) == ["bonus", "verdict"], "in the order of the settings"
+    assert list(found.values) == ["bonus", "verdict"], "in the order of the config"
     assert found.values["bonus"] == [2.0, None, None]
     assert found.outcomes["bonus"] == ["value", "abstain", "abstain"]
 
@@ -334,7 +352,7 @@ def test_a_reward_may_return_a_failure_in_place_of_a_value(scorer: Made) -> None
     assert found.totals == [2.0, None]
 
 
-def test_rewards_of_a_batch_are_asked_side_by_side(scorer: Made) -> None:
+def test_rewards_of_a_batch_run_at_the_same_time(scorer: Made) -> None:
     made = scorer({"verdict": {}, "slow": {}, "sleepy": {}}, deadline=5.0, processes=1)
     score(made, ["a"], solution=["a"])  # starts the process
     began = time.monotonic()
@@ -343,7 +361,7 @@ def test_rewards_of_a_batch_are_asked_side_by_side(scorer: Made) -> None:
     assert found.totals == [1.0 + 2.0 + 3.0]
 
 
-def test_metrics_tell_the_seconds_of_a_reward_and_its_samples(scorer: Made) -> None:
+def test_metrics_have_the_seconds_of_a_reward_and_its_samples(scorer: Made) -> None:
     made = scorer({"verdict": {}, "length": {}}, deadline=5.0)
     found = score(made, ["nap", "a", "b"], solution=["nap", "a", "b"])
     metrics = found.metrics("verdict", period=10.0)
@@ -351,28 +369,28 @@ def test_metrics_tell_the_seconds_of_a_reward_and_its_samples(scorer: Made) -> N
     assert 0.5 <= metrics["seconds/verdict/max"] <= seconds
     assert metrics["seconds/verdict/p50"] < 0.4 < metrics["seconds/verdict/p95"]
     assert metrics["seconds/verdict/share"] == pytest.approx(seconds / 10)
-    assert set(found.metrics("length")) == {"seconds/length"}, "samples are not known one by one"
+    assert set(found.metrics("length")) == {"seconds/length"}, "no seconds per sample"
 
 
-def test_the_stages_tally_has_outcomes_the_slowest_and_the_failed(
+def test_the_statistics_have_outcomes_the_slowest_and_the_failed_samples(
     scorer: Made, tmp_path: Path
 ) -> None:
     made = scorer({"verdict": {}}, deadline=5.0)
     score(made, ["nap", "a"] + ["b"] * 20, solution=["nap", "a", *map(str, range(20))])
     score(made, ["crash", "x"], solution=["a", "unknown"])
     made.close(tmp_path)
-    told = json.loads((tmp_path / "scoring.json").read_text())["verdict"]
-    assert told["outcomes"] == {"value": 22, "error": 1, "abstain": 1}
-    assert told["slowest"][0]["completion"] == "nap" and len(told["slowest"]) == 10
-    assert told["slowest"][0]["seconds"] >= 0.5
+    stats = json.loads((tmp_path / "scoring.json").read_text())["verdict"]
+    assert stats["outcomes"] == {"value": 22, "error": 1, "abstain": 1}
+    assert stats["slowest"][0]["completion"] == "nap" and len(stats["slowest"]) == 10
+    assert stats["slowest"][0]["seconds"] >= 0.5
     message = "ValueError: bad answer"
-    assert told["failed"] == [{"outcome": "error", "message": message, "completion": "crash"}]
+    assert stats["failed"] == [{"outcome": "error", "message": message, "completion": "crash"}]
 
 
-def test_a_failure_says_its_kind_and_why(plugin_file: Any) -> None:
-    verdict = load([plugin_file(PLUGIN)]).find("reward", "verdict").what
+def test_a_failure_has_its_kind_and_a_message(plugin_file: Any) -> None:
+    verdict = load([plugin_file(PLUGIN)]).find("reward", "verdict").target
     pool = Pool(1, 5.0)
-    found = verdict.outcomes({"completion": ["crash", "die"]}, {}, pool)
+    found = verdict.score({"completion": ["crash", "die"]}, {}, pool)
     pool.close()
     assert found == [
         Failure("error", "ValueError: bad answer"),

@@ -16,8 +16,8 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
+from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
-from r1trl.rewards.setting import BoundReward
 from r1trl.run.launch import accelerate_config
 from r1trl.stage.ranks import rank
 from r1trl.training.rollouts import PrecomputedReward, RolloutMixin

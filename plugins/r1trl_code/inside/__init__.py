@@ -1,1 +1,1 @@
-"""What runs inside a sandbox: only the standard library, and nothing that knows the answers."""
+"""The code that runs inside a sandbox: it needs only the standard library and has no answers."""

@@ -1,4 +1,4 @@
-"""The first thing in a sandbox: limits, a sign of life, and then a program of its own."""
+"""The start of every program in a sandbox: it sets limits and reports that it has started."""
 
 import math
 import os
@@ -12,11 +12,11 @@ STARTED = b"r1trl: started\n"
 OPEN_FILES = 64
 
 
-def begin(seconds: float, memory_mb: int, output_bytes: int) -> None:
-    """Limit this process for good and say so on stderr, which is closed to what comes after.
+def limit_process(seconds: float, memory_mb: int, output_bytes: int) -> None:
+    """Limit this process for good, write STARTED to stderr, and redirect stderr to /dev/null.
 
-    The number of processes is no limit here: for root there is none, and for others it counts
-    those outside too; the sandbox refuses them.
+    RLIMIT_NPROC is not set: it does not hold for root, and for other users it counts processes
+    outside too; the sandbox refuses new processes.
     """
     limits = {
         resource.RLIMIT_CPU: math.ceil(seconds),
@@ -26,30 +26,30 @@ def begin(seconds: float, memory_mb: int, output_bytes: int) -> None:
     }
     if sys.platform == "linux":  # macOS refuses it
         limits[resource.RLIMIT_AS] = memory_mb << 20
-    for kind, wanted in limits.items():
+    for kind, value in limits.items():
         _, allowed = resource.getrlimit(kind)
-        most = wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed)
-        resource.setrlimit(kind, (most, most))
+        limit = value if allowed == resource.RLIM_INFINITY else min(value, allowed)
+        resource.setrlimit(kind, (limit, limit))
     os.write(2, STARTED)
-    replace(2, os.O_WRONLY)
+    redirect_to_null(2, os.O_WRONLY)
 
 
-def replace(number: int, flags: int) -> None:
-    """Make a file descriptor one of /dev/null."""
+def redirect_to_null(number: int, flags: int) -> None:
+    """Redirect a file descriptor to /dev/null."""
     null = os.open(os.devnull, flags)
     os.dup2(null, number)
     os.close(null)
 
 
 def load(source: str, name: str, names: Iterable[tuple[str, Any]] = ()) -> ModuleType:
-    """Run a source as a module of a name in which some names are there already."""
+    """Run a source as a module with this name, with `names` predefined in it."""
     module = sys.modules[name] = ModuleType(name)
     module.__dict__.update(names)
-    exec(compile(source, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - what we are for
+    exec(compile(source, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - its purpose
     return module
 
 
-def alone(source: str) -> None:
+def run_script(source: str) -> None:
     """Run a solution as a script."""
     sys.argv = ["solution.py"]
     load(source, "__main__")

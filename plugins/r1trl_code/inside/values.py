@@ -1,8 +1,8 @@
-"""Values on their way between processes: plain ones as JSON, all others as handles.
+"""Encoding of values between processes: plain ones as JSON, all others as handles.
 
-JSON has None, bool, int, float, str and list; `{kind: content}` is any other, with bytes and large
-integers in hexadecimal, dictionaries as pairs, and an object that stays where it is as its number.
-What is a subclass of a plain type arrives as that type, so no method of its own is ever called.
+JSON has None, bool, int, float, str and list; any other value is `{kind: content}`: bytes and large
+integers in hexadecimal, dictionaries as pairs, and an object that stays in its process as its
+number. A subclass of a plain type arrives as that type, so none of its own methods is ever called.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ LARGE = 1 << 64
 
 
 def encode(value: Any, keep: Callable[[Any], int]) -> Any:
-    """Make JSON data of a value; `keep` gives the number of an object that stays."""
+    """Return a value as JSON data; `keep` returns the number of an object that stays."""
     if value is None or value is True or value is False:
         return value
     if isinstance(value, int):
@@ -39,7 +39,7 @@ def _encode_many(value: Any, keep: Callable[[Any], int]) -> Any:
 
 
 def decode(data: Any, find: Callable[[int], Any]) -> Any:
-    """Make a value of JSON data; `find` gives what stands for the object of a number."""
+    """Return the value of JSON data; `find` returns the object, or its proxy, by number."""
     if isinstance(data, list):
         return [decode(item, find) for item in data]
     if not isinstance(data, dict):
@@ -59,18 +59,18 @@ def decode(data: Any, find: Callable[[int], Any]) -> Any:
 
 
 def update(old: Any, new: Any) -> Any:
-    """Make a list, dict or set equal to another in place, as deep as they match.
+    """Update a list, dict or set in place, recursively, and return it.
 
-    Returns what should stand in the old one's place, which is the new one where it is no such.
+    Returns the new value instead if the types differ or cannot be updated.
     """
     if type(old) is not type(new):
         return new
     if isinstance(old, list):
         old[:] = [*map(update, old, new), *new[len(old) :]]
     elif isinstance(old, dict):
-        fresh = {key: update(old[key], new[key]) if key in old else new[key] for key in new}
+        updated = {key: update(old[key], new[key]) if key in old else new[key] for key in new}
         old.clear()
-        old.update(fresh)
+        old.update(updated)
     elif isinstance(old, set):
         old.clear()
         old.update(new)

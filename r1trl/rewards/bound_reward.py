@@ -1,4 +1,4 @@
-"""One reward of a stage: its settings, and how it is asked about a batch."""
+"""A reward of a stage, bound to its options and to the keys that every reward takes."""
 
 import asyncio
 import inspect
@@ -14,13 +14,16 @@ from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.verifier import Verifier
 
 NOT_ROW_COLUMNS = ("prompt", "completion", "completion_ids")
-GIVEN = ("prompts", "completions", "rewards", *NOT_ROW_COLUMNS)
+COMMON_PARAMETERS = ("prompts", "completions", "rewards", *NOT_ROW_COLUMNS)
 Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
 class BoundReward:
-    """A reward of a stage: what it is, its options, and the keys that every reward takes."""
+    """A reward with its options and the keys that every reward takes.
+
+    `options` are passed on each call; they are empty for an instance of a class.
+    """
 
     name: str
     reward: Any
@@ -33,24 +36,27 @@ class BoundReward:
 
     @property
     def runs_off_thread(self) -> bool:
-        """Tell whether it leaves this thread free: a verifier, or a coroutine function."""
+        """True if the reward leaves this thread free: a verifier or a coroutine function."""
         called = type(self.reward).__call__ if not inspect.isroutine(self.reward) else self.reward
         return isinstance(self.reward, Verifier) or inspect.iscoroutinefunction(called)
 
     @property
     def needs_other_rewards(self) -> bool:
-        """Tell whether it is asked after the others, because it takes their values."""
+        """True if the reward takes the values of the others, and so is called after them."""
         return "rewards" in inspect.signature(self.reward).parameters
 
     @property
     def columns(self) -> list[inspect.Parameter]:
-        """Return the parameters that are columns of the rows, beyond what every reward gets."""
+        """Return the parameters that are columns of the rows, without COMMON_PARAMETERS."""
         parameters = inspect.signature(self.reward).parameters.values()
-        plain = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        return [p for p in plain if p.name not in GIVEN]
+        positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        return [p for p in positional if p.name not in COMMON_PARAMETERS]
 
     def applies(self, columns: Columns, step: int | None) -> list[int]:
-        """Return the indices of the rows that the reward is asked about."""
+        """Return the indices of the rows that the reward scores at a step (None: at any).
+
+        Raises StageError if `where` names a column that the rows lack.
+        """
         count = len(columns["completion"])
         early = self.from_step is not None and step is not None and step < self.from_step
         late = self.until_step is not None and step is not None and step >= self.until_step
@@ -58,59 +64,63 @@ class BoundReward:
             return []
         for key in self.where:
             if key not in columns:
-                there = ", ".join(columns)
+                names = ", ".join(columns)
                 raise StageError(
                     f"reward '{self.name}': where names the column '{key}', which the rows do not "
-                    f"have{suggest(key, columns)}; they have: {there}"
+                    f"have{suggest(key, columns)}; they have: {names}"
                 )
         return [i for i in range(count) if all(columns[k][i] == v for k, v in self.where.items())]
 
-    def begin(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> None:
-        """Begin to score rows that are soon asked about, where other processes do it."""
+    def submit(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> None:
+        """Start scoring rows in the pool, ahead of `ask`; only a verifier does so."""
         indices = self.applies(columns, step) if isinstance(self.reward, Verifier) else []
         if indices:
-            self.reward.begin(_select(columns, indices), self.options, pool)
+            self.reward.submit(_select(columns, indices), self.options, pool)
 
     def ask(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> RewardResult:
-        """Ask the reward about the rows that it applies to; raise StageError where it fails."""
+        """Score the rows that the reward applies to; the others get None.
+
+        `columns` are lists of equal length. Raises StageError if the reward raises, or returns
+        anything but one finite number, None or Failure per row.
+        """
         indices, start = self.applies(columns, step), time.perf_counter()
-        answers: list[Any] = [None] * len(columns["completion"])
-        each: list[float | None] = [None] * len(answers)
+        values: list[Any] = [None] * len(columns["completion"])
+        sample_seconds: list[float | None] = [None] * len(values)
         if indices:
-            part = _select(columns, indices)
+            rows = _select(columns, indices)
             try:
-                found, seconds = self._answers(part, pool)
+                returned, durations = self._call(rows, pool)
             except Exception as error:  # a plugin's own error, named and raised on
                 raise StageError(
                     f"reward '{self.name}' failed: {type(error).__name__}: {error}"
                 ) from error
-            checked = _checked(self.name, found, len(indices))
-            for i, answer, took in zip(indices, checked, seconds, strict=True):
-                answers[i], each[i] = answer, took
-        return RewardResult(answers, time.perf_counter() - start, each)
+            checked = _checked(self.name, returned, len(indices))
+            for i, value, seconds in zip(indices, checked, durations, strict=True):
+                values[i], sample_seconds[i] = value, seconds
+        return RewardResult(values, time.perf_counter() - start, sample_seconds)
 
-    def _answers(self, part: Mapping[str, Any], pool: Pool) -> tuple[Any, list[float | None]]:
-        """Return the answers, and the seconds of each sample where they are known."""
+    def _call(self, rows: Mapping[str, Any], pool: Pool) -> tuple[Any, list[float | None]]:
+        """Return the reward's return value, and each sample's seconds if they are measured."""
         if isinstance(self.reward, Verifier):
-            verdicts = self.reward.verdicts(part, self.options, pool)
-            return [v.value for v in verdicts], [v.seconds for v in verdicts]
-        found = self.reward(
-            prompts=part["prompt"],
-            completions=part["completion"],
-            completion_ids=part["completion_ids"],
-            **{name: values for name, values in part.items() if name not in NOT_ROW_COLUMNS},
+            results = self.reward.results(rows, self.options, pool)
+            return [r.value for r in results], [r.seconds for r in results]
+        returned = self.reward(
+            prompts=rows["prompt"],
+            completions=rows["completion"],
+            completion_ids=rows["completion_ids"],
+            **{name: values for name, values in rows.items() if name not in NOT_ROW_COLUMNS},
             **self.options,
         )
-        answers = asyncio.run(_awaited(found)) if inspect.isawaitable(found) else found
-        return answers, [None] * len(part["completion"])
+        values = asyncio.run(_await(returned)) if inspect.isawaitable(returned) else returned
+        return values, [None] * len(rows["completion"])
 
 
-async def _awaited(found: Awaitable[Any]) -> Any:
-    return await found
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _select(columns: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any]:
-    """Return the rows of these indices; `rewards` is a mapping of columns itself."""
+    """Return the rows at these indices; the column `rewards` is itself a mapping of columns."""
     return {
         name: _select(column, indices)
         if isinstance(column, Mapping)
@@ -119,11 +129,11 @@ def _select(columns: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any
     }
 
 
-def _checked(name: str, found: Any, count: int) -> list[Any]:
+def _checked(name: str, returned: Any, count: int) -> list[Any]:
     try:
-        values: list[Any] = list(found)
+        values: list[Any] = list(returned)
     except TypeError:
-        raise StageError(f"reward '{name}' returned {found!r}; it must return a list") from None
+        raise StageError(f"reward '{name}' returned {returned!r}; it must return a list") from None
     if len(values) != count:
         raise StageError(f"reward '{name}' returned {len(values)} values for {count} completions")
     for i, value in enumerate(values):

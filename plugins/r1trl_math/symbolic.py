@@ -1,4 +1,4 @@
-r"""math-verify's verdict on an answer, its timeouts off: r1trl kills the process at the deadline.
+r"""Comparison of answers with math-verify, without its timeouts: r1trl kills a process instead.
 
 math-verify's own timeouts raise outside the main thread and cannot interrupt arithmetic on huge
 integers. It is imported when first needed, since importing it takes a second.
@@ -21,7 +21,7 @@ DIGITS = re.compile(r"\d+")
 
 @functools.cache
 def library() -> Any:
-    """Import math-verify, silence its warning that the timeouts are off, and quicken its reader."""
+    """Import math-verify once, silence its warning about timeouts, and patch its parser."""
     import math_verify
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)
@@ -30,18 +30,18 @@ def library() -> Any:
 
 
 def parse(text: str) -> list[Any]:
-    """Parse by math-verify's own extraction: expressions, and last the text they came from."""
+    """Parse with math-verify's own extraction: expressions, and last the text they came from."""
     parsed: list[Any] = library().parse(text, parsing_timeout=None)
     return parsed
 
 
-def warm() -> None:
+def warm_up() -> None:
     """Import math-verify and compile its patterns, which together take a second."""
     verify(tuple(parse("$1$")), parse("$x$"))
 
 
 def parse_answer(text: str) -> list[Any]:
-    """Parse an answer that was found; a bare one is read as LaTeX, a sentence by extraction."""
+    """Parse an extracted answer: a bare one as LaTeX, a sentence with math-verify's extraction."""
     line = text.strip().removesuffix(".").replace("\n", " ").strip()
     if DELIMITER.search(line) or (PROSE.search(line) and DIGITS.search(line)):
         return parse(line)
@@ -50,9 +50,9 @@ def parse_answer(text: str) -> list[Any]:
 
 @functools.lru_cache(maxsize=1024)
 def parse_gold(text: str) -> tuple[Any, ...]:
-    r"""Parse a gold answer: a number, LaTeX, or a solution with a \boxed{}; () where it cannot be.
+    r"""Parse a gold answer: a number, LaTeX, or a solution with a \boxed{}; () if it has no answer.
 
-    A sentence without a box, dollars or exactly one number has no answer that could be trusted.
+    A sentence without a box, dollars or exactly one number has no answer to rely on.
     """
     boxed = last_boxed(text)
     bare_sentence = boxed is None and not DELIMITER.search(text) and SENTENCE.search(text)
@@ -63,8 +63,8 @@ def parse_gold(text: str) -> tuple[Any, ...]:
 
 
 def verify(gold: tuple[Any, ...], answer: list[Any]) -> bool:
-    """Tell whether a parsed answer equals the parsed gold, by math-verify."""
-    refutable = gold and answer and gold[-1] != answer[-1]  # equal texts make equal answers
+    """Return True if math-verify finds a parsed answer equal to the parsed gold."""
+    refutable = gold and answer and gold[-1] != answer[-1]  # equal texts are equal answers
     if refutable and differ(gold[0], answer[0]):
         return False
     return bool(library().verify(list(gold), answer, timeout_seconds=None))

@@ -1,18 +1,18 @@
-"""Alarms for a reward that rises while what it stands for falls: reward hacking."""
+"""Alarms for reward hacking: a reward that rises while the quality it stands for falls."""
 
 from dataclasses import replace
 
 from r1trl import Progress
-from r1trl_alarms.alarm import Alarm, at_least_one, means, with_values
+from r1trl_alarms.alarm import Alarm, at_least_one, means, rows_with
 
 
 class RewardHacking(Alarm):
-    """Fail when `reward` has risen while the metric `canary` fell: the policy games the reward.
+    """Fail the stage when the metric `reward` has risen while the metric `canary` fell.
 
-    Over windows of `window` loggings: since its best window the mean of `canary` has fallen by
-    `fall` or more, and the mean of `reward` has risen by `rise` or more. DeepSeek-R1's reward model
-    did this (arXiv 2501.12948v2, section B.5). Both are metrics as TRL logs them, such as
-    rewards/accuracy/mean.
+    Means are over windows of `window` loggings. It fails if, since the best window of `canary`, the
+    mean of `canary` has fallen by `fall` or more and the mean of `reward` has risen by `rise` or
+    more. DeepSeek-R1's reward model was hacked so (arXiv 2501.12948v2, section B.5). Both are
+    metrics as TRL logs them, such as rewards/accuracy/mean.
     """
 
     def __init__(
@@ -27,9 +27,9 @@ class RewardHacking(Alarm):
         self.canary, self.reward, self.rise, self.fall = canary, reward, rise, fall
         self.window = at_least_one("window", window)
 
-    def seen(self, progress: Progress) -> str | None:
-        """Return what has risen and what has fallen."""
-        rows = with_values(progress, self.canary)
+    def diagnose(self, progress: Progress) -> str | None:
+        """Return by how much the metrics have risen and fallen, or None."""
+        rows = rows_with(progress, self.canary)
         canary = means(progress, self.canary, self.window)
         reward = means(replace(progress, history=rows), self.reward, self.window)
         if len(canary) < 2 or len(reward) != len(canary):
@@ -46,9 +46,9 @@ class RewardHacking(Alarm):
 
 
 class FormatOverAccuracy(RewardHacking):
-    """Fail when the format is kept as well as before or better, and accuracy has fallen by `fall`.
+    """Fail the stage when accuracy has fallen by `fall` while the format is kept as well or better.
 
-    Since the best window of `window` loggings of the metric `accuracy`.
+    Both are compared with the best window of `window` loggings of the metric `accuracy`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a stage's rewards came to in all: counts of outcomes, the slowest and the failed samples."""
+"""Statistics of a stage's scoring: counts of outcomes, the slowest and the failed samples."""
 
 import heapq
 import itertools
@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1trl.rewards.outcomes import RewardResult, outcome
+from r1trl.rewards.outcomes import RewardResult, outcome_of
 from r1trl.rewards.pool import Failure
 
-KEPT = 10
-LONGEST = 2000
+MAX_EXAMPLES = 10
+MAX_CHARACTERS = 2000
 
 
 class ScoringStats:
-    """Counts and examples per reward, over all batches of one process."""
+    """Counts and examples per reward, over all batches of this process."""
 
     def __init__(self) -> None:
         self._outcomes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -25,29 +25,30 @@ class ScoringStats:
         self._failed: dict[str, list[dict[str, str]]] = defaultdict(list)
         self._order = itertools.count()
 
-    def add(self, name: str, asked: RewardResult, columns: Mapping[str, Sequence[Any]]) -> None:
-        """Count a batch that a reward was asked about."""
-        self._outcomes[name].update(map(outcome, asked.answers))
-        self._seconds[name] += asked.seconds
-        rows = zip(asked.answers, asked.each, columns["completion"], strict=True)
-        for answer, seconds, completion in rows:
-            text = str(completion)[:LONGEST]
+    def add(self, name: str, result: RewardResult, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Count a reward's result on a batch."""
+        self._outcomes[name].update(map(outcome_of, result.values))
+        self._seconds[name] += result.seconds
+        rows = zip(result.values, result.sample_seconds, columns["completion"], strict=True)
+        for value, seconds, completion in rows:
+            text = str(completion)[:MAX_CHARACTERS]
             if seconds is not None:
                 self._keep_slowest(name, seconds, text)
-            if isinstance(answer, Failure) and len(self._failed[name]) < KEPT:
-                told = {"outcome": answer.kind, "message": answer.message, "completion": text}
-                self._failed[name].append(told)
+            if isinstance(value, Failure) and len(self._failed[name]) < MAX_EXAMPLES:
+                self._failed[name].append(
+                    {"outcome": value.kind, "message": value.message, "completion": text}
+                )
 
     def _keep_slowest(self, name: str, seconds: float, completion: str) -> None:
         slowest, entry = self._slowest[name], (seconds, next(self._order), completion)
-        if len(slowest) < KEPT:
+        if len(slowest) < MAX_EXAMPLES:
             heapq.heappush(slowest, entry)
         elif seconds > slowest[0][0]:
             heapq.heapreplace(slowest, entry)
 
     def write(self, path: Path) -> None:
-        """Write the tally as JSON."""
-        told = {
+        """Write the statistics as JSON."""
+        payload = {
             name: {
                 "outcomes": dict(self._outcomes[name]),
                 "seconds": round(self._seconds[name], 3),
@@ -59,5 +60,5 @@ class ScoringStats:
             }
             for name in self._outcomes
         }
-        text = json.dumps(told, ensure_ascii=False, indent=1)
+        text = json.dumps(payload, ensure_ascii=False, indent=1)
         path.write_text(text + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
-r"""The verdict on two plain numbers, without math-verify: most comparisons of a training run.
+r"""Comparison of two plain numbers without math-verify: most comparisons of a training run.
 
-math-verify compares decimals after rounding to six places, so what differs by less than a
-hundred-thousandth is left to it; everything decided here is what it would decide.
+math-verify compares decimals after rounding to six places, so numbers that differ by less than a
+hundred-thousandth are left to it; every result here equals its own.
 """
 
 import re
@@ -10,13 +10,13 @@ from fractions import Fraction
 INTEGER = re.compile(r"-?\d{1,15}|-?\d{1,3}(?:,\d{3}){1,4}", re.ASCII)
 DECIMAL = re.compile(r"-?\d{1,8}\.\d{1,6}", re.ASCII)
 RATIO = re.compile(r"(-?\d{1,9})/(\d{1,9})|(-?)\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}", re.ASCII)
-CLOSE = Fraction(1, 100_000)
+ROUNDING = Fraction(1, 100_000)
 
 
-def number(text: str) -> Fraction | None:
-    """Read an integer, a decimal of up to six places or a simple fraction; None for all else.
+def parse_number(text: str) -> Fraction | None:
+    """Parse an integer, a decimal of up to six places or a simple fraction; None for all else.
 
-    One pair of dollars around it is no part of it.
+    One pair of dollars around it is ignored.
     """
     text = text.strip()
     if len(text) > 2 and text[0] == text[-1] == "$":
@@ -33,11 +33,11 @@ def number(text: str) -> Fraction | None:
     return Fraction(int(above or top), denominator) * (-1 if sign else 1)
 
 
-def compare(gold: str, answer: str) -> float | None:
-    """Return 1.0 for equal numbers, 0.0 for different ones, None where math-verify must decide."""
-    left, right = number(gold), number(answer)
+def compare_numbers(gold: str, answer: str) -> float | None:
+    """Return 1.0 for equal numbers, 0.0 for different ones, None if math-verify must decide."""
+    left, right = parse_number(gold), parse_number(answer)
     if left is None or right is None:
         return None
     if left == right:
         return 1.0
-    return 0.0 if abs(left - right) > CLOSE else None
+    return 0.0 if abs(left - right) > ROUNDING else None

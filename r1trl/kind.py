@@ -1,0 +1,160 @@
+"""What a kind of stage is, and what it works with.
+
+A kind is data about a stage (its settings, what it needs and makes) and one function, `run`. The
+function gets a `Work` and returns metrics; everything else, from loading rows to checkpoints and
+the hand-over, is called through the work. Kinds import torch and TRL inside `run` only, because the
+plan loads them on machines that have neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+# Common keys of a stage that not every kind reads; a kind lists its own in `takes`.
+OPTIONAL_KEYS = ("rewards", "samplers", "endpoints", "adapter", "batch", "rollout", "sampling")
+
+
+@dataclass
+class NoSettings:
+    """The settings of a kind that has none of its own."""
+
+
+def no_problems(stage: Any) -> Iterable[tuple[str, str]]:
+    """Find nothing wrong with a stage."""
+    return ()
+
+
+def steps_or_epochs(stage: Any) -> str:
+    """Return the length of a training stage in words, from `max_steps` and `num_train_epochs`."""
+    steps = stage.args.get("max_steps", -1)
+    return f"{steps} steps" if steps > 0 else f"{stage.args.get('num_train_epochs', 3)} epochs"
+
+
+class Work(Protocol):
+    """What `Kind.run` works with. Every process of a stage has its own and makes the same calls.
+
+    `stage` holds the stage's settings, typed: the common keys (`stage.model`, `stage.args`, …) and
+    the kind's own. References among them are paths by now. `name` is the stage's, `key` is
+    `stages.<name>`, for messages; `folder` is the stage's folder; `seed` is the stage's own.
+    """
+
+    stage: Any
+    name: str
+    key: str
+    folder: Path
+    seed: int
+
+    def rows(self, sources: Mapping[str, Any] | None = None) -> Dataset:
+        """Return the stage's rows: loaded, mapped, filtered and mixed; a collective.
+
+        `sources` (default: `stage.data`) maps names to sources. Raises StageError if the rows lack
+        one of the kind's columns, or none is left.
+        """
+        ...
+
+    def rendered(self, rows: Dataset, *, prefill: bool = False) -> Dataset:
+        """Return rows with `prompt` as the text that the model reads, by template or chat template.
+
+        `prefill`: append the stage's prefill to each prompt.
+        """
+        ...
+
+    def tokenizer(self, model: str | None = None) -> Any:
+        """Return the tokenizer of a model (default: `stage.model`), with a padding token."""
+        ...
+
+    def model(
+        self,
+        model: str | None = None,
+        *,
+        auto_class: str = "AutoModelForCausalLM",
+        **options: Any,
+    ) -> Any:
+        """Load a model (default: `stage.model`) as training does: float32, the stage's attention.
+
+        `auto_class` names a class of transformers; `options` go to its `from_pretrained`.
+        """
+        ...
+
+    def arguments(self, config_class: Any, **fixed: Any) -> Any:
+        """Return TRL's config for the stage: `stage.args`, then r1trl's own, then `fixed`.
+
+        `batch`, if given, becomes accumulation steps. Raises StageError if it does not divide.
+        """
+        ...
+
+    def adapter(self) -> Any:
+        """Return peft's LoraConfig if the stage trains an adapter, else None."""
+        ...
+
+    def rollouts(self, trainer_class: Any, config_class: Any, **fixed: Any) -> Any:
+        """Return a GRPO or RLOO trainer, or a subclass's, with the stage's rewards and samplers.
+
+        `fixed` goes to the config. Raises StageError if `rollout` does not divide.
+        """
+        ...
+
+    def train(self, trainer: Any) -> dict[str, float]:
+        """Train, or continue; write metrics, checkpoints and the model; return the last metrics.
+
+        A collective. Resumes from the newest whole checkpoint; saves and leaves on a signal; ends
+        where a transition says so.
+        """
+        ...
+
+    def draw(
+        self,
+        rows: Dataset,
+        name: str = "model",
+        *,
+        model: Any = None,
+        correct: str | None = None,
+    ) -> Dataset | None:
+        """Generate and score `sampling.n` completions for each row, in shards; a collective.
+
+        `name` tells the shards of several calls apart; `model` is an entry of the stage's `models`,
+        in place of its `model`; `correct` names the reward for `sampling.stop_after_correct`.
+        Returns the rollouts on rank 0, None on the others.
+        """
+        ...
+
+    def write_rollouts(self, parts: Sequence[Dataset]) -> None:
+        """Write rollouts.parquet from what `draw` returned; close the scoring processes."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of stage.
+
+    `run` carries a stage out and returns its metrics. `settings` is a dataclass of the stage's own
+    keys; a field of the type `r1trl.Model` or `r1trl.Rows` is a reference. `makes` is what later
+    stages get. `draws` says when completions are generated: never, while training, or for rows.
+    `trl_config` names TRL's config class, which `args` are checked against; None: no `args`.
+
+    `needs` names common keys that must be given, `takes` the OPTIONAL_KEYS that it reads; the plan
+    refuses others. A kind that needs `benchmarks` is run on those in place of `data`.
+    `columns(stage)` returns the columns that its rows must have. `scores`: its metrics are
+    `<model>/<benchmark>/<metric>` and feed the scoreboard. `problems(stage)` yields (key, sentence)
+    for what is wrong with a stage; `size(stage)` says in a few words how much it does. Both get the
+    stage's settings, with the run's launch and benchmarks filled in.
+    """
+
+    run: Callable[[Any], Mapping[str, float]]
+    settings: type[Any] = NoSettings
+    makes: Literal["model", "dataset"] = "model"
+    draws: Literal["nothing", "while training", "rows"] = "nothing"
+    trl_config: str | None = None
+    needs: Sequence[str] = ("model", "data")
+    takes: Sequence[str] = ()
+    columns: Callable[[Any], Sequence[str]] = lambda stage: ()
+    scores: bool = False
+    problems: Callable[[Any], Iterable[tuple[str, str]]] = no_problems
+    size: Callable[[Any], str] = steps_or_epochs

@@ -1,0 +1,71 @@
+"""Several models on several benchmarks, by the verifiers of training: the scoreboard."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from r1trl import Kind, Work
+from r1trl.config.models import EvaluatedModel
+from r1trl.errors import unknown
+from r1trl.generation.metrics import benchmark_metrics
+from r1trl.kinds import sample
+
+
+@dataclass
+class EvaluateSettings:
+    """The models by name, and for each metric the reward that it is the mean of."""
+
+    models: dict[str, EvaluatedModel] = field(default_factory=dict)
+    metrics: dict[str, str] = field(default_factory=dict, metadata={"alias": "measures"})
+
+
+def run(work: Work) -> Mapping[str, float]:
+    """Generate completions of every model on every benchmark; write rollouts.parquet.
+
+    The metrics are named `<model>/<benchmark>/<metric>`.
+    """
+    stage, parts = work.stage, list[Any]()
+    metrics: dict[str, float] = {}
+    for benchmark, source in stage.benchmarks.items():
+        rows = work.rows({benchmark: source})
+        for model, entry in stage.models.items():
+            rollouts = work.draw(
+                rows, f"{model}-{benchmark}", model=entry, correct=stage.metrics["correct"]
+            )
+            if rollouts is None:
+                continue
+            measured = benchmark_metrics(rollouts, stage.metrics)
+            metrics |= {f"{model}/{benchmark}/{metric}": v for metric, v in measured.items()}
+            print(f"{model} on {benchmark}: pass@1 {measured['pass@1']:.3f}", flush=True)
+            for column, value in (("model", model), ("benchmark", benchmark)):
+                rollouts = rollouts.add_column(column, [value] * len(rollouts))
+            parts.append(rollouts)
+    work.write_rollouts(parts)
+    return metrics
+
+
+def problems(stage: Any) -> Iterator[tuple[str, str]]:
+    """Yield the models and metrics that are missing or name nothing."""
+    if not stage.models:
+        yield "models", "must name at least one model"
+    if "correct" not in stage.metrics:
+        yield "metrics.correct", "must name the reward of a right answer"
+    rewards = [n for n, options in stage.rewards.items() if isinstance(options, Mapping)]
+    for metric, reward in stage.metrics.items():
+        if reward not in rewards:
+            yield f"metrics.{metric}", unknown("reward of this stage", reward, rewards)
+    yield from sample.problems(stage)
+
+
+KIND = Kind(
+    run=run,
+    settings=EvaluateSettings,
+    makes="dataset",
+    draws="rows",
+    needs=("benchmarks", "rewards"),
+    takes=("samplers", "endpoints", "sampling"),
+    columns=lambda stage: ("prompt",),
+    scores=True,
+    problems=problems,
+    size=sample.samples,
+)

@@ -1,0 +1,61 @@
+"""A plan as a table: the stages in order, where each starts, on what, how large, and its launch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from r1trl.config.models import models_of
+from r1trl.config.schema import StageConfig
+from r1trl.kind import Kind
+from r1trl.plan.plan import Plan
+from r1trl.report.tables import aligned
+
+HERE = "r1trl"  # generates completions itself
+EXPLAINED = (
+    "drawn by r1trl: in the stage's own processes; prompts are read once, and no time goes into\n"
+    "completions that have ended. On GPUs vLLM is faster: args.use_vllm=true of a stage that\n"
+    "trains (pip install vllm), endpoints.urls=[…] of one that does not."
+)
+
+
+def describe(plan: Plan) -> str:
+    """Return the plan as a table for a terminal."""
+    rows = [["stage", "kind", "starts from", "data", "size", "drawn by", "launch", "state"]]
+    for planned in plan.stages:
+        settings, stage = planned.spec.settings, plan.config.stages[planned.spec.stage]
+        data = ", ".join(settings["data"] or settings["benchmarks"])
+        state = "finished" if planned.finished else "to do"
+        drawn, size = _backend(stage, planned.kind), planned.kind.size(planned.config)
+        launch = _launch(planned.launch)
+        rows.append(
+            [planned.spec.stage, stage.kind, _start(stage), data, size, drawn, launch, state]
+        )
+    title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
+    here = any(row[5] == HERE for row in rows)
+    return f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
+
+
+def _backend(stage: StageConfig, kind: Kind) -> str:
+    """Return what generates a stage's completions; empty if there are none."""
+    if kind.draws == "nothing":
+        return ""
+    if stage.endpoints:
+        return f"{len(stage.endpoints.urls)} servers"
+    if stage.args.get("use_vllm"):
+        return f"vLLM, {stage.args.get('vllm_mode', 'colocate')}"
+    batching = stage.args.get("use_transformers_continuous_batching")
+    return "transformers, continuous batching" if batching else HERE
+
+
+def _launch(launch: Mapping[str, Any]) -> str:
+    if launch["how"] == "local":
+        return "local"
+    return f"{launch['how']}, {launch['processes']} processes"
+
+
+def _start(stage: StageConfig) -> str:
+    """Return where a stage's weights start, in a few words."""
+    if stage.model is None:
+        return f"{len(models_of(stage))} models"
+    local = Path(stage.model).is_absolute()
+    return "/".join(Path(stage.model).parts[-2:]) if local else stage.model

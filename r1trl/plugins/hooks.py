@@ -1,0 +1,81 @@
+"""The hooks of loaded plugins: what they offer, collected, and what is wrong with them."""
+
+import inspect
+from typing import Any
+
+import pluggy
+
+from r1trl import hookspecs
+from r1trl.errors import suggest
+from r1trl.kind import Kind
+from r1trl.plugins.offer import Offer
+from r1trl.types import ROLES
+
+HOOK_OF = {role: f"r1trl_{role}s" for role in ROLES}
+Offers = dict[str, dict[str, Offer]]
+Aliases = dict[str, dict[str, str]]
+
+
+def misspelt_hooks(manager: pluggy.PluginManager) -> list[str]:
+    """Name every function that looks like a hook but is none, or that lacks the decorator."""
+    known = [name for name in vars(hookspecs) if name.startswith("r1trl_")]
+    problems = []
+    for name, plugin in manager.list_name_plugin():
+        hooks = {hook.name for hook in manager.get_hookcallers(plugin) or ()}
+        file = getattr(plugin, "__file__", "")
+        for attribute, value in list(vars(plugin).items()):
+            if not attribute.startswith("r1trl_") or not inspect.isfunction(value):
+                continue
+            if attribute not in known:
+                problems.append(
+                    f"plugin '{name}' ({file}): r1trl has no hook '{attribute}'"
+                    f"{suggest(attribute, known)}"
+                )
+            elif attribute not in hooks:
+                problems.append(
+                    f"plugin '{name}' ({file}): '{attribute}' needs the decorator @r1trl.hookimpl"
+                )
+    return problems
+
+
+def collect_offers(manager: pluggy.PluginManager) -> tuple[Offers, Aliases, list[str]]:
+    """Call every offering hook; return the offers, former names, and what is wrong."""
+    offers: Offers = {role: {} for role in ROLES}
+    aliases: Aliases = {role: {} for role in ROLES}
+    problems = []
+    for role, hook in HOOK_OF.items():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            plugin = implementation.plugin_name
+            try:
+                offered = dict(implementation.function())
+            except Exception as error:  # noqa: BLE001 - whatever a hook raises is the reason
+                problems.append(
+                    f"plugin '{plugin}': {hook} returned no mapping of names: "
+                    f"{type(error).__name__}: {error}"
+                )
+                continue
+            for name, target in offered.items():
+                if isinstance(target, str):
+                    aliases[role][name] = target
+                    continue
+                problems += _misfit(role, name, target, plugin)
+                offer = Offer(role, name, plugin, target)
+                other = offers[role].setdefault(name, offer)
+                if other is not offer:
+                    problems.append(
+                        f"two plugins offer a {role} called '{name}': {other.plugin} and "
+                        f"{plugin}; block one with plugins.block=[…]"
+                    )
+    return offers, aliases, problems
+
+
+def _misfit(role: str, name: str, target: Any, plugin: str) -> list[str]:
+    """Return why something cannot be what its hook offers."""
+    fits = isinstance(target, Kind) if role == "kind" else callable(target)
+    wanted = "an r1trl.Kind" if role == "kind" else "a function or a class"
+    if fits:
+        return []
+    return [
+        f"plugin '{plugin}': {HOOK_OF[role]} offers '{name}' as {type(target).__name__}; "
+        f"a {role} is {wanted}"
+    ]

@@ -1,0 +1,194 @@
+"""What a kind works with, in the worker: rows, models, trainers, rollouts. See `r1trl.Work`."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from r1trl.config.models import EvaluatedModel, with_model
+from r1trl.config.schema import SourceConfig, StageConfig
+from r1trl.data.prompts import need_columns, render
+from r1trl.data.rows import load_stage_rows
+from r1trl.errors import StageError, errors_named
+from r1trl.generation.local import load_tokenizer
+from r1trl.kind import Kind
+from r1trl.plugins.loading import Plugins
+from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.stage.ranks import is_main
+from r1trl.training.tracking import Tracker
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """A signal came, and everything is saved."""
+
+
+@dataclass
+class StageWork:
+    """The work of one stage; implements `r1trl.Work`, which documents the methods.
+
+    `should_stop` maps the keys of transitions to their methods.
+    """
+
+    stage: StageConfig
+    name: str
+    kind: Kind
+    folder: Path
+    run_seed: int
+    seed: int
+    plugins: Plugins
+    tracker: Tracker
+    should_stop: Mapping[str, Callable[..., Any]]
+
+    @property
+    def key(self) -> str:
+        """Return the key of the stage."""
+        return f"stages.{self.name}"
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """Return the scorer of the stage's rewards."""
+        return make_scorer(self.stage.rewards, self.stage.scoring, self.plugins)
+
+    def rows(self, sources: Mapping[str, SourceConfig] | None = None) -> "Dataset":
+        """Return the stage's rows."""
+        if self.kind.draws == "rows":
+            self.scorer.warm()  # its processes start while the rows are loaded
+        rows = load_stage_rows(
+            self.stage.data if sources is None else sources,
+            self.stage.filters,
+            self.plugins,
+            self.run_seed,
+            self.key,
+            self.folder,
+        )
+        need_columns(rows, self.kind.columns(self.stage), f"{self.key}.data")
+        return rows
+
+    def rendered(self, rows: "Dataset", *, prefill: bool = False) -> "Dataset":
+        """Return rows with `prompt` as the text that the model reads."""
+        stage = self.stage
+        start = stage.prefill if prefill else ""
+        return render(rows, self.tokenizer(), stage.template, start, stage.system)
+
+    def tokenizer(self, model: str | None = None) -> Any:
+        """Return the tokenizer of a model."""
+        return self._tokenizer if model is None else load_tokenizer(model)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Any:
+        return load_tokenizer(str(self.stage.model))
+
+    def model(
+        self,
+        model: str | None = None,
+        *,
+        auto_class: str = "AutoModelForCausalLM",
+        **options: Any,
+    ) -> Any:
+        """Load a model as training does."""
+        import transformers
+
+        from r1trl.training.arguments import model_options
+
+        class_ = getattr(transformers, auto_class)
+        return class_.from_pretrained(
+            model or self.stage.model, **options, **model_options(self.stage)
+        )
+
+    def arguments(self, config_class: Any, **fixed: Any) -> Any:
+        """Return TRL's config for the stage."""
+        from r1trl.training.arguments import batch_arguments, trl_arguments
+
+        if "batch" in self.kind.takes:
+            fixed |= batch_arguments(self.stage, self.key)
+        named = self.kind.trl_config or config_class.__name__
+        return config_class(**trl_arguments(self.stage, named, self.folder, self.seed, fixed))
+
+    def adapter(self) -> Any:
+        """Return peft's LoraConfig, or None."""
+        from r1trl.training.arguments import lora_config
+
+        return lora_config(self.stage)
+
+    def rollouts(self, trainer_class: Any, config_class: Any, **fixed: Any) -> Any:
+        """Return a trainer with the stage's rewards and samplers."""
+        from r1trl.training.arguments import rollout_arguments
+        from r1trl.training.trainers import with_rollouts
+
+        rows = self.rendered(self.rows(), prefill=True)
+        self._refuse_hidden_options(rows.column_names)
+        weights = [reward.weight for reward in self.scorer.rewards]
+        fixed |= {"reward_weights": weights, **rollout_arguments(self.stage, self.key)}
+        return with_rollouts(trainer_class)(
+            model=self.stage.model,
+            args=self.arguments(config_class, **fixed),
+            train_dataset=rows,
+            processing_class=self.tokenizer(),
+            peft_config=self.adapter(),
+            scorer=self.scorer,
+            samplers=self._samplers(rows),
+        )
+
+    def _samplers(self, rows: "Dataset") -> Any:
+        """Return the stage's samplers put together; None if it has none, and TRL shuffles."""
+        from r1trl.training.prompts_and_groups import StageSamplers
+
+        samplers, key = {}, f"{self.key}.samplers"
+        for name, options in self.stage.samplers.items():
+            if options is not None:
+                with errors_named(f"{key}.{name}"):
+                    samplers[name] = self.plugins.find("sampler", name).bind(options)
+        return StageSamplers(samplers, rows, self.seed, key) if samplers else None
+
+    def _refuse_hidden_options(self, columns: Sequence[str]) -> None:
+        """Refuse a column with the name of a reward's option: it would override the option."""
+        for name, options in self.stage.rewards.items():
+            if options is None:
+                continue
+            for option in self.plugins.find("reward", options.get("reward", name)).options:
+                if option in columns:
+                    raise StageError(
+                        f"{self.key}.rewards.{name}: the data has a column '{option}', which would "
+                        "hide the reward's option of that name; rename it with columns:"
+                    )
+
+    def train(self, trainer: Any) -> dict[str, float]:
+        """Train, or continue; raise Interrupted if a signal ends it."""
+        from r1trl.training.trainer import train
+
+        outcome = train(trainer, self.folder, self.tracker, self.should_stop)
+        if outcome.signal:
+            raise Interrupted(outcome.signal)
+        if outcome.reason:
+            print(f"ended early: {outcome.reason}", flush=True)
+        return outcome.metrics
+
+    def draw(
+        self,
+        rows: "Dataset",
+        name: str = "model",
+        *,
+        model: EvaluatedModel | None = None,
+        correct: str | None = None,
+    ) -> "Dataset | None":
+        """Generate and score completions for rows."""
+        from r1trl.generation.answers import RowGenerator
+        from r1trl.generation.shards import generate_shards
+
+        stage = with_model(self.stage, model) if model else self.stage
+        generator = RowGenerator(stage, self.scorer, self.plugins, self.key, correct)
+        return generate_shards(generator, rows, self.folder, name, self.seed)
+
+    def write_rollouts(self, parts: "Sequence[Dataset]") -> None:
+        """Write rollouts.parquet, whole or not at all; close the scoring processes."""
+        from datasets import concatenate_datasets
+
+        self.scorer.close(self.folder if is_main() else None)
+        if parts:
+            part = self.folder / "rollouts.parquet.part"
+            cast(Any, concatenate_datasets(list(parts))).to_parquet(part)
+            part.rename(self.folder / "rollouts.parquet")

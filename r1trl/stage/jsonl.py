@@ -1,0 +1,20 @@
+"""JSON-lines files: one object per line, appended while a stage runs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file; empty if there is none. A last line cut off by a kill is no row."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("}\n")]
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path, mode: str = "w") -> None:
+    """Write rows to a file, or append them with the mode "a"."""
+    with path.open(mode, encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

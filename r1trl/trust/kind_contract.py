@@ -1,0 +1,42 @@
+"""The contract of a kind of stage, as tests that run on somebody's own: `r1trl check`."""
+
+import os
+import subprocess
+import sys
+
+from r1trl.config.arguments import fields
+from r1trl.config.kinds import stage_class
+from r1trl.config.parse import parse
+from r1trl.trust.candidate import OfferUnderTest
+
+
+def is_light_to_import(test: OfferUnderTest) -> None:
+    """Check that the module of a kind imports neither torch nor TRL, which the plan cannot pay."""
+    module = test.offer.target.run.__module__
+    file = getattr(sys.modules[module], "__file__", None)
+    code = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location({module!r}, {str(file)!r})\n"
+        f"sys.modules[{module!r}] = module = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(module)\n"
+        "print(*({'torch', 'trl', 'transformers'} & set(sys.modules)))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, f"cannot be imported alone: {done.stderr.strip()[-300:]}"
+    loaded = done.stdout.split()
+    assert not loaded, f"its module imports {', '.join(sorted(loaded))}; import them inside run"
+
+
+def describes_stages(test: OfferUnderTest) -> None:
+    """Check that a kind's columns, size and problems can be asked of a stage with its settings."""
+    kind = test.offer.target
+    stage, problems = parse(stage_class(kind), {"kind": test.offer.name, **test.options})
+    assert not problems, f"give its settings as options: {problems[0]}" if problems else ""
+    assert all(isinstance(name, str) for name in kind.columns(stage)), "columns must be names"
+    assert isinstance(kind.size(stage), str), "size must return a text"
+    for problem in kind.problems(stage):
+        assert len(problem) == 2, f"problems must yield (key, sentence), not {problem!r}"
+    if kind.trl_config:
+        fields(kind.trl_config)
