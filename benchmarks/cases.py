@@ -1,4 +1,4 @@
-"""The samples: golds and completions, drawn by a seeded generator from the tables of pairs.toml."""
+"""The samples: golds and completions, drawn by a seeded generator from the tables in pairs.toml."""
 
 import random
 import re

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def child(script: str, *arguments: Any) -> Any:
-    """Run a script with `--one …`; return what it has written as JSON to `--out`."""
+    """Run a script with `--one …`; return the JSON that it writes to `--out`."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "one.json"
         command = [sys.executable, script, "--out", str(out), "--one", *map(str, arguments)]
@@ -24,15 +24,15 @@ def in_turn(
 ) -> dict[str, list[Any]]:
     """Measure systems one after the other, round by round, each second round backwards."""
     names = list(systems)
-    found: dict[str, list[Any]] = {name: [] for name in names}
+    results: dict[str, list[Any]] = {name: [] for name in names}
     for number in range(1, rounds + 1):
         for name in names if number % 2 else names[::-1]:
-            found[name].append(measure(name, number))
-    return found
+            results[name].append(measure(name, number))
+    return results
 
 
 def peak() -> float:
-    """Return the most memory in MiB that this process has held, of the GPU's where there is one."""
+    """Return the peak memory of this process in MiB, on the GPU if there is one."""
     import torch
 
     if torch.cuda.is_available():

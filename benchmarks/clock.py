@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-# what is timed: a method of the trainer (backward: of its accelerator), and the phase's name
+# a timed method of the trainer (backward: of its accelerator), and the name of its phase
 PHASES = {
     "_generate": "generation",
     "_calculate_rewards": "rewards",
@@ -16,7 +16,7 @@ PHASES = {
 
 
 class Clock:
-    """Measures a trainer's steps and their phases, from outside."""
+    """Measures a trainer's steps and their phases in seconds."""
 
     def __init__(self, trainer: Any) -> None:
         from transformers import TrainerCallback
@@ -43,12 +43,12 @@ class Clock:
             setattr(holder, method, wrap(getattr(holder, method), name))
 
     def timed(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """Return a function that does the same and is timed."""
+        """Return the function, timed."""
 
-        def timed(*given: Any, **more: Any) -> Any:
+        def timed(*args: Any, **kwargs: Any) -> Any:
             begun = time.perf_counter()
             try:
-                return call(*given, **more)
+                return call(*args, **kwargs)
             finally:
                 self.now[name] += time.perf_counter() - begun
 
@@ -60,7 +60,7 @@ class Clock:
 
         timed = self.timed(call, name)
 
-        def chosen(*given: Any, **more: Any) -> Any:
-            return (call if torch.is_grad_enabled() else timed)(*given, **more)
+        def chosen(*args: Any, **kwargs: Any) -> Any:
+            return (call if torch.is_grad_enabled() else timed)(*args, **kwargs)
 
         return chosen

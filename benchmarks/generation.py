@@ -19,7 +19,7 @@ from typing import Any
 
 from children import child, in_turn, peak
 from machine import machine
-from shapes import SHAPES, made
+from shapes import SHAPES, model_path
 
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "transformers", "torch")
@@ -62,7 +62,7 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
     kind, count, copies, longest, before = WORKLOADS[workload]
     base = Path(r1trl_tiny.__file__).parent / "models" / "base"
     with tempfile.TemporaryDirectory() as folder:
-        path = str(base) if kind == "tiny" else made(model, Path(folder))
+        path = str(base) if kind == "tiny" else model_path(model, Path(folder))
         loaded, tokenizer = load_model(path, dtype, None)
     prompts = [p for p in prompts_of(kind, tokenizer, count, before) for _ in range(copies)]
     end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
@@ -110,27 +110,27 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round, the smallest workload")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "generation.json")
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        *names, seed = given.one
-        given.out.write_text(json.dumps(one(*names, int(seed))))
+    args = parser.parse_args()
+    if args.one:
+        *names, seed = args.one
+        args.out.write_text(json.dumps(one(*names, int(seed))))
         return
     about, table = machine(PACKAGES), []
     print("| workload | generate, tokens/s | r1trl | ratio | tokens | MiB | MiB |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for workload, (kind, *_) in WORKLOADS.items():
-        if (kind == "model" and not given.model) or (given.quick and workload != "tiny"):
+        if (kind == "model" and not args.model) or (args.quick and workload != "tiny"):
             continue
         runs = in_turn(
             SYSTEMS,
-            1 if given.quick else given.rounds,
+            1 if args.quick else args.rounds,
             lambda system, seed, workload=workload: child(
-                __file__, system, workload, given.model, given.dtype, seed
+                __file__, system, workload, args.model, args.dtype, seed
             ),
         )
         row = {
-            name: {key: statistics.median(run[key] for run in found) for key in found[0]}
-            for name, found in runs.items()
+            name: {key: statistics.median(run[key] for run in results) for key in results[0]}
+            for name, results in runs.items()
         }
         table.append({"workload": workload, **row, "runs": runs})
         theirs, ours = row["generate"], row["r1trl"]
@@ -141,7 +141,7 @@ def main() -> None:
         )
         sys.stdout.flush()
     content = {"machine": about, "workloads": table}
-    given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

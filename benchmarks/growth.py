@@ -1,7 +1,7 @@
 r"""How does the cost of a GRPO step grow? Bare TRL and r1trl, one size at a time, in turn.
 
-Models have random weights, so answers end by chance: at every token, one in as many as the model
-knows. Prints a table and writes results/growth.json; see README.md.
+Models have random weights: at every step the end token is as probable as any other. Prints a table
+and writes results/growth.json; see README.md.
 
     python benchmarks/growth.py           # models of up to 135M parameters
     python benchmarks/growth.py --quick   # the smallest of each
@@ -22,7 +22,7 @@ from machine import machine
 from shapes import SHAPES
 
 HERE = Path(__file__).parent
-COUNTED = 4  # steps; one where they take minutes
+COUNTED = 4  # steps; 1 if a step takes minutes
 SLOW = ("SmolLM2-135M",)
 BASE: dict[str, Any] = {"tokens": 64, "group": 8, "batch": 64}
 AXES: dict[str, tuple[Any, ...]] = {
@@ -34,7 +34,7 @@ MODELS = ("1M", "5M", "20M", "SmolLM2-135M")
 
 
 def points(models: Sequence[str], quick: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what is measured: the axis, and all sizes; all but the last with the second model."""
+    """Yield the axis and the sizes of each point; the axes but `model` have the second model."""
     base = BASE | {"model": models[min(1, len(models) - 1)]}
     for axis, sizes in (AXES | {"model": models}).items():
         for size in sizes[:1] if quick else sizes:
@@ -61,16 +61,16 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--quick", action="store_true", help="the smallest size of each axis")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "growth.json")
-    given = parser.parse_args()
+    args = parser.parse_args()
     about, table = machine(PACKAGES), []
     print("| growing | tokens | group | batch | model | TRL, s | r1trl, s | ratio | MiB | MiB |")
     print("|---|---:|---:|---:|---|---:|---:|---:|---:|---:|")
-    for axis, sizes in points(given.models, given.quick):
+    for axis, sizes in points(args.models, args.quick):
         runs = in_turn(
             SYSTEMS,
             1,
             lambda system, _, sizes=sizes: child(
-                str(HERE / "grpo.py"), json.dumps(asdict(job(system, sizes, given.dtype)))
+                str(HERE / "grpo.py"), json.dumps(asdict(job(system, sizes, args.dtype)))
             ),
         )
         steps = {name: statistics.fmean(of[0]["steps"][WARM:]) for name, of in runs.items()}
@@ -83,7 +83,7 @@ def main() -> None:
         )
         table.append({"axis": axis, **sizes, "steps": steps, "mib": mib, "runs": runs})
     content = {"machine": about, "points": table}
-    given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

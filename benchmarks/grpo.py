@@ -8,10 +8,10 @@ README.md.
     python benchmarks/grpo.py --world varied --model models/smollm2  # answers of 20 to 256 tokens
     python benchmarks/grpo.py --world long --model models/smollm2    # long prompts, groups of 16
     python benchmarks/grpo.py --world 16k --model Qwen3-0.6B --dtype bfloat16   # on a GPU
-    python benchmarks/grpo.py --quick                                # does it run?
+    python benchmarks/grpo.py --quick                                # few steps
 
 A model is a folder, or a shape with random weights (see shapes.py). With `--replay`, and in the
-world 16k, completions are not drawn: both systems get the same random ones, of very different
+world 16k, completions are not generated: both systems get the same random ones, of very different
 lengths, which leaves what training on them costs.
 """
 
@@ -28,7 +28,8 @@ from typing import Any
 from children import child, in_turn, peak
 from clock import Clock
 from machine import machine
-from shapes import SHAPES, made, share_of_peak
+from shapes import SHAPES, model_path, share_of_peak
+from stages import UntrainedWork, first_stage
 
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "trl", "transformers", "torch")
@@ -88,49 +89,34 @@ class Job:
     more: Sequence[str] = ()
 
 
-def training(job: Job, folder: Path) -> Any:
-    """Return the stage that is trained, as r1trl lays it out."""
-    from r1trl.config.compose import compose
-    from r1trl.data.rows import rows_of
-    from r1trl.generation.local import load_tokenizer
-    from r1trl.plan.plan import make_plan
-    from r1trl.plugins.loading import load
-    from r1trl.training.arguments import Training
-    from r1trl.training.tracking import Tracker
-
-    path = made(job.model, folder / "model") if job.model else ""
-    own = [f"model.path={path}", f"model.dtype={job.dtype}"] if path else []
+def laid_out(job: Job, folder: Path) -> UntrainedWork:
+    """Return the work of the stage that is trained."""
+    path = model_path(job.model, folder / "model") if job.model else ""
+    model = [f"model.path={path}", f"model.dtype={job.dtype}"] if path else []
     sizes = [f"scale.zero.first_steps={job.steps}", f"runs_dir={folder}", f"seed={job.seed}"]
-    overrides = [*SHARED, *WORLDS[job.world], *own, *sizes, "name=b", *job.more]
-    config, _ = compose(overrides, EXAMPLE if "recipe=smollm2_gym" in overrides else None)
-    planned = make_plan(config).stages[0]
-    work = planned.work
-    plugins = load(work.plugins["load"], work.plugins["block"])
-    rows = rows_of(work, work.settings["data"], planned.folder, plugins)
-    tokenizer, tracker = load_tokenizer(work.settings["model"]), Tracker(work, folder, main=False)
-    return Training(work, planned.folder, rows, tokenizer, plugins, tracker, {})
+    overrides = [*SHARED, *WORLDS[job.world], *model, *sizes, "name=b", *job.more]
+    return first_stage(overrides, EXAMPLE if "recipe=smollm2_gym" in overrides else None)
 
 
-def bare(stage: Any) -> Any:
+def bare(work: UntrainedWork) -> Any:
     """Return TRL's own trainer with the arguments that r1trl would give it."""
     import trl
     from right import right
 
-    from r1trl.data.prompts import render
-    from r1trl.training.arguments import rollout_args, trl_config
+    from r1trl.training.arguments import rollout_arguments
 
-    settings = stage.work.settings
+    fixed = {"reward_weights": [1.0], **rollout_arguments(work.stage, work.key)}
     return trl.GRPOTrainer(
-        model=settings["model"],
-        args=trl_config(stage, reward_weights=[1.0], **rollout_args(stage)),
-        train_dataset=render(stage.rows, stage.tokenizer, settings["template"], ""),
-        processing_class=stage.tokenizer,
+        model=work.stage.model,
+        args=work.arguments(trl.GRPOConfig, **fixed),
+        train_dataset=work.rendered(work.rows()),
+        processing_class=work.tokenizer(),
         reward_funcs=[right],
     )
 
 
 def replayed(trainer: Any, seed: int) -> Any:
-    """Return a function in the place of generation: random ids, lengths spread over a factor 16."""
+    """Return a substitute for generation: random ids, lengths spread over a factor of 16."""
     source, most = random.Random(seed), trainer.max_completion_length
 
     def replay(prompt_ids: Any, *_: Any) -> Any:
@@ -143,31 +129,29 @@ def replayed(trainer: Any, seed: int) -> Any:
 
 def one(job: Job) -> dict[str, Any]:
     """Train with one system; return the seconds of every step and of its phases."""
-    from r1trl.training.trainers import make_rl
-
     with tempfile.TemporaryDirectory() as folder:
-        stage = training(job, Path(folder))
-        trainer = bare(stage) if job.system == "trl" else make_rl(stage)
+        work = laid_out(job, Path(folder))
+        trainer: Any = bare(work) if job.system == "trl" else work.kind.run(work)
         if job.replay or job.world in REPLAYED:
             trainer._generate_single_turn = replayed(trainer, job.seed)
         clock = Clock(trainer)
         trainer.train()
         if job.system == "r1trl":
-            trainer.scorer.close()
+            work.scorer.close()
     log = [row for row in trainer.state.log_history if "reward" in row]
     lengths = [row["completions/mean_length"] for row in log]
-    drawn = statistics.fmean(lengths[WARM:]) * trainer.args.generation_batch_size
-    trained = statistics.fmean(clock.steps[WARM:]) - statistics.fmean(
+    generated = statistics.fmean(lengths[WARM:]) * trainer.args.generation_batch_size
+    seconds = statistics.fmean(clock.steps[WARM:]) - statistics.fmean(
         clock.phases["generation"][WARM:]
     )
     return {
         "seed": job.seed,
         "steps": clock.steps,
-        "phases": {name: found[WARM:] for name, found in clock.phases.items()},
+        "phases": {name: seconds[WARM:] for name, seconds in clock.phases.items()},
         "reward": [round(row["reward"], 4) for row in log],
         "tokens": lengths,
-        "rate": drawn / trained,
-        "peak": share_of_peak(trainer.model, drawn / trained, statistics.fmean(lengths)),
+        "rate": generated / seconds,
+        "peak": share_of_peak(trainer.model, generated / seconds, statistics.fmean(lengths)),
         "mib": peak(),
     }
 
@@ -197,18 +181,19 @@ def compared(of: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     return {"ratio": statistics.median(pairs), "pairs": pairs, "systems": table}
 
 
-def show(found: Mapping[str, Any]) -> str:
+def show(comparison: Mapping[str, Any]) -> str:
     """Return the comparison as Markdown."""
-    table = found["systems"]
+    table = comparison["systems"]
     lines = ["| | TRL | r1trl | ratio |", "|---|---:|---:|---:|"]
     for name in table["trl"]:
         theirs, ours = table["trl"][name], table["r1trl"][name]
         if name == "share of peak" and not ours:
-            continue  # the peak is not known
+            continue  # the peak is unknown
         ratio = f"{ours / theirs:.2f}" if theirs > 1e-3 else ""
         lines.append(f"| {name} | {theirs:,.3f} | {ours:,.3f} | {ratio} |")
-    pairs = ", ".join(f"{pair:.2f}" for pair in found["pairs"])
-    return "\n".join([*lines, f"\nratio of step times: {found['ratio']:.3f} (by seed: {pairs})"])
+    pairs = ", ".join(f"{pair:.2f}" for pair in comparison["pairs"])
+    ratio = f"ratio of step times: {comparison['ratio']:.3f} (by seed: {pairs})"
+    return "\n".join([*lines, f"\n{ratio}"])
 
 
 def main() -> None:
@@ -219,36 +204,38 @@ def main() -> None:
     parser.add_argument("--world", choices=WORLDS, default="tiny")
     parser.add_argument("--model", default="", help=f"a folder, or one of {', '.join(SHAPES)}")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--replay", action="store_true", help="draw nothing: train on random ids")
+    parser.add_argument(
+        "--replay", action="store_true", help="generate nothing: train on random ids"
+    )
     parser.add_argument("--set", nargs="*", default=(), help="Hydra overrides for both systems")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--quick", action="store_true", help="one seed, three steps")
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    steps = 3 if given.quick else given.steps or STEPS[given.world]
-    if given.one:
-        given.out.write_text(json.dumps(one(Job(**json.loads(given.one)))))
+    args = parser.parse_args()
+    steps = 3 if args.quick else args.steps or STEPS[args.world]
+    if args.one:
+        args.out.write_text(json.dumps(one(Job(**json.loads(args.one)))))
         return
 
     def measured(system: str, seed: int) -> Any:
-        options = (given.model, given.dtype, given.replay, given.set)
-        job = Job(system, given.world, seed, steps, *options)
+        options = (args.model, args.dtype, args.replay, args.set)
+        job = Job(system, args.world, seed, steps, *options)
         run = child(__file__, json.dumps(asdict(job)))
         print(f"{system} {seed}: {statistics.fmean(run['steps'][WARM:]):.2f} s a step", flush=True)
         return run
 
     about = machine(PACKAGES)
-    runs = in_turn(SYSTEMS, 1 if given.quick else given.seeds, measured)
-    found = compared(runs)
-    print(show(found))
-    out = given.out or HERE / "results" / f"grpo-{given.world}.json"
+    runs = in_turn(SYSTEMS, 1 if args.quick else args.seeds, measured)
+    comparison = compared(runs)
+    print(show(comparison))
+    out = args.out or HERE / "results" / f"grpo-{args.world}.json"
     content = {
         "machine": about,
-        "world": given.world,
-        "model": Path(given.model).name,
-        **found,
+        "world": args.world,
+        "model": Path(args.model).name,
+        **comparison,
         "runs": runs,
     }
     out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, with what, when, and how busy the machine was before."""
+"""The machine that a benchmark ran on: cores, versions, the time, and its load before."""
 
 import datetime
 import os

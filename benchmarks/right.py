@@ -1,4 +1,4 @@
-"""A reward that costs next to nothing: 1 where what stands between answer tags is the solution."""
+"""A reward that costs next to nothing: 1 if the text between answer tags is the solution."""
 
 import re
 from typing import Any
@@ -11,13 +11,15 @@ TAGGED = re.compile(r"<answer>([^<]*)</answer>")
 def right(prompts: Any, completions: Any, completion_ids: Any, **columns: Any) -> list[float]:
     """Compare the last tagged answer, or the last word, with the column `solution` or `answer`."""
     solutions = columns.get("solution") or columns["answer"]
-    return [float(said(text) == str(s)) for text, s in zip(completions, solutions, strict=True)]
+    return [
+        float(answer_of(text) == str(s)) for text, s in zip(completions, solutions, strict=True)
+    ]
 
 
-def said(text: str) -> str:
+def answer_of(text: str) -> str:
     """Return the answer in a text."""
-    found = TAGGED.findall(text) or text.split() or [""]
-    return str(found[-1]).strip(" .*$")
+    answers = TAGGED.findall(text) or text.split() or [""]
+    return str(answers[-1]).strip(" .*$")
 
 
 @r1trl.hookimpl

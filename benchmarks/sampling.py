@@ -1,8 +1,8 @@
 r"""Do dynamic sampling and the adaptive curriculum pay on the tiny world? `recipe=dapo scale=tiny`.
 
 The same seed and number of trained groups with TRL's shuffling, with `dynamic`, with `adaptive`
-and with both; every ten steps a checkpoint, all of which the benchmark is then asked of. Prints a
-table and writes results/sampling.json; see README.md.
+and with both; a checkpoint every ten steps, and all of them are evaluated. Prints a table and
+writes results/sampling.json; see README.md.
 """
 
 import argparse
@@ -27,7 +27,7 @@ EVERY = 10
 
 
 def run(runs: Path, variant: str, seed: int, steps: int) -> dict[str, Any]:
-    """Carry out one run; return what its rollouts and its checkpoints came to."""
+    """Run one variant; return the figures of its rollouts and its checkpoints."""
     name = f"{variant}-{seed}"
     stage = runs / name / "stages" / "dapo"
     saved = range(EVERY, steps, EVERY)
@@ -43,7 +43,7 @@ def run(runs: Path, variant: str, seed: int, steps: int) -> dict[str, Any]:
         "stages.dapo.args.save_total_limit=100",
     ]
     start = [sys.executable, "-m", "r1trl.cli", "run", *command, *sizes, *VARIANTS[variant]]
-    # The checkpoints exist once the first command has run: the second one asks the benchmark.
+    # The checkpoints exist once the first command has run; the second one evaluates them.
     subprocess.run([*start, "~stages.scoreboard"], check=True, stdout=sys.stderr)
     subprocess.run([*start, *checkpoints], check=True, stdout=sys.stderr)
     rows = [json.loads(line) for line in (stage / "metrics.jsonl").open(encoding="utf-8")]
@@ -65,12 +65,12 @@ REFUSED = "sampling/groups/refused"
 def signal(rows: Sequence[Mapping[str, float]]) -> float | None:
     """Return the share of the trained groups whose rewards differ.
 
-    Where groups are refused, those trained on all have signal but for what was short.
+    If groups are refused, those trained on all have signal, except the missing ones.
     """
     gated = [row for row in rows if REFUSED in row]
     if gated:
         groups = 32
-        return mean(1 - row["sampling/groups/short"] / groups for row in gated)
+        return mean(1 - row["sampling/groups/missing"] / groups for row in gated)
     return mean(1 - row["frac_reward_zero_std"] for row in rows if "frac_reward_zero_std" in row)
 
 
@@ -81,18 +81,18 @@ def accuracy(metrics: Mapping[str, float], saved: Sequence[int], steps: int) -> 
 
 
 def mean(values: Any) -> float | None:
-    """Return the mean, None of nothing."""
-    known = list(values)
-    return statistics.fmean(known) if known else None
+    """Return the mean; None if there are no values."""
+    numbers = list(values)
+    return statistics.fmean(numbers) if numbers else None
 
 
-def table(found: Sequence[Mapping[str, Any]]) -> str:
+def table(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the runs as Markdown, medians over the seeds."""
-    steps = list(found[0]["accuracy"])
+    steps = list(results[0]["accuracy"])
     head = ["variant", "groups with signal", "refused", "seconds", *(f"@{step}" for step in steps)]
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for variant in VARIANTS:
-        runs = [run for run in found if run["variant"] == variant]
+        runs = [run for run in results if run["variant"] == variant]
         if runs:
             refused = mean(run["refused"] for run in runs if run["refused"] is not None)
             cells = [
@@ -110,21 +110,21 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Run all, the variants in turn for every seed."""
+    """Run the variants in turn for every seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/sampling"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=60)
-    arguments = parser.parse_args()
-    runs = arguments.runs.resolve()
-    found = [
-        run(runs, variant, seed, arguments.steps)
-        for seed in range(1, arguments.seeds + 1)
+    args = parser.parse_args()
+    runs = args.runs.resolve()
+    results = [
+        run(runs, variant, seed, args.steps)
+        for seed in range(1, args.seeds + 1)
         for variant in VARIANTS
     ]
-    print(table(found))
+    print(table(results))
     about = machine(("r1trl", "trl", "torch"))
-    content = {"machine": about, "steps": arguments.steps, "runs": found}
+    content = {"machine": about, "steps": args.steps, "runs": results}
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
 r"""What does supervised fine-tuning cost in r1trl and in bare TRL? The same rows, in turn.
 
-Bare TRL as it comes, and with rows grouped by length, which is its fastest setting where attention
-kernels cannot pack (packing needs flash attention, or rows see one another). Prints a table and
-writes results/sft.json; see README.md.
+Bare TRL with its defaults, and with rows grouped by length, which is its fastest setting if the
+attention cannot pack (packing needs flash attention, or rows attend to one another). Prints a table
+and writes results/sft.json; see README.md.
 
     python benchmarks/sft.py                          # the tiny model
     python benchmarks/sft.py --model models/smollm2   # and a folder's, or a shape's (see shapes.py)
@@ -22,7 +22,8 @@ from typing import Any
 
 from children import child, in_turn, peak
 from machine import machine
-from shapes import SHAPES, made, share_of_peak
+from shapes import SHAPES, model_path, share_of_peak
+from stages import UntrainedWork, first_stage
 
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "trl", "transformers", "torch")
@@ -49,66 +50,53 @@ def rows(tokenizer: Any, count: int, shortest: int, longest: int) -> list[dict[s
     return [{"prompt": f"User: {text(12)} Assistant:", "completion": text(n)} for n in sizes]
 
 
-def training(workload: str, model: str, dtype: str, folder: Path) -> Any:
-    """Return the stage that is trained, as r1trl lays it out."""
+def laid_out(workload: str, model: str, dtype: str, folder: Path) -> UntrainedWork:
+    """Return the work of the stage that is trained."""
     import r1trl_tiny
 
-    from r1trl.config.compose import compose
-    from r1trl.data.rows import rows_of
     from r1trl.generation.local import load_tokenizer
-    from r1trl.plan.plan import make_plan
-    from r1trl.plugins.loading import load
-    from r1trl.training.arguments import Training
-    from r1trl.training.tracking import Tracker
 
-    count, batch, micro, shortest, longest, most = WORKLOADS[workload]
+    count, batch, micro, shortest, longest, max_length = WORKLOADS[workload]
     tiny = str(Path(r1trl_tiny.__file__).parent / "models" / "base")
-    path = made(model, folder / "model") if model else tiny
-    tokenizer, data = load_tokenizer(path), folder / "rows.jsonl"
-    pairs = rows(tokenizer, count, shortest, longest)
+    path = model_path(model, folder / "model") if model else tiny
+    pairs, data = rows(load_tokenizer(path), count, shortest, longest), folder / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in pairs), encoding="utf-8")
-    config, _ = compose(
+    args = {
+        "per_device_train_batch_size": micro,
+        "num_train_epochs": 1,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "max_length": max_length,
+        "learning_rate": 1e-5,
+    }
+    return first_stage(
         [
             *("scale=tiny", "+stage@stages.tune=sft", "name=b", f"runs_dir={folder}"),
             *(f"model.path={path}", f"model.dtype={dtype}", f"stages.tune.batch={batch}"),
             *(f"+stages.tune.data.rows.path={data}", "stages.tune.template='{{ prompt }}'"),
-            f"stages.tune.args.per_device_train_batch_size={micro}",
-            *(
-                "stages.tune.args.num_train_epochs=1",
-                "stages.tune.args.logging_steps=1",
-                "stages.tune.args.save_strategy=no",
-            ),
-            *(f"stages.tune.args.max_length={most}", "stages.tune.args.learning_rate=1e-5"),
-        ],
-        None,
+            *(f"stages.tune.args.{name}={value}" for name, value in args.items()),
+        ]
     )
-    planned = make_plan(config).stages[0]
-    plugins, tracker = load([], []), Tracker(planned.work, folder, main=False)
-    read = rows_of(planned.work, planned.work.settings["data"], planned.folder, plugins)
-    return Training(planned.work, planned.folder, read, tokenizer, plugins, tracker, {})
+
+
+def bare(work: UntrainedWork, by_length: bool) -> Any:
+    """Return TRL's own trainer with the arguments that r1trl would give it."""
+    import trl
+
+    grouped = {"train_sampling_strategy": "group_by_length"} if by_length else {}
+    return trl.SFTTrainer(
+        model=work.stage.model,
+        args=work.arguments(trl.SFTConfig, **grouped),
+        train_dataset=work.rendered(work.rows()).select_columns(["prompt", "completion"]),
+        processing_class=work.tokenizer(),
+    )
 
 
 def one(system: str, workload: str, model: str, dtype: str) -> dict[str, Any]:
     """Train for one epoch with one system."""
-    import trl
-
-    from r1trl.data.prompts import render
-    from r1trl.training.arguments import batch_args, trl_config
-    from r1trl.training.trainers import make_sft
-
     with tempfile.TemporaryDirectory() as folder:
-        stage = training(workload, model, dtype, Path(folder))
-        if system == "r1trl":
-            trainer = make_sft(stage)
-        else:
-            grouped = {"train_sampling_strategy": "group_by_length"} if "length" in system else {}
-            read = render(stage.rows, stage.tokenizer, stage.work.settings["template"], "")
-            trainer = trl.SFTTrainer(
-                model=stage.work.settings["model"],
-                args=trl_config(stage, **batch_args(stage), **grouped),
-                train_dataset=read.select_columns(["prompt", "completion"]),
-                processing_class=stage.tokenizer,
-            )
+        work = laid_out(workload, model, dtype, Path(folder))
+        trainer: Any = work.kind.run(work) if system == "r1trl" else bare(work, "length" in system)
         begun = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - begun
@@ -136,26 +124,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round, the tiny model")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "sft.json")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        given.out.write_text(json.dumps(one(*given.one)))
+    args = parser.parse_args()
+    if args.one:
+        args.out.write_text(json.dumps(one(*args.one)))
         return
     about, table = machine(PACKAGES), []
     print("| workload | system | tokens/s | of peak | seconds | r1trl's time / this one's | MiB |")
     print("|---|---|---:|---:|---:|---:|---:|")
-    usual = ["quick"] if given.quick else ["tiny", *(["model"] if given.model else [])]
-    for workload in given.workload or usual:
-        model = given.model if workload in ("model", "8k") else ""
+    usual = ["quick"] if args.quick else ["tiny", *(["model"] if args.model else [])]
+    for workload in args.workload or usual:
+        model = args.model if workload in ("model", "8k") else ""
         runs = in_turn(
             SYSTEMS,
-            1 if given.quick else given.rounds,
+            1 if args.quick else args.rounds,
             lambda system, _, workload=workload, model=model: child(
-                __file__, system, workload, model, given.dtype
+                __file__, system, workload, model, args.dtype
             ),
         )
         row = {
-            name: {key: statistics.median(run[key] for run in found) for key in found[0]}
-            for name, found in runs.items()
+            name: {key: statistics.median(run[key] for run in results) for key in results[0]}
+            for name, results in runs.items()
         }
         for name, figures in row.items():
             ratio = row["r1trl"]["seconds"] / figures["seconds"]
@@ -166,7 +154,7 @@ def main() -> None:
         sys.stdout.flush()
         table.append({"workload": workload, **row, "runs": runs})
     content = {"machine": about, "workloads": table}
-    given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Models of published shapes with random weights: what a step costs does not depend on them.
 
-python benchmarks/shapes.py                             # what there is
+python benchmarks/shapes.py                             # lists the shapes
 python benchmarks/shapes.py Qwen2.5-0.5B models/random  # writes one, with the tiny tokenizer
 """
 
@@ -29,8 +29,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}
 
 
-def made(model: str, folder: Path) -> str:
-    """Return a model's path: what it is already, or that of a shape made in the folder."""
+def model_path(model: str, folder: Path) -> str:
+    """Return the path of a model; a shape is written to the folder with random weights."""
     if model not in SHAPES:
         return model
     import r1trl_tiny
@@ -54,7 +54,7 @@ def share_of_peak(model: Any, rate: float, length: float) -> float | None:
     """Return the share of a card's bfloat16 peak that training so many tokens a second is.
 
     6 operations for every weight and, in every layer, for every width of its heads and token of a
-    mean length (attention is causal: half of 12). None where the peak is not known.
+    mean length (attention is causal: half of 12). None if the peak is unknown.
     """
     import torch
 
@@ -69,6 +69,6 @@ def share_of_peak(model: Any, rate: float, length: float) -> float | None:
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
-        print(made(sys.argv[1], Path(sys.argv[2])))
+        print(model_path(sys.argv[1], Path(sys.argv[2])))
     else:
         print("\n".join(SHAPES))

@@ -1,4 +1,4 @@
-r"""How long does a stage take to start? From the driver's word to the first training step.
+r"""How long does a stage take to start? From the driver's request to the first training step.
 
 The first stage waits for torch and TRL to be imported; each after it is a fork of the process that
 has them. Beside them the same stage started by hand, which imports everything anew. Prints a table
@@ -31,17 +31,17 @@ defaults:
 stages:
   sft:
     template: "{{ prompt }}"
-    data: {general: {limit: 64}}
+    data: {general: {sample_rows: 64}}
     args: {max_steps: 1, save_strategy: "no"}
   grpo:
     template: ${template.zero}
-    data: {problems: {limit: 256}}
+    data: {problems: {sample_rows: 256}}
     rewards: {accuracy: {answer: answer_tag}}
     args: {max_steps: 1, max_completion_length: 8, save_strategy: "no"}
   sample:
     model: ${model.path}
     template: ${template.zero}
-    data: {problems: {limit: 8}}
+    data: {problems: {sample_rows: 8}}
     sampling: {n: 1, max_tokens: 2}
     rewards: {accuracy: {answer: answer_tag}}
 """
@@ -52,18 +52,18 @@ from pathlib import Path
 import r1trl
 from transformers import trainer_callback
 
-plain = trainer_callback.CallbackHandler.on_step_begin
+original = trainer_callback.CallbackHandler.on_step_begin
 
-def noted(self, args, *rest, **more):
-    path = Path(args.output_dir).parent / "began"
+def timed(self, args, *rest, **more):
+    path = Path(args.output_dir).parent / "first_step"
     path.exists() or path.write_text(str(time.time()))
-    return plain(self, args, *rest, **more)
+    return original(self, args, *rest, **more)
 
-trainer_callback.CallbackHandler.on_step_begin = noted
+trainer_callback.CallbackHandler.on_step_begin = timed
 
 @r1trl.hookimpl
 def r1trl_stage_started(stage):
-    (stage.folder / "told").write_text(str(time.time()))
+    (stage.folder / "started").write_text(str(time.time()))
 """
 
 
@@ -74,21 +74,21 @@ def lay_out(folder: Path, name: str) -> Any:
 
     (folder / "conf" / "recipe").mkdir(parents=True, exist_ok=True)
     (folder / "conf" / "recipe" / "starts.yaml").write_text(RECIPE)
-    (folder / "noted.py").write_text(PLUGIN)
+    (folder / "timing.py").write_text(PLUGIN)
     overrides = ["recipe=starts", "scale=tiny", f"name={name}", f"runs_dir={folder}"]
-    config, _ = compose([*overrides, f"plugins.load=[{folder / 'noted.py'}]"], folder / "conf")
-    return make_plan(config)
+    overrides.append(f"plugins.load=[{folder / 'timing.py'}]")
+    return make_plan(compose(overrides, folder / "conf"))
 
 
 def measured(folder: Path, name: str, warm: bool) -> dict[str, float]:
-    """Carry out the stages; return the seconds until each began to work."""
+    """Run the stages; return the seconds until each trains or generates."""
     from r1trl.run.launch import Workers
     from r1trl.stage.files import write_spec
 
     seconds = {}
     with Workers() as workers:
         for planned in lay_out(folder, name).stages:
-            write_spec(planned.folder, planned.work)
+            write_spec(planned.folder, planned.spec)
             begun = time.time()
             if warm:
                 status = workers.run(planned.folder, planned.launch)
@@ -98,10 +98,10 @@ def measured(folder: Path, name: str, warm: bool) -> dict[str, float]:
                     status = subprocess.run(command, stdout=log, stderr=log).returncode
             if status:
                 raise RuntimeError((planned.folder / "log.txt").read_text())
-            marks = [planned.folder / mark for mark in ("began", "told")]
-            there = next(mark for mark in marks if mark.exists())
-            seconds[planned.work.stage] = float(there.read_text()) - begun
-            seconds[f"{planned.work.stage}, whole"] = time.time() - begun
+            times = [planned.folder / name for name in ("first_step", "started")]
+            written = next(path for path in times if path.exists())
+            seconds[planned.spec.stage] = float(written.read_text()) - begun
+            seconds[f"{planned.spec.stage}, whole"] = time.time() - begun
     return seconds
 
 
@@ -113,9 +113,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "startup.json")
-    given = parser.parse_args()
+    args = parser.parse_args()
     about, runs = machine(PACKAGES), []
-    for number in range(1 if given.quick else given.rounds):
+    for number in range(1 if args.quick else args.rounds):
         with tempfile.TemporaryDirectory() as folder:
             warm = measured(Path(folder), f"warm{number}", warm=True)
             cold = measured(Path(folder), f"cold{number}", warm=False)
@@ -125,7 +125,7 @@ def main() -> None:
         middle = {how: statistics.median(run[how][name] for run in runs) for how in runs[0]}
         print(f"| {name} | {middle['warm']:.2f} s | {middle['cold']:.2f} s |")
     content = {"machine": about, "runs": runs}
-    given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

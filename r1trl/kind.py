@@ -32,7 +32,9 @@ def no_problems(stage: Any) -> Iterable[tuple[str, str]]:
 
 
 def steps_or_epochs(stage: Any) -> str:
-    """Return the length of a training stage in words, from `max_steps` and `num_train_epochs`."""
+    """Return the length of a training stage in words; empty for a stage without `args`."""
+    if not stage.args:
+        return ""
     steps = stage.args.get("max_steps", -1)
     return f"{steps} steps" if steps > 0 else f"{stage.args.get('num_train_epochs', 3)} epochs"
 
@@ -42,7 +44,8 @@ class Work(Protocol):
 
     `stage` holds the stage's settings, typed: the common keys (`stage.model`, `stage.args`, …) and
     the kind's own. References among them are paths by now. `name` is the stage's, `key` is
-    `stages.<name>`, for messages; `folder` is the stage's folder; `seed` is the stage's own.
+    `stages.<name>`, for messages; `folder` is the stage's folder; `seed` is the stage's own;
+    `is_main` is True on rank 0, which writes files.
     """
 
     stage: Any
@@ -50,12 +53,14 @@ class Work(Protocol):
     key: str
     folder: Path
     seed: int
+    is_main: bool
 
     def rows(self, sources: Mapping[str, Any] | None = None) -> Dataset:
         """Return the stage's rows: loaded, mapped, filtered and mixed; a collective.
 
-        `sources` (default: `stage.data`) maps names to sources. Raises StageError if the rows lack
-        one of the kind's columns, or none is left.
+        `sources` (default: `stage.data`) maps names to sources, such as some of `stage.benchmarks`,
+        or to the value of a setting of the type `Rows`. Raises StageError if the rows lack one of
+        the kind's columns, or none is left.
         """
         ...
 
@@ -79,7 +84,8 @@ class Work(Protocol):
     ) -> Any:
         """Load a model (default: `stage.model`) as training does: float32, the stage's attention.
 
-        `auto_class` names a class of transformers; `options` go to its `from_pretrained`.
+        `auto_class` names a class of transformers; `options` go to its `from_pretrained`. Weights
+        that the checkpoint lacks, such as a new head, are initialised by the stage's seed.
         """
         ...
 
@@ -125,8 +131,11 @@ class Work(Protocol):
         """
         ...
 
-    def write_rollouts(self, parts: Sequence[Dataset]) -> None:
-        """Write rollouts.parquet from what `draw` returned; close the scoring processes."""
+    def write_rows(self, parts: Sequence[Dataset | None]) -> None:
+        """Write the dataset that the stage makes, rollouts.parquet, from parts; rank 0 writes.
+
+        Closes the scoring processes. A None among the parts, as `draw` returns it, is left out.
+        """
         ...
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from r1trl.config.checked import Composed
 from r1trl.config.compose import compose
-from r1trl.config.schema import RunConfig
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"
@@ -52,10 +52,10 @@ def plugin_file(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-def composed() -> Callable[..., tuple[RunConfig, str]]:
-    """Return a function that composes overrides into a run and its YAML."""
+def composed() -> Callable[..., Composed]:
+    """Return a function that composes overrides into a run."""
 
-    def compose_(*overrides: str, own: Path | None = None) -> tuple[RunConfig, str]:
+    def compose_(*overrides: str, own: Path | None = None) -> Composed:
         named = any(override.startswith("name=") for override in overrides)
         return compose([*overrides, *([] if named else ["name=test"])], own)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from r1trl.config.checked import Composed
 from r1trl.config.compose import compose
-from r1trl.config.schema import RunConfig
 from r1trl.plan.plan import make_plan
-from r1trl.stage.files import digest, made_by, write_result, write_spec
+from r1trl.stage.files import digest, outputs, write_result, write_spec
 from r1trl.types import StageResult
 
 DONE = ("recipe=zero", "scale=tiny", "name=done")
@@ -41,6 +41,7 @@ def r1trl(*arguments: str, folder: Path | None = None) -> subprocess.CompletedPr
         (["--help"], "exit status:"),
         (["run", "--help"], "r1trl run recipe=full scale=tiny name=demo"),
         (["plugins"], "accuracy  (math)"),
+        (["plugins", "kind"], "evaluate  (kinds)  Generate completions of every model"),
         (["plan", "recipe=r1", "name=x"], "run runs/x: 11 stages, seed 1"),
         (["plan", "-m", "recipe=zero", "scale=tiny", "seed=1,2"], "run runs/zero-seed=2"),
     ],
@@ -105,32 +106,34 @@ def test_plugins_lists_a_kind_with_options_and_the_plugin_of_a_file(plugin_file:
 
 
 @functools.cache
-def composed_once() -> RunConfig:
+def composed_once() -> Composed:
     """Compose the run that is made to look finished."""
-    return compose(list(DONE), None)[0]
+    return compose(list(DONE), None)
 
 
 def finish_all(folder: Path, stop: str | None) -> list[str]:
     """Make every stage of a run look finished, the first with a reason to end; return the run."""
-    for planned in make_plan(replace(composed_once(), runs_dir=str(folder))).stages:
-        write_spec(planned.folder, planned.work)
-        model, dataset = made_by(planned.folder, planned.work.kind)
+    once = composed_once()
+    moved = replace(once, config=replace(once.config, runs_dir=str(folder)))
+    for planned in make_plan(moved).stages:
+        write_spec(planned.folder, planned.spec)
+        model, dataset = outputs(planned.folder, planned.spec.makes)
         if model:
             model.mkdir()
             (model / "weights").write_text("1")
-        inputs = {r: digest(Path(p)) for r, p in planned.work.inputs.items()}
+        inputs = {r: digest(Path(p)) for r, p in planned.spec.inputs.items()}
         metrics = {f"zero/held_out/{m}": 0.5 for m in ("pass@1", "pass@1_low", "pass@1_high")}
-        metrics = metrics if planned.work.kind == "evaluate" else {}
+        metrics = metrics if planned.spec.scores else {}
         write_result(
             StageResult(
-                planned.work.stage,
-                planned.work.kind,
+                planned.spec.stage,
+                planned.spec.kind,
                 planned.folder,
                 model,
                 dataset,
                 metrics,
                 inputs,
-                stop=stop if planned.work.stage == "zero_first" else None,
+                stop=stop if planned.spec.stage == "zero_first" else None,
             )
         )
     return [*DONE, f"runs_dir={folder}"]
@@ -158,6 +161,35 @@ def test_a_finished_run_that_would_now_differ_has_status_2(tmp_path: Path) -> No
     assert done.returncode == 2
     assert done.stderr.startswith("error: stages.zero: is finished, but settings.args.learning_rat")
     assert "choose another name=…, or remove" in done.stderr
+
+
+def test_former_names_are_accepted_with_a_note_each(tmp_path: Path) -> None:
+    old = [
+        "stages.scoreboard.measures={correct: accuracy}",
+        "stages.scoreboard.attention=sdpa",
+        "stages.zero.samplers={adaptive: {reward: accuracy, memory: 0.25}}",
+        "stages.zero.filters.tidy.lines=3",
+        "sources.problems.limit=99",
+    ]
+    done = r1trl("plan", "recipe=zero", "scale=tiny", "name=x", *old, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "note: stages.scoreboard.measures is called 'stages.scoreboard.metrics' now",
+        "note: stages.scoreboard.attention is called 'stages.scoreboard.attn_implementation' now",
+        "note: stages.zero.filters.tidy.lines is called "
+        "'stages.zero.filters.no_markdown.min_lines' now",
+        "note: sources.problems.limit is called 'sources.problems.sample_rows' now",
+        "note: stages.zero.samplers.adaptive.memory is called 'ema_decay' now",
+    ]
+
+
+def test_a_run_folder_of_another_format_is_refused(tmp_path: Path) -> None:
+    done = finish_all(tmp_path, None)
+    spec = tmp_path / "done" / "stages" / "zero" / "stage.yaml"
+    spec.write_text(spec.read_text().removeprefix("format: 2\n"))
+    result = r1trl("run", *done)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {spec}: is of format 1, and this r1trl reads format 2")
 
 
 def test_the_report_command_prints_the_scoreboard(tmp_path: Path) -> None:

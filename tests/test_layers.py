@@ -1,6 +1,7 @@
 """Who may import whom: a lower folder never a higher one, no cycle, and the core no plugin."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +9,15 @@ from pathlib import Path
 import pytest
 
 import r1trl
+from r1trl.config.kinds import load_plugins
 
 CORE = Path(r1trl.__file__).parent
 PLUGINS = CORE.parent / "plugins"
 # From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
     "errors decoding packing",
-    "types",
+    "types kind",
+    "samplers",
     "hookspecs",
     "plugins",
     "rewards config",
@@ -147,3 +150,15 @@ def test_the_core_names_no_plugin(file: Path) -> None:
     named = {package for name, _ in imports(file) for package in packages & {name}}
     named |= {package for text in constants(file) for package in packages if package in text}
     assert not named
+
+
+@functools.cache
+def kinds() -> frozenset[str]:
+    """Return the names of the kinds of stages that the installed plugins offer."""
+    return frozenset(load_plugins().offers["kind"])
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_the_core_names_no_kind(file: Path) -> None:
+    assert len(kinds()) >= 8
+    assert room_of(file) == "kinds" or not kinds() & set(constants(file))

@@ -1,16 +1,27 @@
-"""What the README says is so."""
+"""The README agrees with the code: names, examples, links and tables."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from r1trl import hookspecs
-from r1trl.config.schema import LaunchConfig, build
+from r1trl.config.kinds import load_plugins
+from r1trl.config.parse import parse
+from r1trl.config.schema import LaunchConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HOOKS = [name for name in vars(hookspecs) if name.startswith("r1trl_")]
+TABLES = {
+    "reward": "| reward | its value |",
+    "filter": "| filter | keeps |",
+    "sampler": "| sampler | what it does |",
+    "transition": "| transition | what it does |",
+    "kind": "| kind | what a stage does |",
+}
 
 
 def test_the_reward_it_shows_is_the_example_that_the_tests_run() -> None:
@@ -31,22 +42,17 @@ def test_every_recipe_is_in_it(recipe: str) -> None:
 
 @pytest.mark.parametrize("launch", [p.stem for p in (ROOT / "conf" / "launch").glob("*.yaml")])
 def test_every_launch_fits_the_schema(launch: str) -> None:
-    import yaml
-
     text = (ROOT / "conf" / "launch" / f"{launch}.yaml").read_text(encoding="utf-8")
-    assert not build(LaunchConfig, yaml.safe_load(text))[1]
+    assert not parse(LaunchConfig, yaml.safe_load(text))[1]
 
 
 def test_its_pictures_and_links_exist() -> None:
-    import re
-
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[\w-]*)?\)", README):
         assert (ROOT / target).exists(), target
 
 
-def test_every_built_in_reward_is_in_it() -> None:
-    from r1trl.plugins.loading import load
-
-    table = README[README.index("| reward | its value |") :].partition("\n\n")[0]
-    missing = [name for name in load().offers["reward"] if f"`{name}`" not in table]
-    assert not missing
+@pytest.mark.parametrize("role", TABLES)
+def test_a_table_has_every_built_in_offer_and_no_other(role: str) -> None:
+    rows = README[README.index(TABLES[role]) :].partition("\n\n")[0].splitlines()[2:]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named == set(load_plugins().offers[role])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from r1trl.config.checked import Composed
 from r1trl.config.compose import compose, conf_folder
 from r1trl.config.schema import RunConfig
 from r1trl.plan.plan import Plan, make_plan
@@ -23,8 +24,8 @@ BASE = "Qwen/Qwen2.5-7B"
 
 
 @functools.cache
-def run_of(recipe: str, scale: str) -> tuple[RunConfig, str]:
-    """Compose a recipe; return the run and its YAML."""
+def run_of(recipe: str, scale: str) -> Composed:
+    """Compose a recipe."""
     return compose([f"recipe={recipe}", f"scale={scale}", f"name={recipe}"], None)
 
 
@@ -32,9 +33,9 @@ def snapshot(recipe: str, scale: str) -> str:
     """Return the composed recipe with the folder of the tiny world's package by its name."""
     import r1trl_tiny
 
-    config, text = run_of(recipe, scale)
-    values = yaml.safe_load(text)
-    values["stages"] = _resolved(config, values["stages"])
+    run = run_of(recipe, scale)
+    values = yaml.safe_load(run.text)
+    values["stages"] = _resolved(run.config, values["stages"])
     written = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
     return written.replace(str(Path(r1trl_tiny.__file__).parent), "<r1trl_tiny>")
 
@@ -63,9 +64,9 @@ def test_a_composed_recipe_equals_its_snapshot(recipe: str, scale: str) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_plans(recipe: str, scale: str) -> None:
-    plan = make_plan(run_of(recipe, scale)[0])
+    plan = make_plan(run_of(recipe, scale))
     last = "search" if recipe == "search" else "scoreboard"
-    assert [stage.work.stage for stage in plan.stages][-1] == last
+    assert [stage.spec.stage for stage in plan.stages][-1] == last
 
 
 def test_there_is_a_snapshot_for_every_recipe_and_no_other() -> None:
@@ -77,7 +78,7 @@ def test_there_is_a_snapshot_for_every_recipe_and_no_other() -> None:
 
 def at(recipe: str, key: str, scale: str = "paper") -> Any:
     """Return the value of a key of a composed recipe's stages."""
-    place: Any = run_of(recipe, scale)[0].stages
+    place: Any = run_of(recipe, scale).config.stages
     for part in key.split("."):
         place = place[part] if isinstance(place, dict) else getattr(place, part)
     return place
@@ -108,7 +109,7 @@ PAPER: list[tuple[str, Any]] = [
     ("dev2.rewards", {"accuracy", "think_format", "language_consistency"}),
     ("r1.args.temperature", 0.7),
     ("r1.args.max_steps", 1700),
-    ("r1.samplers.phases.begin", {"helpful": 1300, "safety": 1300}),
+    ("r1.samplers.phases.start_steps", {"helpful": 1300, "safety": 1300}),
     ("r1.rewards.helpfulness.from_step", 1300),
     ("r1.rewards.helpfulness.where", {"source": "helpful"}),
     ("r1.rewards.helpfulness.model", "stage:helpful_rm"),
@@ -121,9 +122,9 @@ PAPER: list[tuple[str, Any]] = [
     *((f"{stage}.args.num_train_epochs", 1) for stage in ("helpful_rm", "safety_rm")),
     *((f"{stage}.args.max_length", 8192) for stage in ("helpful_rm", "safety_rm")),
     ("helpful_rm.objective", "pairwise"),
-    ("helpful_rm.scored", "summary"),
+    ("helpful_rm.text", "summary"),
     ("safety_rm.objective", "pointwise"),
-    ("safety_rm.scored", "response"),
+    ("safety_rm.text", "response"),
     # section B.4.2 and B.4.3: supervised fine-tuning and distillation
     *((f"{stage}.args.learning_rate", 5e-5) for stage in ("dev1", "dev3")),
     *((f"{stage}.args.lr_scheduler_type", "cosine_with_min_lr") for stage in SFT),
@@ -162,19 +163,19 @@ def test_the_papers_numbers_hold(key: str, value: Any) -> None:
 
 @pytest.mark.parametrize("recipe", ["zero", "r1", "distill"])
 def test_a_part_of_the_full_recipe_is_the_same_on_its_own(recipe: str) -> None:
-    part, full = run_of(recipe, "paper")[0].stages, run_of("full", "paper")[0].stages
+    part, full = run_of(recipe, "paper").config.stages, run_of("full", "paper").config.stages
     alone = {"scoreboard", "r1_samples"}  # these name the models that there are
     for name in set(part) - alone:
         assert part[name] == full[name]
 
 
 def test_dapo_and_dr_grpo_are_what_their_papers_say() -> None:
-    dapo = run_of("dapo", "paper")[0].stages["dapo"]
+    dapo = run_of("dapo", "paper").config.stages["dapo"]
     known = {"loss_type": "dapo", "epsilon": 0.2, "epsilon_high": 0.28, "beta": 0.0}
     assert {**dapo.args, **known, "learning_rate": 1e-6} == dapo.args
     assert dapo.rewards["soft_overlong"] == {"weight": 1.0, "max_tokens": 20480, "cache": 4096}
     assert list(dapo.samplers) == ["dynamic"]
-    dr_grpo = run_of("dr_grpo", "paper")[0].stages["dr_grpo"]
+    dr_grpo = run_of("dr_grpo", "paper").config.stages["dr_grpo"]
     known = {"loss_type": "dr_grpo", "scale_rewards": "none", "beta": 0.0}
     assert {**dr_grpo.args, **known, "max_completion_length": 3000} == dr_grpo.args
 
@@ -195,7 +196,7 @@ def test_the_tiny_scale_changes_sizes_data_and_models_and_nothing_else() -> None
     sizes = {"max_steps", "num_generations", "learning_rate", "ref_model_sync_steps", "save_steps"}
     sizes |= {"per_device_train_batch_size", "gradient_checkpointing", "max_completion_length"}
     sizes |= {"num_train_epochs", "max_length"}
-    paper, tiny = (run_of("full", scale)[0].stages for scale in SCALES)
+    paper, tiny = (run_of("full", scale).config.stages for scale in SCALES)
     assert list(paper) == list(tiny)
     for name, stage in paper.items():
         other = tiny[name]
@@ -206,11 +207,11 @@ def test_the_tiny_scale_changes_sizes_data_and_models_and_nothing_else() -> None
 
 
 @functools.cache
-def run_with_every_dataset() -> RunConfig:
+def run_with_every_dataset() -> Composed:
     """Compose Zero with every dataset as a further source and a further benchmark."""
     mounted = [f"+dataset@sources.{_key(name)}={name}" for name in DATASETS]
     used = [f"stages.zero.data.{_key(name)}={{}}" for name in DATASETS]
-    return compose(["recipe=zero", "name=x", *mounted, *used], None)[0]
+    return compose(["recipe=zero", "name=x", *mounted, *used], None)
 
 
 def _key(name: str) -> str:
@@ -224,7 +225,7 @@ def test_zero_plans_with_every_dataset_at_once() -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_dataset_composes_with_zero(name: str) -> None:
     written = yaml.safe_load((conf_folder() / "dataset" / f"{name}.yaml").read_text())
-    source = run_with_every_dataset().stages["zero"].data[_key(name)]
+    source = run_with_every_dataset().config.stages["zero"].data[_key(name)]
     assert (source.path, source.dataset) == (written.get("path"), written.get("dataset"))
     assert source.columns == written.get("columns", {})
 
@@ -233,7 +234,7 @@ def test_a_dataset_composes_with_zero(name: str) -> None:
 def plan_with(model: str, student: str) -> Plan:
     """Plan a distillation with a model and a student."""
     overrides = ["recipe=distill", "name=x", f"model={model}", f"model@student={student}"]
-    return make_plan(compose(overrides, None)[0])
+    return make_plan(compose(overrides, None))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Composed values into a checked run: plugins loaded, stages parsed with their kinds' keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,15 +22,19 @@ class Composed:
     notes: list[str] = field(default_factory=list)
 
 
-def checked(values: dict[str, Any], text: str) -> Composed:
-    """Return values as a run; raise ConfigError with everything that the schema does not allow."""
+def checked(values: dict[str, Any], text: str, notes: Sequence[str] = ()) -> Composed:
+    """Return values as a run; raise ConfigError with everything that the schema does not allow.
+
+    `notes` are put before those on former names.
+    """
     stages = values.pop("stages", None) or {}
-    values, notes, problems = rename_keys(RunConfig, values)
+    values, more_notes, problems = rename_keys(RunConfig, values)
+    notes = [*notes, *more_notes]
     config, more = parse(RunConfig, values)
     plugins = load_plugins(config.plugins.load, config.plugins.block)
     problems += more
     if isinstance(stages, Mapping):
-        sources = rename_offers(values.get("sources"), plugins, "sources", [])
+        sources = rename_offers(values.get("sources"), plugins, "sources", notes, problems)
         for name, stage in stages.items():
             if stage is not None:
                 config.stages[name] = _stage(name, stage, sources, plugins, notes, problems)
@@ -50,6 +54,8 @@ def _stage(
     if not isinstance(values, Mapping):
         problems.append(f"{key}: value '{values}' is not a mapping")
         return StageConfig()
+    renamed_notes: list[str] = []
+    values = rename_offers(values, plugins, key, renamed_notes, problems)
     kind, class_ = values.get("kind", REQUIRED), StageConfig
     known = plugins.offers["kind"]
     if kind in known:
@@ -59,9 +65,9 @@ def _stage(
         common = StageConfig.__dataclass_fields__  # the others may be the kind's own
         values = {k: v for k, v in values.items() if k in common and k != "kind"}
     renamed, more_notes, more_problems = rename_keys(class_, values, f"{key}.")
-    renamed = rename_offers(renamed, plugins, key, more_notes)
     stage: StageConfig
     stage, wrong = parse(class_, _with_sources(renamed, sources), f"{key}.")
+    notes += renamed_notes
     notes += more_notes
     problems += more_problems + [w for w in wrong if kind in known or ".kind: " not in w]
     return stage

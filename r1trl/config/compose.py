@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from r1trl.config.aliases import rename_override
 from r1trl.config.checked import Composed, checked
+from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError, unknown
 from r1trl.plugins.loading import config_folders
 
@@ -39,7 +41,9 @@ def compose(overrides: list[str], own: Path | None) -> Composed:
     OmegaConf.register_new_resolver("package", _package_folder, replace=True)
     if own and not own.is_dir():
         raise ConfigError([f"--config-dir: there is no folder {own}"])
-    chosen = _plugins_chosen(overrides)
+    chosen, notes = _plugins_chosen(overrides), list[str]()
+    named = load_plugins(chosen["load"], chosen["block"])
+    overrides = [rename_override(override, named, notes) for override in overrides]
     further = config_folders(chosen["load"], chosen["block"])
     further += [own.resolve()] if own else []
     folders = [conf_folder(), *further]
@@ -57,7 +61,7 @@ def compose(overrides: list[str], own: Path | None) -> Composed:
         raise ConfigError([_plainly(error, overrides, folders)]) from error
     header = "".join(f"# {override}\n" for override in overrides)
     text = f"# composed from these overrides:\n{header}{OmegaConf.to_yaml(composed)}"
-    return checked(cast(dict[str, Any], values), text)
+    return checked(cast(dict[str, Any], values), text, notes)
 
 
 def _plugins_chosen(overrides: Iterable[str]) -> dict[str, list[str]]:

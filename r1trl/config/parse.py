@@ -20,8 +20,7 @@ def rename_keys(
     `key` is put before the names in messages, with its dot. Raises nothing: keys that `class_` does
     not have stay as they are, for `parse` to report.
     """
-    hints, fields = typing.get_type_hints(class_), dataclasses.fields(class_)
-    aliases = {f.metadata["alias"]: f.name for f in fields if "alias" in f.metadata}
+    aliases = aliases_of(class_)
     renamed: dict[str, Any] = {}
     notes: list[str] = []
     problems: list[str] = []
@@ -31,7 +30,7 @@ def rename_keys(
             problems.append(f"{key}{name}: is called '{new}' now, and both are given; drop one")
         elif new != name:
             notes.append(f"{key}{name} is called '{new}' now")
-        inner, is_mapping = _config_in(hints.get(new))
+        inner, is_mapping = config_in(class_, new)
         if isinstance(value, Mapping) and inner and is_mapping:
             items = {n: (inner, v, f"{key}{new}.{n}.") for n, v in value.items()}
             value = {n: _nested(*item, notes, problems) for n, item in items.items()}
@@ -39,6 +38,17 @@ def rename_keys(
             value = _nested(inner, value, f"{key}{new}.", notes, problems)
         renamed[new] = value
     return renamed, notes, problems
+
+
+def aliases_of(class_: Any) -> dict[str, str]:
+    """Return the former names of a config's keys that are still accepted, and today's."""
+    fields = dataclasses.fields(class_)
+    return {f.metadata["alias"]: f.name for f in fields if "alias" in f.metadata}
+
+
+def config_in(class_: Any, name: str) -> tuple[Any, bool]:
+    """Return the config class of a field, or None; and True if it is a mapping from names to it."""
+    return _config_in(typing.get_type_hints(class_).get(name))
 
 
 def _nested(class_: Any, value: Any, key: str, notes: list[str], problems: list[str]) -> Any:
@@ -66,6 +76,7 @@ def parse(class_: Any, values: Mapping[str, Any], key: str = "") -> tuple[Any, l
     fields = {f.name: f for f in dataclasses.fields(class_)}
     parsed: dict[str, Any] = {}
     problems: list[str] = []
+    wrong: set[str] = set()
     for name, value in values.items():
         if name not in fields:
             problems.append(f"{key}{name}: {_unknown(name, fields)}")
@@ -74,7 +85,9 @@ def parse(class_: Any, values: Mapping[str, Any], key: str = "") -> tuple[Any, l
             continue
         item, more = _parse_value(hints[name], value, f"{key}{name}")
         problems += more
-        if item is not INVALID:
+        if item is INVALID:
+            wrong.add(name)
+        else:
             parsed[name] = item
     required = [
         n for n, f in fields.items() if isinstance(f.default, str) and f.default == REQUIRED
@@ -82,7 +95,7 @@ def parse(class_: Any, values: Mapping[str, Any], key: str = "") -> tuple[Any, l
     problems += [
         f"{key}{name}: must be given"
         for name in required
-        if parsed.get(name, REQUIRED) in (REQUIRED, None)
+        if name not in wrong and parsed.get(name, REQUIRED) in (REQUIRED, None)
     ]
     return class_(**parsed), sorted(problems)
 

@@ -62,27 +62,26 @@ def load_stage_rows(
     key: str,
     folder: Path,
 ) -> "Dataset":
-    """Load a stage's rows on rank 0, write `folder`/data, and read it on every rank: a collective.
+    """Load a stage's rows on rank 0, write them to `folder`, read it on all ranks: a collective.
 
     `key` is the stage's key. Rows that are equal to those of an earlier attempt keep their file,
     and with it what `datasets` has cached of them: a stage that continues does not tokenise again.
     """
     from datasets import Dataset
 
-    data = folder / "data"
     if is_main():
         rows, counts = load_data(sources, filters, plugins, seed, key)
-        data.mkdir(parents=True, exist_ok=True)
-        rows.to_parquet(data / "new.parquet")
-        if same_files(data / "new.parquet", data / "rows.parquet"):
-            (data / "new.parquet").unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        rows.to_parquet(folder / "new.parquet")
+        if same_files(folder / "new.parquet", folder / "rows.parquet"):
+            (folder / "new.parquet").unlink()
         else:
-            shutil.rmtree(data / ".cache", ignore_errors=True)  # of rows that are gone
-            (data / "new.parquet").replace(data / "rows.parquet")
+            shutil.rmtree(folder / ".cache", ignore_errors=True)  # of rows that are gone
+            (folder / "new.parquet").replace(folder / "rows.parquet")
         text = json.dumps(counts, indent=1) + "\n"
-        (data / "filters.json").write_text(text, encoding="utf-8")
+        (folder / "filters.json").write_text(text, encoding="utf-8")
     barrier()
-    return Dataset.from_parquet(str(data / "rows.parquet"), cache_dir=str(data / ".cache"))
+    return Dataset.from_parquet(str(folder / "rows.parquet"), cache_dir=str(folder / ".cache"))
 
 
 def same_files(one: Path, other: Path) -> bool:

@@ -40,7 +40,7 @@ def run(work: Work) -> Mapping[str, float]:
             for column, value in (("model", model), ("benchmark", benchmark)):
                 rollouts = rollouts.add_column(column, [value] * len(rollouts))
             parts.append(rollouts)
-    work.write_rollouts(parts)
+    work.write_rows(parts)
     return metrics
 
 

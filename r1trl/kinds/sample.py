@@ -18,7 +18,7 @@ class SampleSettings:
 def run(work: Work) -> Mapping[str, float]:
     """Generate completions for the stage's rows; write rollouts.parquet."""
     rollouts = work.draw(work.rows(), correct=work.stage.metrics.get("correct"))
-    work.write_rollouts([rollouts] if rollouts is not None else [])
+    work.write_rows([rollouts])
     return sampled_metrics(rollouts) if rollouts is not None else {}
 
 

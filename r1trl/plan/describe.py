@@ -10,11 +10,12 @@ from r1trl.kind import Kind
 from r1trl.plan.plan import Plan
 from r1trl.report.tables import aligned
 
-HERE = "r1trl"  # generates completions itself
+HERE = "r1trl"
 EXPLAINED = (
-    "drawn by r1trl: in the stage's own processes; prompts are read once, and no time goes into\n"
-    "completions that have ended. On GPUs vLLM is faster: args.use_vllm=true of a stage that\n"
-    "trains (pip install vllm), endpoints.urls=[…] of one that does not."
+    "drawn by r1trl: completions are generated in the stage's own processes; each prompt is\n"
+    "prefilled once, and finished completions are dropped. On GPUs vLLM is faster:\n"
+    "args.use_vllm=true of a stage that trains (pip install vllm), endpoints.urls=[…] of one\n"
+    "that does not."
 )
 
 
@@ -43,6 +44,8 @@ def _backend(stage: StageConfig, kind: Kind) -> str:
         return f"{len(stage.endpoints.urls)} servers"
     if stage.args.get("use_vllm"):
         return f"vLLM, {stage.args.get('vllm_mode', 'colocate')}"
+    if kind.draws == "while training" and "rollout" not in kind.takes:
+        return "transformers"  # TRL generates
     batching = stage.args.get("use_transformers_continuous_batching")
     return "transformers, continuous batching" if batching else HERE
 

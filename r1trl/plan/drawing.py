@@ -1,4 +1,4 @@
-"""What can be wrong with how a stage generates completions: samplers, servers, mixtures, prompts."""
+"""What can be wrong with how a stage generates completions: samplers, servers, prompts, data."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

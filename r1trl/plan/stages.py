@@ -89,7 +89,8 @@ class StageCheck:
         if kind.trl_config:
             subject = kind.trl_config.replace("Config", "Trainer")
         elif self.stage.args:
-            yield f"args: {subject} has no trainer; its settings are sampling"
+            instead = "; its settings are sampling" if kind.draws == "rows" else ""
+            yield f"args: {subject} has no trainer{instead}"
         for name in OPTIONAL_KEYS:
             value = getattr(self.stage, name)
             if value == getattr(plain, name) or name in (*kind.takes, *kind.needs):

@@ -17,6 +17,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.stage.ranks import is_main
 from r1trl.training.tracking import Tracker
+from r1trl.types import Rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -48,22 +49,28 @@ class StageWork:
         """Return the key of the stage."""
         return f"stages.{self.name}"
 
+    @property
+    def is_main(self) -> bool:
+        """Return True on rank 0."""
+        return is_main()
+
     @functools.cached_property
     def scorer(self) -> Scorer:
         """Return the scorer of the stage's rewards."""
         return make_scorer(self.stage.rewards, self.stage.scoring, self.plugins)
 
-    def rows(self, sources: Mapping[str, SourceConfig] | None = None) -> "Dataset":
-        """Return the stage's rows."""
+    def rows(self, sources: Mapping[str, SourceConfig | str] | None = None) -> "Dataset":
+        """Return the stage's rows; those of other `sources` have a folder of their own in data/."""
         if self.kind.draws == "rows":
             self.scorer.warm()  # its processes start while the rows are loaded
+        chosen: Mapping[str, Any] = self.stage.data if sources is None else sources
         rows = load_stage_rows(
-            self.stage.data if sources is None else sources,
+            {n: SourceConfig(path=Rows(s)) if isinstance(s, str) else s for n, s in chosen.items()},
             self.stage.filters,
             self.plugins,
             self.run_seed,
             self.key,
-            self.folder,
+            self.folder / "data" / ("" if sources is None else "-".join(sources)),
         )
         need_columns(rows, self.kind.columns(self.stage), f"{self.key}.data")
         return rows
@@ -95,6 +102,7 @@ class StageWork:
         from r1trl.training.arguments import model_options
 
         class_ = getattr(transformers, auto_class)
+        transformers.set_seed(self.seed)  # for weights that the checkpoint lacks, such as a head
         return class_.from_pretrained(
             model or self.stage.model, **options, **model_options(self.stage)
         )
@@ -183,12 +191,13 @@ class StageWork:
         generator = RowGenerator(stage, self.scorer, self.plugins, self.key, correct)
         return generate_shards(generator, rows, self.folder, name, self.seed)
 
-    def write_rollouts(self, parts: "Sequence[Dataset]") -> None:
+    def write_rows(self, parts: "Sequence[Dataset | None]") -> None:
         """Write rollouts.parquet, whole or not at all; close the scoring processes."""
         from datasets import concatenate_datasets
 
-        self.scorer.close(self.folder if is_main() else None)
-        if parts:
-            part = self.folder / "rollouts.parquet.part"
-            cast(Any, concatenate_datasets(list(parts))).to_parquet(part)
-            part.rename(self.folder / "rollouts.parquet")
+        self.scorer.close(self.folder if self.is_main else None)
+        present = [part for part in parts if part is not None]
+        if present and self.is_main:
+            file = self.folder / "rollouts.parquet.part"
+            cast(Any, concatenate_datasets(present)).to_parquet(file)
+            file.rename(self.folder / "rollouts.parquet")

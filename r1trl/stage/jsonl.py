@@ -7,7 +7,7 @@ from typing import Any
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file; empty if there is none. A last line cut off by a kill is no row."""
+    """Return the rows of a file; empty if there is none. A line cut off by a kill is no row."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

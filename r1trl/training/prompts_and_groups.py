@@ -6,7 +6,7 @@ learned is in their `state_dict`, which is saved with the checkpoint.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from accelerate.utils import gather_object
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 Output = dict[str, Any]
 ROUNDS = 3
 ROUND_SEED = 1_000_003  # added to the seed in each round of replacements
+
+
+class Part(NamedTuple):
+    """The output of one rollout, and the numbers of its groups that are trained on."""
+
+    output: Output
+    groups: list[int]
 
 
 class StageSamplers:
@@ -90,7 +97,7 @@ def refill_groups(trainer: Any, count: int, roll_out: Callable[[list[Any]], Outp
     samplers: StageSamplers = trainer.samplers
     size, step = trainer.num_generations, trainer.state.global_step
     wanted, processes = count // size, trainer.accelerator.num_processes
-    parts: list[tuple[Output, list[int]]] = []
+    parts: list[Part] = []
     kept, refused, generated, missing = 0, 0, 0, wanted
     for replacing in range(samplers.rounds + 1):
         chosen = samplers.choose(missing * processes, step, replacing)
@@ -100,8 +107,8 @@ def refill_groups(trainer: Any, count: int, roll_out: Callable[[list[Any]], Outp
         samplers.observe(gather_object(groups))
         admitted = [i for i, group in enumerate(groups) if samplers.admits(group)]
         refused, generated = refused + missing - len(admitted), generated + missing
-        parts.append((output, admitted[: wanted - kept]))
-        kept += len(parts[-1][1])
+        parts.append(Part(output, admitted[: wanted - kept]))
+        kept += len(parts[-1].groups)
         missing = max(gather_object([wanted - kept]))
         if missing == 0:
             break
@@ -128,20 +135,17 @@ def _groups(rollout: Any, indices: Sequence[int], size: int) -> list[Group]:
     ]
 
 
-def _filled(
-    parts: Sequence[tuple[Output, list[int]]], missing: int, wanted: int
-) -> list[tuple[Output, list[int]]]:
+def _filled(parts: Sequence[Part], missing: int, wanted: int) -> list[Part]:
     """Return which groups of each part are trained on, `wanted` in all."""
     if not missing:
         return list(parts)
-    admitted = [(output, i) for output, groups in parts for i in groups]
+    admitted = [Part(output, [i]) for output, groups in parts for i in groups]
     if not admitted:
-        return [(parts[0][0], list(range(wanted)))]
-    repeated = [admitted[i % len(admitted)] for i in range(missing)]
-    return [*parts, *((output, [i]) for output, i in repeated)]
+        return [Part(parts[0].output, list(range(wanted)))]
+    return [*parts, *(admitted[i % len(admitted)] for i in range(missing))]
 
 
-def _joined(trainer: Any, parts: Sequence[tuple[Output, list[int]]], size: int) -> Output:
+def _joined(trainer: Any, parts: Sequence[Part], size: int) -> Output:
     """Return the chosen groups of several rollouts as one: prompts padded left, others right."""
     used = [(output, _rows(groups, size)) for output, groups in parts if groups]
     padding = trainer.processing_class.pad_token_id

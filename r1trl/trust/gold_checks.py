@@ -1,7 +1,7 @@
 """A stage's rewards on gold answers, which must get the full score, and on what must not.
 
 The gold answer is put into the format that the prompt asks for. If it asks for none, or the model
-comes from an earlier stage that may have taught it one, the format is the one that suits the rewards.
+comes from an earlier stage that may have taught it one, the format that suits the rewards is used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -53,8 +53,9 @@ def rescore(folder: Path, overrides: Sequence[str]) -> str:
     disable_progress_bars()
     config = _config(spec, overrides)
     plugins = load_plugins(config.plugins.load, config.plugins.block)
-    rewards = rename_offers({"rewards": config.rewards}, plugins, "", [])["rewards"]
-    problems = check_rewards("", StageConfig(rewards=rewards), plugins)
+    problems: list[str] = []
+    rewards = rename_offers({"rewards": config.rewards}, plugins, "", [], problems)["rewards"]
+    problems += check_rewards("", StageConfig(rewards=rewards), plugins)
     if problems:
         raise ConfigError([problem.removeprefix(".") for problem in problems])
     scorer = make_scorer(rewards, config.scoring, plugins)

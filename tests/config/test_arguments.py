@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from r1trl.config.arguments import CONFIG_OF, SET_BY_R1TRL, args_of, check_args, fields
+from r1trl.config.arguments import SET_BY_R1TRL, args_of, check_args, fields
+from r1trl.config.kinds import load_plugins
+from r1trl.errors import ConfigError
 
-CONFIGS = sorted(set(CONFIG_OF.values()))
+KINDS = load_plugins().offers["kind"].values()
+CONFIGS = sorted({offer.target.trl_config for offer in KINDS if offer.target.trl_config})
 WRONG = [
     (
         {"learning_rtae": 1.0},
@@ -91,3 +94,12 @@ def test_numbers_that_yaml_reads_as_text_become_numbers() -> None:
     given = {"learning_rate": "1e-6", "max_steps": 3, "lr_scheduler_type": "constant"}
     assert check_args("SFTConfig", given, "args") == []
     assert args_of("SFTConfig", given) == {**given, "learning_rate": 1e-6}
+
+
+def test_a_config_of_trls_experimental_part_is_read_too() -> None:
+    assert {"learning_rate", "beta"} <= set(fields("ORPOConfig"))
+
+
+def test_a_config_class_that_trl_does_not_have_is_named() -> None:
+    with pytest.raises(ConfigError, match="TRL has no config class 'GRPOCnfig'"):
+        fields("GRPOCnfig")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from r1trl.config.compose import compose, conf_folder, sweep
+from r1trl.config.compose import compose, conf_folder
 from r1trl.errors import ConfigError
 from r1trl.plan.plan import make_plan
 
@@ -65,34 +65,34 @@ def test_a_run_must_have_a_name() -> None:
 
 @pytest.mark.parametrize("plus", ["", "+", "++"])
 def test_a_key_is_added_or_overridden_with_and_without_a_plus(plus: str, composed: Any) -> None:
-    config, _ = composed(
+    config = composed(
         "recipe=zero", f"{plus}stages.zero.args.top_k=5", f"{plus}stages.zero.args.min_p=0.1"
-    )
+    ).config
     assert config.stages["zero"].args["top_k"] == 5
     assert config.stages["zero"].args["min_p"] == 0.1
     assert "min_p" not in config.stages["zero_first"].args
 
 
 def test_an_override_of_one_stage_leaves_the_others_alone(composed: Any) -> None:
-    config, _ = composed("recipe=zero", "stages.zero_first.model=some/other")
+    config = composed("recipe=zero", "stages.zero_first.model=some/other").config
     assert config.stages["zero_first"].model == "some/other"
     assert config.model.path == config.stages["scoreboard"].models["base"].path != "some/other"
 
 
 def test_a_stage_can_be_of_another_kind_and_a_reward_be_dropped(composed: Any) -> None:
-    config, _ = composed("recipe=zero", "~stages.zero.rewards.think_format")
+    config = composed("recipe=zero", "~stages.zero.rewards.think_format").config
     assert list(config.stages["zero"].rewards) == ["accuracy"]
     assert list(config.stages["zero_first"].rewards) == ["accuracy", "think_format"]
 
 
 def test_groups_choose_the_problems_the_models_and_further_benchmarks(composed: Any) -> None:
-    config, _ = composed(
+    config = composed(
         "recipe=zero",
         "dataset=gsm8k",
         "model=qwen2.5-1.5b",
         "model@student=smollm2-135m",
         "+dataset@benchmarks.aime_2025=aime-2025",
-    )
+    ).config
     assert config.sources["problems"].path == "openai/gsm8k"
     assert config.stages["zero"].data["problems"].path == "openai/gsm8k"
     assert config.sources["problems"].split == "train"
@@ -102,15 +102,18 @@ def test_groups_choose_the_problems_the_models_and_further_benchmarks(composed: 
 
 
 def test_a_source_of_a_stage_is_the_runs_own_with_the_stages_changes(composed: Any) -> None:
-    config, _ = composed("recipe=r1", "scale=tiny", "stages.zero.data.problems.split=test")
+    config = composed("recipe=r1", "scale=tiny", "stages.zero.data.problems.split=test").config
     source = config.sources["problems"]
     drawn = config.stages["zero_samples"].data["problems"]
-    assert (drawn.dataset, drawn.limit) == (source.dataset, config.scale["samples"]["prompts"])
+    assert (drawn.dataset, drawn.sample_rows) == (
+        source.dataset,
+        config.scale["samples"]["prompts"],
+    )
     assert config.stages["zero"].data["problems"].split == "test" and source.split is None
 
 
 def test_a_source_with_a_path_of_its_own_is_not_the_runs(composed: Any) -> None:
-    config, _ = composed("recipe=zero", "scale=tiny", "stages.zero.data.problems.path=my/rows")
+    config = composed("recipe=zero", "scale=tiny", "stages.zero.data.problems.path=my/rows").config
     own = config.stages["zero"].data["problems"]
     assert (own.path, own.dataset, own.options) == ("my/rows", None, {})
 
@@ -118,11 +121,12 @@ def test_a_source_with_a_path_of_its_own_is_not_the_runs(composed: Any) -> None:
 def test_a_recipe_of_ones_own_derives_from_a_shipped_one(tmp_path: Path, composed: Any) -> None:
     (tmp_path / "recipe").mkdir()
     (tmp_path / "recipe" / "mine.yaml").write_text(RECIPE)
-    config, text = composed("recipe=mine", "scale=tiny", own=tmp_path)
+    mine = composed("recipe=mine", "scale=tiny", own=tmp_path)
+    config = mine.config
     assert config.stages["zero"].args["learning_rate"] == 7e-6
     assert config.stages["zero_first"].args["learning_rate"] == config.scale["rl"]["learning_rate"]
-    assert "# recipe=mine" in text
-    make_plan(config)
+    assert "# recipe=mine" in mine.text
+    make_plan(mine)
     (problem,) = problems_of("recipe=mien", own=tmp_path)
     assert problem.startswith("recipe: no recipe is called 'mien' (did you mean 'mine'?)")
 
@@ -142,73 +146,16 @@ def test_a_missing_folder_of_ones_own_is_named(tmp_path: Path) -> None:
 def test_the_package_resolver_finds_an_installed_packages_folder(composed: Any) -> None:
     import r1trl_tiny
 
-    config, _ = composed("model.path=${package:r1trl_tiny}/models/base")
+    config = composed("model.path=${package:r1trl_tiny}/models/base").config
     assert Path(config.model.path) == Path(r1trl_tiny.__file__).parent / "models" / "base"
     assert Path(config.model.path, "config.json").is_file()
 
 
 def test_the_overrides_stand_at_the_top_of_the_composed_yaml(composed: Any) -> None:
-    _, text = composed("recipe=zero", "seed=7")
+    text = composed("recipe=zero", "seed=7").text
     head = ["# composed from these overrides:", "# recipe=zero", "# seed=7", "# name=test"]
     assert text.splitlines()[:4] == head
     assert "\nseed: 7\n" in text
-
-
-def names(*overrides: str) -> list[str]:
-    """Return the names of a sweep's runs."""
-    return [override[-1].removeprefix("name=").strip("'") for override in sweep([*overrides])]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        (("recipe=zero", "seed=1,2"), ["zero-seed=1", "zero-seed=2"]),
-        (("recipe=zero", "name=mine", "seed=1,2"), ["mine-seed=1", "mine-seed=2"]),
-        (("recipe=zero,r1",), ["zero-recipe=zero", "r1-recipe=r1"]),
-        (("seed=range(1,3)",), ["run-seed=1", "run-seed=2"]),
-        (
-            ("recipe=zero", "stages.zero.args.beta=0.5,1.5"),
-            ["zero-beta=0.5", "zero-beta=1.5"],
-        ),
-        (
-            ("recipe=zero", "model.path=Qwen/A,./b", "seed=1,2"),
-            [
-                "zero-path=Qwen-A,seed=1",
-                "zero-path=Qwen-A,seed=2",
-                "zero-path=.-b,seed=1",
-                "zero-path=.-b,seed=2",
-            ],
-        ),
-        (
-            ("recipe=zero", "model@student=tiny,tiny-student"),
-            ["zero-model-student=tiny", "zero-model-student=tiny-student"],
-        ),
-    ],
-)
-def test_every_run_of_a_sweep_has_a_name_of_its_own(
-    overrides: tuple[str, ...], expected: list[str]
-) -> None:
-    assert names(*overrides) == expected
-
-
-def test_the_runs_of_a_sweep_compose_to_what_their_names_say() -> None:
-    each = sweep(["recipe=zero", "scale=tiny", "stages.zero.args.beta=0.5,1.5", "seed=3"])
-    found = []
-    for overrides in each:
-        config, _ = compose(overrides, None)
-        make_plan(config)
-        found.append((config.name, config.stages["zero"].args["beta"], config.seed))
-    assert found == [("zero-beta=0.5", 0.5, 3), ("zero-beta=1.5", 1.5, 3)]
-
-
-def test_without_a_choice_there_is_one_run() -> None:
-    overrides = ["recipe=zero", "name=x", "plugins.load=[a,b]"]
-    assert sweep(overrides) == [overrides]
-
-
-def test_a_sweep_that_cannot_be_read_is_told_in_one_line() -> None:
-    with pytest.raises(ConfigError, match="recipe"):
-        sweep(["recipe"])
 
 
 def test_the_shipped_configs_are_found() -> None:

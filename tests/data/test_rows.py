@@ -1,4 +1,4 @@
-"""Rows are loaded, mapped, filtered, put together and rendered; what goes wrong names its key."""
+"""Rows are loaded, mapped, filtered, put together and rendered; every error names its key."""
 
 import json
 from collections import Counter
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
+from r1trl.config.schema import SourceConfig
 from r1trl.data.filters import apply_filters
 from r1trl.data.prompts import need_columns, render
-from r1trl.data.rows import load_data, rows_of
+from r1trl.data.rows import load_data, load_stage_rows
 from r1trl.data.sources import fill, map_columns
 from r1trl.errors import StageError
 from r1trl.plugins.loading import Plugins, load
-from r1trl.stage.files import Work
 
 FILTERS = """\
 import r1trl
@@ -36,8 +36,8 @@ def too_few(rows):
     return [None]
 
 def elsewhere(rows, *, benchmarks: "r1trl.Benchmarks | None" = None):
-    asked = {p: f"{n}, row {i}" for n, b in benchmarks.items() for i, p in enumerate(b["prompt"])}
-    return [asked.get(prompt) for prompt in rows["prompt"]]
+    rows_of = {p: f"{n}, row {i}" for n, b in benchmarks.items() for i, p in enumerate(b["prompt"])}
+    return [rows_of.get(prompt) for prompt in rows["prompt"]]
 
 def made(*, count: int = 3, seed: int = 0):
     from datasets import Dataset
@@ -62,12 +62,12 @@ def r1trl_datasets():
 
 @pytest.fixture
 def plugins(plugin_file: Any) -> Plugins:
-    """Return plugins with the filters and the dataset of above."""
+    """Return plugins with the filters and the dataset above."""
     return load([plugin_file(FILTERS)])
 
 
 def jsonl(path: Path, rows: list[dict[str, Any]]) -> str:
-    """Write rows to a file."""
+    """Write rows to a file; return its path."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
 
@@ -96,7 +96,7 @@ def test_columns_are_kept_under_their_new_names_and_filled_from_templates(toy_ro
     }
 
 
-def test_without_columns_the_rows_are_as_they_were(toy_rows: Any) -> None:
+def test_without_columns_the_rows_are_unchanged(toy_rows: Any) -> None:
     assert map_columns(toy_rows, {}) is toy_rows
 
 
@@ -105,7 +105,7 @@ def test_two_columns_can_change_places(toy_rows: Any) -> None:
     assert mapped[0] == {"prompt": "3", "solution": "What is 1 plus 2?"}
 
 
-def test_a_missing_column_is_named_with_what_there_is(toy_rows: Any) -> None:
+def test_a_missing_column_is_named_with_the_existing_ones(toy_rows: Any) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
         map_columns(toy_rows, {"gold": "soluton"})
     assert str(caught.value) == (
@@ -138,8 +138,8 @@ def test_the_reasons_that_a_filter_gives_are_counted(plugins: Plugins) -> None:
 
 
 def test_a_filter_that_gives_too_few_verdicts_is_named(plugins: Plugins) -> None:
-    told = "f.too_few: TypeError: returned a list of 1 entries for 6 rows; a filter returns"
-    with pytest.raises(StageError, match=told):
+    message = "f.too_few: TypeError: returned a list of 1 entries for 6 rows; a filter returns"
+    with pytest.raises(StageError, match=message):
         apply_filters(Dataset.from_list(NUMBERS), {"too_few": {}}, plugins, "f")
 
 
@@ -155,7 +155,7 @@ def test_a_dropped_filter_is_not_applied(plugins: Plugins) -> None:
     assert len(kept) == 6 and counts == []
 
 
-def test_no_row_left_says_which_filter_removed_how_many(plugins: Plugins) -> None:
+def test_if_no_row_is_left_the_error_has_the_counts_of_every_filter(plugins: Plugins) -> None:
     with pytest.raises(StageError) as caught:
         apply_filters(
             Dataset.from_list(NUMBERS), {"even": {}, "above": {"least": 9}}, plugins, "stages.x.f"
@@ -171,12 +171,9 @@ def test_a_filter_that_fails_is_named(plugins: Plugins) -> None:
 def test_sources_are_put_together_with_aligned_columns(plugins: Plugins, tmp_path: Path) -> None:
     more = [{"prompt": "q", "language": "zh", "source": "gone"}]
     sources = {
-        "numbers": {
-            "path": jsonl(tmp_path / "n.jsonl", NUMBERS),
-            "filters": {"even": {}},
-        },
-        "more": {"path": jsonl(tmp_path / "m.jsonl", more)},
-        "made": {"dataset": "made", "options": {"count": 1}},
+        "numbers": SourceConfig(path=jsonl(tmp_path / "n.jsonl", NUMBERS), filters={"even": {}}),
+        "more": SourceConfig(path=jsonl(tmp_path / "m.jsonl", more)),
+        "made": SourceConfig(dataset="made", options={"count": 1}),
     }
     rows, counts = load_data(sources, {}, plugins, 5, "stages.x")
     assert rows.to_list() == [
@@ -196,72 +193,75 @@ def test_sources_are_put_together_with_aligned_columns(plugins: Plugins, tmp_pat
 
 
 def test_filters_of_the_stage_see_the_rows_of_all_sources(plugins: Plugins, tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "n.jsonl", NUMBERS)
-    rows, counts = load_data(
-        {"a": {"path": path}, "b": {"path": path}}, {"even": {}}, plugins, 1, "stages.x"
-    )
+    source = SourceConfig(path=jsonl(tmp_path / "n.jsonl", NUMBERS))
+    rows, counts = load_data({"a": source, "b": source}, {"even": {}}, plugins, 1, "stages.x")
     assert rows["source"][:] == ["a"] * 3 + ["b"] * 3
     assert counts["all"] == [{"filter": "even", "in": 12, "out": 6}]
 
 
-def test_columns_of_different_types_are_told_with_the_stage(
+def test_columns_of_different_types_are_named_with_the_stage(
     plugins: Plugins, tmp_path: Path
 ) -> None:
     sources = {
-        "a": {"path": jsonl(tmp_path / "a.jsonl", [{"prompt": "p", "solution": 1}])},
-        "b": {"path": jsonl(tmp_path / "b.jsonl", [{"prompt": "p", "solution": ["x"]}])},
+        "a": SourceConfig(path=jsonl(tmp_path / "a.jsonl", [{"prompt": "p", "solution": 1}])),
+        "b": SourceConfig(path=jsonl(tmp_path / "b.jsonl", [{"prompt": "p", "solution": ["x"]}])),
     }
     with pytest.raises(StageError, match=r"stages\.x\.data.*solution"):
         load_data(sources, {}, plugins, 1, "stages.x")
 
 
-def test_a_limit_draws_rows_at_random_and_the_same_ones_for_a_seed(plugins: Plugins) -> None:
-    def drawn(seed: int, limit: int) -> list[str]:
-        source = {"dataset": "made", "options": {"count": 50, "seed": 0}, "limit": limit}
+def test_sampled_rows_are_random_and_the_same_for_a_seed(plugins: Plugins) -> None:
+    def sampled(seed: int, count: int) -> list[str]:
+        options = {"count": 50, "seed": 0}
+        source = SourceConfig(dataset="made", options=options, sample_rows=count)
         return load_data({"a": source}, {}, plugins, seed, "stages.x")[0]["prompt"][:]
 
-    assert len(drawn(1, 5)) == 5 and drawn(1, 5) == drawn(1, 5) != drawn(2, 5)
-    assert drawn(1, 5) != [f"0/{i}" for i in range(5)]
-    assert len(drawn(1, 99)) == 50
+    assert len(sampled(1, 5)) == 5 and sampled(1, 5) == sampled(1, 5) != sampled(2, 5)
+    assert sampled(1, 5) != [f"0/{i}" for i in range(5)]
+    assert len(sampled(1, 99)) == 50
 
 
-def test_a_limit_counts_what_the_filters_left(plugins: Plugins, tmp_path: Path) -> None:
+def test_rows_are_sampled_after_the_filters(plugins: Plugins, tmp_path: Path) -> None:
     path = jsonl(tmp_path / "n.jsonl", NUMBERS)
-    source = {"path": path, "filters": {"even": {}}, "limit": 3}
+    source = SourceConfig(path=path, filters={"even": {}}, sample_rows=3)
     rows, _ = load_data({"a": source}, {}, plugins, 1, "stages.x")
     assert sorted(rows["solution"]) == ["2", "4", "6"]
 
 
 def test_weights_make_the_largest_mixture_in_which_no_row_comes_twice(plugins: Plugins) -> None:
-    def source(count: int, weight: float) -> dict[str, Any]:
-        return {"dataset": "made", "options": {"count": count, "seed": count}, "weight": weight}
+    def source(count: int, weight: float) -> SourceConfig:
+        options = {"count": count, "seed": count}
+        return SourceConfig(dataset="made", options=options, weight=weight)
 
     sources = {"many": source(90, 3), "few": source(10, 1), "more": source(40, 1)}
     rows, _ = load_data(sources, {}, plugins, 1, "stages.x")
     assert Counter(rows["source"][:]) == {"many": 30, "few": 10, "more": 10}
     assert len(set(rows["prompt"][:])) == 50
     many = [row["prompt"] for row in rows if row["source"] == "many"]
-    assert many != [f"90/{i}" for i in range(30)], "drawn from everywhere"
+    assert many != [f"90/{i}" for i in range(30)], "sampled from all rows"
 
 
 @pytest.mark.parametrize("name", ["n.jsonl", "n.csv", "n.parquet"])
-def test_of_a_stream_only_the_head_is_read(name: str, plugins: Plugins, tmp_path: Path) -> None:
+def test_take_reads_only_the_head_of_a_source(name: str, plugins: Plugins, tmp_path: Path) -> None:
     path = tmp_path / name
     write = {"n.jsonl": "to_json", "n.csv": "to_csv", "n.parquet": "to_parquet"}[name]
     getattr(Dataset.from_list(NUMBERS), write)(path)
-    source = {"path": str(path), "stream": 4, "columns": {"prompt": "prompt"}}
+    source = SourceConfig(path=str(path), take=4, columns={"prompt": "prompt"})
     rows, _ = load_data({"a": source}, {}, plugins, 1, "stages.x")
     assert rows["prompt"][:] == ["p1", "p2", "p3", "p4"]
 
 
 def test_a_dataset_gets_the_runs_seed_unless_it_has_one(plugins: Plugins) -> None:
-    sources = {"a": {"dataset": "made"}, "b": {"dataset": "made", "options": {"seed": 0}}}
+    sources = {
+        "a": SourceConfig(dataset="made"),
+        "b": SourceConfig(dataset="made", options={"seed": 0}),
+    }
     rows, _ = load_data(sources, {}, plugins, 7, "stages.x")
     assert rows["prompt"][:] == [f"{seed}/{i}" for seed in (7, 0) for i in range(3)]
 
 
 @pytest.mark.parametrize(
-    ("source", "telling"),
+    ("source", "message"),
     [
         ({"path": "no_such.jsonl"}, "stages.x.data.a: there is no file no_such.jsonl"),
         ({"dataset": "mad"}, "no dataset is called 'mad' (did you mean 'made'?)"),
@@ -273,19 +273,19 @@ def test_a_dataset_gets_the_runs_seed_unless_it_has_one(plugins: Plugins) -> Non
     ],
 )
 def test_a_source_that_cannot_be_read_is_named(
-    source: dict[str, Any], telling: str, plugins: Plugins
+    source: dict[str, Any], message: str, plugins: Plugins
 ) -> None:
     with pytest.raises(StageError) as caught:
-        load_data({"a": source}, {}, plugins, 1, "stages.x")
-    assert telling in str(caught.value)
+        load_data({"a": SourceConfig(**source)}, {}, plugins, 1, "stages.x")
+    assert message in str(caught.value)
 
 
 def test_a_stages_rows_and_counts_are_written_and_read_again(
     plugins: Plugins, tmp_path: Path
 ) -> None:
-    sources = {"n": {"path": jsonl(tmp_path / "n.jsonl", NUMBERS), "filters": {"even": {}}}}
-    work = Work("x", "sft", "run", 1, {"filters": {"above": {"least": 2}}})
-    rows = rows_of(work, sources, tmp_path, plugins)
+    path, above = jsonl(tmp_path / "n.jsonl", NUMBERS), {"above": {"least": 2}}
+    sources = {"n": SourceConfig(path=path, filters={"even": {}})}
+    rows = load_stage_rows(sources, above, plugins, 1, "stages.x", tmp_path / "data")
     assert rows["solution"][:] == ["4", "6"]
     assert json.loads((tmp_path / "data" / "filters.json").read_text()) == {
         "n": [{"filter": "even", "in": 6, "out": 3}],
@@ -295,27 +295,30 @@ def test_a_stages_rows_and_counts_are_written_and_read_again(
     assert written.to_list() == rows.to_list()
 
 
-def test_rows_that_are_read_again_are_not_processed_again(plugins: Plugins, tmp_path: Path) -> None:
+def test_equal_rows_of_a_later_attempt_are_not_processed_again(
+    plugins: Plugins, tmp_path: Path
+) -> None:
     path, data = tmp_path / "n.jsonl", tmp_path / "data"
-    work = Work("x", "sft", "run", 1, {"filters": {}})
 
-    def processed() -> set[str]:
-        sources = {"n": {"path": jsonl(path, NUMBERS)}}
-        rows_of(work, sources, tmp_path, plugins).map(lambda row: {"more": row["prompt"]})
+    def stage_rows(rows: list[dict[str, Any]]) -> Dataset:
+        sources = {"n": SourceConfig(path=jsonl(path, rows))}
+        return load_stage_rows(sources, {}, plugins, 1, "stages.x", tmp_path / "data")
+
+    def cached() -> set[str]:
+        stage_rows(NUMBERS).map(lambda row: {"more": row["prompt"]})
         return {file.name for file in data.rglob("*.arrow")}
 
-    first = processed()
-    assert processed() == first
-    rows = rows_of(work, {"n": {"path": jsonl(path, NUMBERS[:-1])}}, tmp_path, plugins)
-    assert len(rows) == len(NUMBERS) - 1
-    assert len(list(data.rglob("*.arrow"))) == 1, "what was cached of others is gone"
+    first = cached()
+    assert cached() == first
+    assert len(stage_rows(NUMBERS[:-1])) == len(NUMBERS) - 1
+    assert len(list(data.rglob("*.arrow"))) == 1, "the cache of other rows is removed"
     assert {file.name for file in data.iterdir()} == {".cache", "filters.json", "rows.parquet"}
 
 
 def prompts(rows: list[Any], tokenizer: Any, template: str | None, prefill: str = "") -> list[str]:
-    """Render prompts."""
-    made = Dataset.from_list([{"prompt": row} for row in rows])
-    return render(made, tokenizer, template, prefill)["prompt"][:]
+    """Return rendered prompts."""
+    dataset = Dataset.from_list([{"prompt": row} for row in rows])
+    return render(dataset, tokenizer, template, prefill)["prompt"][:]
 
 
 def test_a_prompt_is_rendered_with_the_chat_template(tokenizer: Any) -> None:
@@ -332,12 +335,14 @@ def test_messages_are_rendered_with_the_chat_template(tokenizer: Any) -> None:
 def test_a_system_prompt_comes_before_messages_that_have_none(tokenizer: Any) -> None:
     own = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi?"}]
     rows = Dataset.from_list([{"prompt": own}, {"prompt": own[1:]}])
-    found = render(rows, tokenizer, None, "", "Be kind.")["prompt"][:]
-    found += render(Dataset.from_list([{"prompt": "Hi?"}]), tokenizer, None, "", "Be kind.")[
-        "prompt"
-    ][:]
+    plain = Dataset.from_list([{"prompt": "Hi?"}])
+    rendered = [
+        prompt
+        for dataset in (rows, plain)
+        for prompt in render(dataset, tokenizer, None, "", "Be kind.")["prompt"]
+    ]
     kind = "<|system|>Be kind.\n<|user|>Hi?\n<|assistant|>"
-    assert found == [kind.replace("kind", "brief"), kind, kind]
+    assert rendered == [kind.replace("kind", "brief"), kind, kind]
 
 
 def test_a_raw_template_is_used_in_place_of_the_chat_template(tokenizer: Any) -> None:
@@ -348,12 +353,12 @@ def test_a_raw_template_is_used_in_place_of_the_chat_template(tokenizer: Any) ->
 
 
 @pytest.mark.parametrize("template", [None, "User: {{ prompt }} Assistant:"])
-def test_a_prefill_follows_whatever_template(template: str | None, tokenizer: Any) -> None:
+def test_a_prefill_follows_every_template(template: str | None, tokenizer: Any) -> None:
     plain = prompts(["Hi?"], tokenizer, template)
     assert prompts(["Hi?"], tokenizer, template, "<think>\n") == [f"{plain[0]}<think>\n"]
 
 
-def test_the_plain_question_stays(tokenizer: Any) -> None:
+def test_the_plain_question_is_kept(tokenizer: Any) -> None:
     rows = Dataset.from_list(
         [{"prompt": "Hi? Think.", "question": "Hi?"}, {"prompt": "Ho?", "question": None}]
     )

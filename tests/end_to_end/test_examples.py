@@ -1,3 +1,5 @@
+"""The commands of examples/README.md, on few steps."""
+
 import json
 import os
 import shlex
@@ -31,9 +33,9 @@ FEWER_STEPS = (
     "scale.zero.first_steps=2 scale.zero.steps=2 scale.rl.minibatches=1 scale.rl.save_every=2 "
     "scale.rl.outputs=64 scale.rl.micro_batch=32 scale.rl.group=8 scale.zero.first_tokens=24 "
     "scale.zero.tokens=24 scale.evaluation.n=1 scale.evaluation.tokens=24 "
-    "benchmarks.held_out.limit=32"
+    "benchmarks.held_out.sample_rows=32"
 )
-FIRST_STAGE_ALONE = "'~stages.zero' '~stages.scoreboard'"
+FIRST_STAGE_ONLY = "'~stages.zero' '~stages.scoreboard'"
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +64,7 @@ def call(command, *pythonpath, cwd=ROOT):
 
 def first_stage(command, runs, *pythonpath):
     """Carry out the first stage of a README command, small; return the rows of its metrics."""
-    call(f"{command} runs_dir={runs} {FEWER_STEPS} {FIRST_STAGE_ALONE}", *pythonpath)
+    call(f"{command} runs_dir={runs} {FEWER_STEPS} {FIRST_STAGE_ONLY}", *pythonpath)
     (metrics,) = runs.glob("*/stages/zero_first/metrics.jsonl")
     return [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
 
@@ -86,10 +88,10 @@ def test_the_readme_has_the_command_that_is_tested(command):
 def test_a_reward_from_a_file_is_measured_and_changes_training(without, from_file):
     assert "rewards/brevity/mean" not in without[0]
     assert 0 < from_file[0]["rewards/brevity/mean"] < 1
-    # The seed is the same, so are the first completions: only what they are worth differs.
+    # The seed is the same, so are the first completions; only their rewards differ.
     assert from_file[0]["completions/mean_length"] == without[0]["completions/mean_length"]
-    worth = without[0]["reward"] + 0.5 * from_file[0]["rewards/brevity/mean"]
-    assert from_file[0]["reward"] == pytest.approx(worth, abs=1e-5)
+    total = without[0]["reward"] + 0.5 * from_file[0]["rewards/brevity/mean"]
+    assert from_file[0]["reward"] == pytest.approx(total, abs=1e-5)
     assert from_file[0]["grad_norm"] != pytest.approx(without[0]["grad_norm"], rel=0.01)
 
 
@@ -110,15 +112,15 @@ def same(rows, others):
 
 
 def test_a_recipe_of_ones_own_derives_from_zero(tmp_path):
-    form = "stages.zero_first.transitions.require.least=0"  # not learned in two steps
-    call(f"{MINE} runs_dir={tmp_path} {FEWER_STEPS} {form}")
+    require = "stages.zero_first.transitions.require.min_value=0"  # not learned in two steps
+    call(f"{MINE} runs_dir={tmp_path} {FEWER_STEPS} {require}")
     stages = tmp_path / "mine" / "stages"
     result = json.loads((stages / "scoreboard" / "result.json").read_text(encoding="utf-8"))
     assert {name.partition("/")[0] for name in result["metrics"]} == {"base", "zero"}
     lines = (stages / "zero_first" / "completions.jsonl").read_text(encoding="utf-8").splitlines()
     scored = [json.loads(line) for line in lines]
-    unformed = [row for row in scored if row["rewards/think_format"] != 1]
-    assert unformed and all(row["rewards/accuracy"] == 0 for row in unformed)
+    misformatted = [row for row in scored if row["rewards/think_format"] != 1]
+    assert misformatted and all(row["rewards/accuracy"] == 0 for row in misformatted)
 
 
 def test_smollm2_trains_on_reasoning_gym(tmp_path):
@@ -130,18 +132,18 @@ def test_smollm2_trains_on_reasoning_gym(tmp_path):
     call(FETCH.replace("models/smollm2", str(folder)), packages)
     small = (
         "scale.zero.first_steps=1 scale.rl.outputs=8 scale.rl.micro_batch=4 "
-        f"scale.zero.first_tokens=32 {FIRST_STAGE_ALONE}"
+        f"scale.zero.first_tokens=32 {FIRST_STAGE_ONLY}"
     )
     call(f"{SMOLLM2.replace('models/smollm2', str(folder))} runs_dir={tmp_path / 'runs'} {small}")
     stage = tmp_path / "runs" / "smollm2" / "stages" / "zero_first"
     with (stage / "metrics.jsonl").open(encoding="utf-8") as lines:
         first = json.loads(next(lines))
-    # A model that reads its prompt well gives the form that it is shown, nearly always.
+    # A model whose prompt is rendered correctly nearly always copies the format of its example.
     assert first["rewards/think_format/mean"] >= 0.5
     assert first["rewards/reasoning_gym/mean"] > 0
     assert first["grad_norm"] > 0
 
 
 def test_the_samples_from_a_vllm_server_are_planned(tmp_path):
-    said = call(f"{VLLM.replace('r1trl run', 'r1trl plan')} runs_dir={tmp_path}")
-    assert "4 samples of up to 32 tokens" in said
+    output = call(f"{VLLM.replace('r1trl run', 'r1trl plan')} runs_dir={tmp_path}")
+    assert "4 samples of up to 32 tokens" in output

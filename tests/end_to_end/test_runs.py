@@ -30,6 +30,7 @@ ONE_STAGE = ("~stages.zero", "~stages.scoreboard")
 
 
 def command(*overrides: str) -> list[str]:
+    """Return the command of a small run."""
     return [sys.executable, "-m", "r1trl.cli", "run", *SMALL, *overrides]
 
 
@@ -74,8 +75,8 @@ def test_a_run_leaves_the_files_that_the_readme_names(finished: Path) -> None:
 
 
 def test_a_stage_starts_from_the_weights_that_it_names(finished: Path) -> None:
-    work = yaml.safe_load((finished / "stages" / "zero" / "stage.yaml").read_text())
-    assert work["settings"]["model"] == work["inputs"]["stage:zero_first"]
+    spec = yaml.safe_load((finished / "stages" / "zero" / "stage.yaml").read_text())
+    assert spec["settings"]["model"] == spec["inputs"]["stage:zero_first"]
     arguments = json.loads((finished / "stages" / "zero" / "trainer_args.json").read_text())
     assert arguments["generation_batch_size"] == 32
     assert arguments["gradient_accumulation_steps"] == 2
@@ -112,11 +113,11 @@ WHOLE = (
 )
 
 
-KILLED_IN = {  # a stage of each kind but grpo, and the file that says it is in its middle
+KILLED_IN = {  # a stage of each kind but grpo, and a file that it writes before its end
     "zero_samples": "data/rows.parquet",
     "dev1": "metrics.jsonl",
     "helpful_rm": "metrics.jsonl",
-    "scoreboard": "parts/*/*.parquet",
+    "scoreboard": "shards/*/*.parquet",
 }
 
 
@@ -125,21 +126,21 @@ def test_the_whole_paper_is_one_run_that_survives_a_kill_in_any_kind_of_stage(
 ) -> None:
     overrides = ("recipe=full", "name=f", *WHOLE)
     stages = tmp_path / "runs" / "f" / "stages"
-    for name, sign in KILLED_IN.items():
+    for name, pattern in KILLED_IN.items():
         driver = subprocess.Popen(command(*overrides), cwd=tmp_path, stdout=subprocess.DEVNULL)
-        wait_for(lambda folder=stages / name, sign=sign: list(folder.glob(sign)), 240)
+        wait_for(lambda folder=stages / name, file=pattern: list(folder.glob(file)), 240)
         for pid in [driver.pid, *workers_of(tmp_path)]:
             os.kill(pid, signal.SIGKILL)
         driver.wait()
         wait_for(lambda: not workers_of(tmp_path), 10)
-        assert not (stages / name / "result.json").exists(), "it was killed in its middle"
+        assert not (stages / name / "result.json").exists(), "the kill came too late"
     done = r1trl(tmp_path, *overrides)
     for name in KILLED_IN:
         assert (stages / name / "log.1.txt").exists()
     for model in ("base", "zero", "dev1", "dev2", "dev3", "r1", "student", "student_rl"):
         assert f"| {model} " in done.stdout
-    kept = json.loads((stages / "dev1" / "data" / "filters.json").read_text())["cold_start"]
-    assert [step["filter"] for step in kept][:3] == ["correct", "readable", "one_language"]
+    filters = json.loads((stages / "dev1" / "data" / "filters.json").read_text())["cold_start"]
+    assert [step["filter"] for step in filters][:3] == ["correct", "readable", "one_language"]
     trained = [row["step"] for row in rows(stages / "dev1" / "metrics.jsonl") if "loss" in row]
     assert trained == list(range(1, len(trained) + 1))
     r1 = {row["step"]: row for row in rows(stages / "r1" / "metrics.jsonl")}
@@ -148,7 +149,7 @@ def test_the_whole_paper_is_one_run_that_survives_a_kill_in_any_kind_of_stage(
     assert general & set(r1[3])
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_run_continues_from_its_checkpoint(tmp_path: Path) -> None:
     overrides = ("recipe=zero", "name=k", *ONE_STAGE, "scale.zero.first_steps=8")
     stage = tmp_path / "runs" / "k" / "stages" / "zero_first"
     driver = subprocess.Popen(command(*overrides), cwd=tmp_path, stdout=subprocess.DEVNULL)
@@ -163,18 +164,18 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def workers_of(folder: Path) -> list[int]:
-    """Return the processes that work in a folder."""
-    found = []
+    """Return the ids of the processes whose working directory is a folder."""
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.readlink(process / "cwd") == str(folder):
-                found.append(int(process.name))
+                pids.append(int(process.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
-def test_a_signal_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
     overrides = ("recipe=zero", "name=s", *ONE_STAGE, "scale.zero.first_steps=40")
     stage = tmp_path / "runs" / "s" / "stages" / "zero_first"
     driver = subprocess.Popen(command(*overrides), cwd=tmp_path, stdout=subprocess.DEVNULL)
@@ -189,7 +190,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
     assert (stage / "result.json").exists()
 
 
-def test_the_reference_model_comes_back_with_the_checkpoint(tmp_path: Path) -> None:
+def test_the_reference_model_is_restored_with_the_checkpoint(tmp_path: Path) -> None:
     """It was replaced at step 4, and the rollout at step 6 is compared with it."""
     overrides = ("recipe=zero", *ONE_STAGE, "scale.rl.reference_every=4", "scale.rl.save_every=4")
     learn = (*overrides, "stages.zero_first.args.learning_rate=1e-3")
@@ -234,20 +235,20 @@ def test_two_processes_fine_tune_with_zero3(tmp_path: Path) -> None:
     assert (stage / "model" / "model.safetensors").stat().st_size > 3_000_000
 
 
-LEARNING = "adaptive: {}, dynamic: {rounds: 2}"
+STATEFUL = "adaptive: {}, dynamic: {rounds: 2}"
 
 
 @pytest.mark.parametrize(
     ("launch", "samplers"),
     [
-        ("local", LEARNING),
-        ("cpu2", LEARNING),
-        ("cpu2", "curriculum: {steps: 5}, reward_range: {most: 1.0, rounds: 1}"),
-        ("cpu2", "phases: {by: language, begin: {zh: 3}}"),
+        ("local", STATEFUL),
+        ("cpu2", STATEFUL),
+        ("cpu2", "curriculum: {steps: 5}, reward_range: {max_mean: 1.0, rounds: 1}"),
+        ("cpu2", "phases: {by: language, start_steps: {zh: 3}}"),
         ("cpu2", "uniform: {}"),
     ],
 )
-def test_samplers_go_on_as_if_never_interrupted(launch: str, samplers: str, tmp_path: Path) -> None:
+def test_samplers_continue_as_if_uninterrupted(launch: str, samplers: str, tmp_path: Path) -> None:
     chosen = f"stages.zero_first.samplers={{{samplers}}}"
     more = ("recipe=zero", *ONE_STAGE, chosen, f"launch={launch}", "wandb.completions=32")
     r1trl(tmp_path, "name=whole", "scale.zero.first_steps=6", *more)
@@ -263,14 +264,14 @@ def test_samplers_go_on_as_if_never_interrupted(launch: str, samplers: str, tmp_
     driver.wait()
     wait_for(lambda: not workers_of(tmp_path), 10)
     r1trl(tmp_path, "name=cut", "scale.zero.first_steps=6", *more)
-    found = {n: [r for r in rows(f / "metrics.jsonl") if "reward" in r] for n, f in stages.items()}
-    for whole, cut in zip(found["whole"], found["cut"], strict=True):
+    logs = {n: [r for r in rows(f / "metrics.jsonl") if "reward" in r] for n, f in stages.items()}
+    for whole, cut in zip(logs["whole"], logs["cut"], strict=True):
         for name in ("step", "reward", "completions/mean_length", "sampling/groups/refused"):
             assert whole.get(name) == pytest.approx(cut.get(name)), name
-    if samplers == LEARNING:
-        refused = [row["sampling/groups/refused"] for row in found["whole"]]
+    if samplers == STATEFUL:
+        refused = [row["sampling/groups/refused"] for row in logs["whole"]]
         assert 0 < max(refused) <= 1
-        assert max(row["sampling/groups/rounds"] for row in found["whole"]) == 3
+        assert max(row["sampling/groups/rounds"] for row in logs["whole"]) == 3
     prompts = {n: [r["prompt"] for r in rows(f / "completions.jsonl")] for n, f in stages.items()}
     assert prompts["whole"] == prompts["cut"]
     assert len(prompts["whole"]) >= 3 * 4
@@ -316,17 +317,17 @@ def r1trl_rewards():
 
 
 @pytest.mark.parametrize(
-    ("reward", "told"),
+    ("reward", "message"),
     [
         ("short", "reward 'short' returned 1 values for 32 completions"),
         ("undefined", "reward 'undefined' returned nan for row 0"),
     ],
 )
-def test_a_reward_that_returns_nonsense_is_named(tmp_path: Path, reward: str, told: str) -> None:
+def test_a_reward_with_invalid_values_is_named(tmp_path: Path, reward: str, message: str) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     overrides = ("plugins.load=[./broken.py]", f"+stages.zero_first.rewards.{reward}={{}}")
     done = r1trl(tmp_path, "recipe=zero", "name=b", *ONE_STAGE, *overrides, status=1)
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_wandb_gets_a_run_per_stage_with_a_table_per_logging_step(tmp_path: Path) -> None:
@@ -345,19 +346,19 @@ def read_wandb(path: Path) -> list[dict]:
     """Read the history rows of an offline W&B file: records in LevelDB's log format."""
     from wandb.proto import wandb_internal_pb2
 
-    data, at, whole, found = path.read_bytes(), 7, b"", []
+    data, at, content, history = path.read_bytes(), 7, b"", []
     while at + 7 <= len(data):
         if 32768 - at % 32768 < 7:  # the rest of a block is padding
             at += 32768 - at % 32768
             continue
         length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
-        whole += data[at + 7 : at + 7 + length]
+        content += data[at + 7 : at + 7 + length]
         at += 7 + length
         if kind in (1, 4):  # a full record, or the last part of one
             record = wandb_internal_pb2.Record()
-            record.ParseFromString(whole)
-            whole = b""
+            record.ParseFromString(content)
+            content = b""
             if record.WhichOneof("record_type") == "history":
                 items = record.history.item
-                found.append({i.key or "/".join(i.nested_key): i.value_json for i in items})
-    return found
+                history.append({i.key or "/".join(i.nested_key): i.value_json for i in items})
+    return history

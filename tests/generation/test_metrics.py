@@ -1,4 +1,4 @@
-"""What rollouts say of a model, checked against a table worked out by hand."""
+"""The metrics of rollouts, compared with values computed by hand."""
 
 import math
 import random
@@ -29,23 +29,23 @@ def rollouts() -> Dataset:
             "rewards/format": None if answer is None else 1.0 if problem < 2 else 0.0,
             "rewards/never": None,
             "reward": 2.0 * (answer == RIGHT[problem]),
-            "completion_tokens": 10 + place,
-            "tokens_spent": 20 + place,
+            "completion_tokens": 10 + sample,
+            "tokens_spent": 20 + sample,
             "finished": answer is not None,
         }
         for problem, answers in ANSWERS.items()
-        for place, answer in enumerate(answers)
+        for sample, answer in enumerate(answers)
     ]
     return Dataset.from_list(rows)
 
 
-def test_the_measures_of_a_benchmark_are_those_of_the_table() -> None:
-    found = benchmark_metrics(rollouts(), {"correct": "accuracy", "format": "format"})
+def test_the_metrics_of_a_benchmark_are_those_of_the_table() -> None:
+    metrics = benchmark_metrics(rollouts(), {"correct": "accuracy", "format": "format"})
     means = [1.0, 0.5, 0.25, 0.0]
     mean = 1.75 / 4
     deviation = math.sqrt(sum((m - mean) ** 2 for m in means) / 3)
     half = 1.959964 * deviation / 2
-    assert found == pytest.approx(
+    assert metrics == pytest.approx(
         {
             "pass@1": mean,
             "pass@1_low": max(0.0, mean - half),
@@ -60,26 +60,24 @@ def test_the_measures_of_a_benchmark_are_those_of_the_table() -> None:
     )
 
 
-def test_without_votes_there_is_no_majority() -> None:
+def test_without_extracted_answers_there_is_no_cons_at_k() -> None:
     rows = rollouts().remove_columns("answer/accuracy")
     assert "cons@k" not in benchmark_metrics(rows, {"correct": "accuracy"})
 
 
-def test_a_measure_that_no_sample_has_is_left_out() -> None:
-    found = benchmark_metrics(rollouts(), {"correct": "accuracy", "never": "never"})
-    assert "never" not in found
+def test_a_metric_without_values_is_left_out() -> None:
+    metrics = benchmark_metrics(rollouts(), {"correct": "accuracy", "never": "never"})
+    assert "never" not in metrics
 
 
-def test_the_order_of_the_samples_changes_nothing_but_ties() -> None:
-    measures = {"correct": "accuracy", "format": "format"}
+def test_the_order_of_the_samples_only_decides_ties() -> None:
+    names = {"correct": "accuracy", "format": "format"}
     shuffled = rollouts().shuffle(seed=1)
-    assert benchmark_metrics(shuffled, measures) == pytest.approx(
-        benchmark_metrics(rollouts(), measures)
-    )
+    assert benchmark_metrics(shuffled, names) == pytest.approx(benchmark_metrics(rollouts(), names))
 
 
 def table(groups: list[list[bool]]) -> Dataset:
-    """Return rollouts of problems whose samples are right or not."""
+    """Return rollouts with a group of samples per problem, each right or wrong."""
     rows: list[dict[str, Any]] = [
         {"problem": i, "rewards/accuracy": float(r), "completion_tokens": 1, "tokens_spent": 1}
         | {"finished": True}
@@ -94,19 +92,19 @@ def test_the_interval_of_a_single_problem_and_of_equal_problems_has_no_width(
     right: bool, expected: float
 ) -> None:
     for count in (1, 5):
-        found = benchmark_metrics(table([[right] * 2] * count), {"correct": "accuracy"})
-        assert found["pass@1_low"] == found["pass@1"] == found["pass@1_high"] == expected
+        metrics = benchmark_metrics(table([[right] * 2] * count), {"correct": "accuracy"})
+        assert metrics["pass@1_low"] == metrics["pass@1"] == metrics["pass@1_high"] == expected
 
 
 def test_the_interval_stays_within_0_and_1() -> None:
-    found = benchmark_metrics(table([[True], [False]]), {"correct": "accuracy"})
-    assert (found["pass@1_low"], found["pass@1"], found["pass@1_high"]) == (0.0, 0.5, 1.0)
+    metrics = benchmark_metrics(table([[True], [False]]), {"correct": "accuracy"})
+    assert (metrics["pass@1_low"], metrics["pass@1"], metrics["pass@1_high"]) == (0.0, 0.5, 1.0)
 
 
-def test_the_interval_holds_the_true_rate_about_95_times_in_100() -> None:
-    source, held = random.Random(0), 0
+def test_the_interval_covers_the_true_rate_about_95_times_in_100() -> None:
+    rng, covered = random.Random(0), 0
     for _ in range(200):
-        right = [float(source.random() < 0.4) for _ in range(200)]
+        right = [float(rng.random() < 0.4) for _ in range(200)]
         rows = {
             "problem": [i // 2 for i in range(200)],
             "rewards/accuracy": right,
@@ -114,19 +112,19 @@ def test_the_interval_holds_the_true_rate_about_95_times_in_100() -> None:
             "tokens_spent": [1] * 200,
             "finished": [True] * 200,
         }
-        found = benchmark_metrics(Dataset.from_dict(rows), {"correct": "accuracy"})
-        held += found["pass@1_low"] <= 0.4 <= found["pass@1_high"]
-    assert 180 <= held <= 199
+        metrics = benchmark_metrics(Dataset.from_dict(rows), {"correct": "accuracy"})
+        covered += metrics["pass@1_low"] <= 0.4 <= metrics["pass@1_high"]
+    assert 180 <= covered <= 199
 
 
 def test_a_failed_sample_counts_as_not_right() -> None:
     rows = table([[True, True]]).remove_columns("rewards/accuracy")
     rows = rows.add_column("rewards/accuracy", [1.0, None])
-    found = benchmark_metrics(rows, {"correct": "accuracy"})
-    assert (found["pass@1"], found["pass@k"]) == (0.5, 1.0)
+    metrics = benchmark_metrics(rows, {"correct": "accuracy"})
+    assert (metrics["pass@1"], metrics["pass@k"]) == (0.5, 1.0)
 
 
-def test_samples_are_measured_by_the_mean_of_every_reward() -> None:
+def test_sampled_metrics_are_the_means_of_every_reward() -> None:
     assert sampled_metrics(rollouts()) == pytest.approx(
         {
             "rewards/accuracy": 7 / 16,

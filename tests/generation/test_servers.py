@@ -1,14 +1,12 @@
 """Requests to servers that die, are slow or fail for a while, and models behind such servers."""
 
-import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from completion_server import Server, running_servers
 
 from r1trl.config.schema import EndpointsConfig, SamplingConfig, StageConfig
 from r1trl.errors import StageError
@@ -17,68 +15,11 @@ from r1trl.generation.servers import CompletionClient
 from r1trl.types import Completion, Model
 
 
-class Server(ThreadingHTTPServer):
-    """A server whose completions contain the seed and the prompt; it can be slow or fail."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.seconds, self.broken_until, self.dies_after = 0.0, 0.0, 10**9
-        self.status, self.failed = 500, 0  # while it is broken: its replies, and their number
-        self.requests, self.reply = list[dict[str, Any]](), dict[str, Any]()
-        threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        """Return the address of the API."""
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    @property
-    def received(self) -> int:
-        """Return the number of requests received."""
-        return len(self.requests)
-
-    def handle_error(self, *_: Any) -> None:
-        """Print nothing if a client has closed its connection."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Replies to one request."""
-
-    server: Server
-
-    def do_POST(self) -> None:
-        """Reply, fail or drop the connection."""
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append(request)
-        if self.server.received > self.server.dies_after:
-            self.connection.close()
-            return
-        time.sleep(self.server.seconds)
-        broken = time.monotonic() < self.server.broken_until
-        self.server.failed += broken
-        text = f"<answer>{request['seed']}</answer> to {request['prompt'][-12:]}"
-        choice = {"text": text, "finish_reason": "stop", "stop_reason": None}
-        reply = self.server.reply or {"choices": [choice]}
-        body = b"it is broken" if broken else json.dumps(reply).encode()
-        self.send_response(self.server.status if broken else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
-
-
 @pytest.fixture
 def servers() -> Iterator[list[Server]]:
     """Return three servers."""
-    started = [Server() for _ in range(3)]
-    yield started
-    for server in started:
-        server.shutdown()
-        server.server_close()
+    with running_servers(3) as servers:
+        yield servers
 
 
 def config(servers: list[Server], **more: Any) -> EndpointsConfig:

@@ -1,4 +1,4 @@
-"""Fine-tuning without padding learns what TRL's would learn."""
+"""Fine-tuning without padding trains to the weights of TRL's trainer."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from r1trl.packing import attention
-from r1trl.training.trainers import Trimmed
+from r1trl.training.trainers import PaddingFreeSFTTrainer
 
 pytestmark = pytest.mark.slow
 ROWS = Dataset.from_list(
@@ -18,7 +18,7 @@ ROWS = Dataset.from_list(
 )
 
 
-def trained(bases: tuple[type, ...], model: Path, folder: Path, tokenizer: Any, **more: Any) -> Any:
+def trained(trainer_class: Any, model: Path, folder: Path, tokenizer: Any, **more: Any) -> Any:
     """Train for two epochs with plain gradient descent; return the weights and the log."""
     options = {
         "output_dir": str(folder),
@@ -38,7 +38,7 @@ def trained(bases: tuple[type, ...], model: Path, folder: Path, tokenizer: Any, 
         "model_init_kwargs": {"dtype": "float32"},
         **more,
     }
-    trainer = type("Trainer", bases, {})(
+    trainer = trainer_class(
         model=str(model),
         args=trl.SFTConfig(**options),
         train_dataset=ROWS,
@@ -53,12 +53,13 @@ def trained(bases: tuple[type, ...], model: Path, folder: Path, tokenizer: Any, 
     "more",
     [{}, {"loss_type": "dft"}, {"completion_only_loss": False}, {"label_smoothing_factor": 0.1}],
 )
-def test_the_weights_are_those_that_trl_comes_to(
+def test_the_trained_weights_are_those_of_trl(
     more: dict[str, Any], tiny_model: Path, tmp_path: Path, tokenizer: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(attention, "START", 16)  # small parts, so that there are several
-    weights, log = trained((trl.SFTTrainer,), tiny_model, tmp_path, tokenizer, **more)
-    ours, our_log = trained((Trimmed, trl.SFTTrainer), tiny_model, tmp_path, tokenizer, **more)
+    # Small buckets, so that there are several.
+    monkeypatch.setattr(attention, "CALL_OVERHEAD_TOKENS", 16)
+    weights, log = trained(trl.SFTTrainer, tiny_model, tmp_path, tokenizer, **more)
+    ours, our_log = trained(PaddingFreeSFTTrainer, tiny_model, tmp_path, tokenizer, **more)
     start = load_file(tiny_model / "model.safetensors")
     moved = max(float((weights[n] - start[n]).abs().max()) for n in start)
     assert moved > 1e-3

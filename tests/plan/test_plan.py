@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from r1trl.config.checked import Composed, checked
 from r1trl.config.compose import compose
-from r1trl.config.schema import RunConfig, build
 from r1trl.errors import ConfigError
-from r1trl.plan.plan import describe, make_plan
+from r1trl.plan.describe import describe
+from r1trl.plan.plan import make_plan
 from r1trl.run.loop import locked
 from r1trl.stage.files import digest, write_result, write_spec
 from r1trl.types import StageResult
@@ -79,8 +80,8 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         ["stages.zero.rewards.tests: "],
     ),
     "an unknown filter": (
-        (*ZERO, "stages.zero.filters.limt={count: 3}"),
-        ["stages.zero.filters: no filter is called 'limt' (did you mean 'limit'?)"],
+        (*ZERO, "stages.zero.filters.hed={count: 3}"),
+        ["stages.zero.filters: no filter is called 'hed' (did you mean 'head'?)"],
     ),
     "an unknown filter of one source": (
         (*ZERO, "stages.zero.data.problems.filters.corect={}"),
@@ -100,7 +101,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "an unknown kind": (
         (*ZERO, "stages.zero.kind=grop"),
-        ["stages.zero.kind: no kind is called 'grop' (did you mean 'grpo'?); there are: evaluate,"],
+        ["stages.zero.kind: no kind is called 'grop' (did you mean 'grpo'?); there are:"],
     ),
     "an unknown TRL argument": (
         (*ZERO, "stages.zero.args.learning_rtae=1.0"),
@@ -123,12 +124,12 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         ["stages.zero.rewards.accuracy.answer: 'boxes' is not possible (did you mean 'boxed'?)"],
     ),
     "an option of the wrong type": (
-        (*ZERO, "stages.zero.samplers.phases.begin=soon"),
-        ["stages.zero.samplers.phases.begin: value 'soon' is not a mapping"],
+        (*ZERO, "stages.zero.samplers.phases.start_steps=soon"),
+        ["stages.zero.samplers.phases.start_steps: value 'soon' is not a mapping"],
     ),
     "a missing option": (
         (*ZERO, "stages.zero.samplers.phases={}"),
-        ["stages.zero.samplers.phases: sampler 'phases' needs the option 'begin'"],
+        ["stages.zero.samplers.phases: sampler 'phases' needs the option 'start_steps'"],
     ),
     "a dataset's option of the wrong type": (
         (*ZERO, "stages.zero.data.problems.options.count=all"),
@@ -190,7 +191,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "samplers on a stage that draws nothing": (
         (*R1, "stages.dev1.samplers.uniform={}"),
-        ["stages.dev1.samplers: only grpo, rloo, sample, evaluate stages have samplers"],
+        ["stages.dev1.samplers: SFTTrainer takes no samplers; grpo, rloo, sample, evaluate"],
     ),
     "trainer arguments on a stage without a trainer": (
         (*R1, "stages.zero_samples.args.max_steps=1"),
@@ -209,12 +210,12 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         ["stages.zero.data: must name at least one source"],
     ),
     "a source without rows": (
-        (*ZERO, "stages.zero.data.mine={limit: 3}"),
+        (*ZERO, "stages.zero.data.mine={sample_rows: 3}"),
         ["stages.zero.data.mine: needs either path or dataset, or a source called 'mine'"],
     ),
     "a measure of a reward that the stage has not": (
-        (*ZERO, "stages.scoreboard.measures.format=thinking"),
-        ["stages.scoreboard.measures.format: no reward of this stage is called 'thinking'"],
+        (*ZERO, "stages.scoreboard.metrics.format=thinking"),
+        ["stages.scoreboard.metrics.format: no reward of this stage is called 'thinking'"],
     ),
     "a missing model folder": (
         (*ZERO, "stages.zero_first.model=./no_such_model"),
@@ -307,7 +308,7 @@ WRONG |= {
         [
             "stages.dev2.adapter: the reference is the model without it, and cannot be replaced",
             "stages.dev2.adapter: the next stages need a whole model; add transitions.merge_adap",
-            "stages.helpful_rm.adapter: only sft, grpo, rloo stages train an adapter",
+            "stages.helpful_rm.adapter: RewardTrainer takes no adapter; ",
         ],
     ),
     "a file of a stage that is no dataset": (
@@ -334,7 +335,7 @@ WRONG |= {
         (
             *R1,
             "stages.scoreboard.samplers={dynamic: {}}",
-            "stages.dev2_samples.samplers={phases: {begin: {}}}",
+            "stages.dev2_samples.samplers={phases: {start_steps: {}}}",
         ),
         [
             "stages.dev2_samples.samplers.phases: has no generate, which is all that a stage of",
@@ -345,13 +346,13 @@ WRONG |= {
         (
             *R1,
             "stages.dev1.endpoints={urls: [http://x]}",
-            "stages.dev2_samples.endpoints={urls: [], seconds: 0}",
+            "stages.dev2_samples.endpoints={urls: [], timeout: 0}",
             "stages.scoreboard.models.r1.endpoints={urls: [localhost:8000]}",
         ),
         [
-            "stages.dev1.endpoints: only sample, evaluate stages draw from servers",
+            "stages.dev1.endpoints: SFTTrainer takes no endpoints; sample, evaluate stages do",
             "stages.dev2_samples.endpoints.urls: must name at least one server",
-            "stages.dev2_samples.endpoints.seconds: 0.0 is not above 0",
+            "stages.dev2_samples.endpoints.timeout: 0.0 is not above 0",
             "stages.scoreboard.models.r1.endpoints.urls: 'localhost:8000' is no address",
         ],
     ),
@@ -359,13 +360,13 @@ WRONG |= {
         (
             *R1,
             "stages.zero_samples.sampling={max_n: 8}",
-            "stages.dev2_samples.sampling={enough: 1, n: 4, max_n: 4}",
-            "stages.dev2_samples.measures={correct: acuracy}",
+            "stages.dev2_samples.sampling={stop_after_correct: 1, n: 4, max_n: 4}",
+            "stages.dev2_samples.metrics={correct: acuracy}",
         ),
         [
-            "stages.zero_samples.sampling.max_n: means nothing without sampling.enough",
+            "stages.zero_samples.sampling.max_n: means nothing without sampling.stop_after_correct",
             "stages.dev2_samples.sampling.max_n: must be given and above sampling.n=4",
-            "stages.dev2_samples.sampling.enough: needs the reward that measures.correct names",
+            "stages.dev2_samples.sampling.stop_after_correct: needs the reward that ",
         ],
     ),
     "a mixture": (
@@ -373,10 +374,10 @@ WRONG |= {
             *R1,
             "stages.r1.data.problems.weight=2",
             "stages.r1.data.safety.weight=-1",
-            "stages.dev3.data.general.stream=5",
+            "stages.dev3.data.general.take=5",
         ),
         [
-            "stages.dev3.data.general.stream: only a source with a path is streamed",
+            "stages.dev3.data.general.take: only a source with a path is streamed",
             "stages.r1.data.safety.weight: -1 is not above 0",
             "stages.r1.data.helpful.weight: must be given, as other sources have one",
         ],
@@ -427,20 +428,17 @@ UNKNOWN: dict[str, tuple[tuple[str, ...], list[str]]] = {
 @functools.cache
 def composed_once(groups: tuple[str, ...]) -> dict[str, Any]:
     """Compose a recipe; return the run as plain values."""
-    return asdict(compose([*groups, "name=test"], None)[0])
+    return asdict(compose([*groups, "name=test"], None).config)
 
 
-def run_of(*overrides: str) -> RunConfig:
+def run_of(*overrides: str) -> Composed:
     """Return a run: composed once for its groups, then changed key by key as Hydra would."""
     groups = tuple(o for o in overrides if o.startswith(("recipe=", "scale=", "launch=")))
     values = copy.deepcopy(composed_once(groups))
     for override in overrides:
         if override not in groups:
             _change(values, override)
-    config, problems = build(RunConfig, values)
-    if problems:
-        raise ConfigError(problems)
-    return config
+    return checked(values, "")
 
 
 def _change(values: dict[str, Any], override: str) -> None:
@@ -477,7 +475,7 @@ def test_an_unknown_key_is_told_with_and_without_a_plus(what: str) -> None:
 def test_several_problems_of_a_composed_run_are_told_at_once() -> None:
     overrides, expected = WRONG["several problems at once"]
     with pytest.raises(ConfigError) as caught:
-        make_plan(compose([*overrides], None)[0])
+        make_plan(compose([*overrides], None))
     for problem, start in zip(caught.value.problems, expected, strict=True):
         assert problem.startswith(start)
 
@@ -512,24 +510,24 @@ def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:
     make_plan(run_of(*ZERO, f"stages.zero_first.model={tmp_path}"))
 
 
-def finish(config: RunConfig, name: str) -> Path:
+def finish(run: Composed, name: str) -> Path:
     """Make a planned stage look finished, its inputs as they are."""
-    planned = next(s for s in make_plan(config).stages if s.work.stage == name)
-    write_spec(planned.folder, planned.work)
-    inputs = {r: digest(Path(p)) for r, p in planned.work.inputs.items()}
+    planned = next(s for s in make_plan(run).stages if s.spec.stage == name)
+    write_spec(planned.folder, planned.spec)
+    inputs = {r: digest(Path(p)) for r, p in planned.spec.inputs.items()}
     model = planned.folder / "model"
     model.mkdir(exist_ok=True)
     (model / "weights").write_text("1")
-    result = StageResult(name, planned.work.kind, planned.folder, model, None, inputs=inputs)
+    result = StageResult(name, planned.spec.kind, planned.folder, model, None, inputs=inputs)
     write_result(result)
     return planned.folder
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Callable[..., RunConfig]:
+def started(tmp_path: Path) -> Callable[..., Composed]:
     """Return a function that composes a run in a folder of the test's own."""
 
-    def compose_(*overrides: str) -> RunConfig:
+    def compose_(*overrides: str) -> Composed:
         return run_of(*ZERO, "name=run", f"runs_dir={tmp_path}", *overrides)
 
     return compose_
@@ -588,7 +586,7 @@ def test_a_finished_stage_whose_input_has_changed_is_named(started: Any) -> None
 
 def test_a_stage_reads_what_an_earlier_one_leaves(started: Any) -> None:
     plan = make_plan(started())
-    first, zero, board = (stage.work for stage in plan.stages)
+    first, zero, board = (stage.spec for stage in plan.stages)
     model = str(plan.folder / "stages" / "zero_first" / "model")
     assert zero.inputs == {"stage:zero_first": model} and zero.settings["model"] == model
     assert board.settings["models"]["zero"]["path"].endswith("zero/model")
@@ -619,7 +617,7 @@ def test_a_plan_says_where_each_stage_starts_and_how_large_it_is(started: Any) -
         "accelerate, 2 processes",
         "to do",
     ]
-    assert lines[-1].endswith("endpoints.urls=[…] of a sample or evaluate stage.")
+    assert lines[-1].endswith("that does not.")
 
 
 def test_a_plan_says_who_draws_completions(started: Any) -> None:

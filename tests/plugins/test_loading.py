@@ -55,6 +55,13 @@ def r1trl_rewards():
 def r1trl_filters():
     return {"my_filter": keep}
 
+def work_nothing(work):
+    return {}
+
+@r1trl.hookimpl
+def r1trl_kinds():
+    return {"my_kind": r1trl.Kind(run=work_nothing), "old_kind": "my_kind"}
+
 @r1trl.hookimpl
 def r1trl_samplers():
     return {"my_sampler": Draw}
@@ -172,6 +179,14 @@ BAD_PLUGINS = {
         OFFERING.replace("return", "raise RuntimeError('no licence')\n    return"),
         ["plugin '{path}'", "r1trl_rewards", "RuntimeError: no licence"],
     ),
+    "a kind that is none": (
+        "@r1trl.hookimpl\ndef r1trl_kinds(): return {'mine': mine}\n",
+        ["plugin '{path}'", "r1trl_kinds offers 'mine' as function; a kind is an r1trl.Kind"],
+    ),
+    "a reward that cannot be called": (
+        OFFERING.replace('{"mine": mine}', '{"mine": 3}'),
+        ["plugin '{path}'", "r1trl_rewards offers 'mine' as int", "a function or a class"],
+    ),
     "a hook that returns a list": (
         OFFERING.replace('{"mine": mine}', "[mine]"),
         ["plugin '{path}'", "r1trl_rewards", "mapping"],
@@ -221,8 +236,10 @@ def test_every_kind_of_offer_and_both_notices_reach_their_plugin(
 ) -> None:
     path = plugin_file(EVERYTHING)
     plugins = load([path])
-    for kind in ROLES:
-        assert plugins.find(kind, f"my_{kind}").plugin == path
+    for role in ROLES:
+        assert plugins.find(role, f"my_{role}").plugin == path
+    assert plugins.kind("my_kind").run.__name__ == "work_nothing"
+    assert plugins.aliases["kind"] == {"old_kind": "my_kind"}
     assert plugins.find("sampler", "my_sampler").bind({"by": "domain"}).by == "domain"
     assert plugins.find("dataset", "my_dataset").bind({"count": 7})() == 7
     stage = Stage("rl", "grpo", tmp_path, {})

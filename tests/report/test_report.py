@@ -1,11 +1,11 @@
-"""The report of a run says what its results say, and runs without any of them."""
+"""The report of a run has the figures of its results; a run without any has one too."""
 
 import json
 import os
 from pathlib import Path
 
 from r1trl.report.report import write_report
-from r1trl.stage.files import Work, write_result, write_spec
+from r1trl.stage.files import StageSpec, write_result, write_spec
 from r1trl.types import StageResult
 
 BOARD = {
@@ -23,24 +23,27 @@ BOARD = {
 }
 
 
-def finish(run: Path, number: int, work: Work, metrics: dict[str, float], seconds: float) -> Path:
-    """Write a finished stage."""
-    folder = run / "stages" / work.stage
-    write_spec(folder, work)
-    write_result(StageResult(work.stage, work.kind, folder, metrics=metrics, seconds=seconds))
+def write_finished_stage(
+    run: Path, number: int, spec: StageSpec, metrics: dict[str, float], seconds: float
+) -> Path:
+    """Write stage.yaml and result.json of a stage; return its folder. `number` orders stages."""
+    folder = run / "stages" / spec.stage
+    write_spec(folder, spec)
+    write_result(StageResult(spec.stage, spec.kind, folder, metrics=metrics, seconds=seconds))
     os.utime(folder / "result.json", (1000 + number, 1000 + number))
     return folder
 
 
-def demo(run: Path) -> None:
+def write_run(run: Path) -> None:
     """Write a run of a training stage and its evaluation."""
-    zero = Work("zero", "grpo", "demo", 1, {"model": "Qwen/A", "models": {}})
-    folder = finish(run, 0, zero, {"reward": 0.9}, 61.4)
+    zero = StageSpec("zero", "grpo", "demo", 1, {"model": "Qwen/A"})
+    folder = write_finished_stage(run, 0, zero, {"reward": 0.9}, 61.4)
     rows = [{"step": i, "seconds": 1.0 * i, "reward": i / 20, "loss": 1.0} for i in range(1, 21)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     models = {"base": {"path": "Qwen/A"}, "zero": {"path": str(folder / "model")}}
-    board = Work("scoreboard", "evaluate", "demo", 1, {"model": None, "models": models})
-    finish(run, 1, board, BOARD, 5.0)
+    settings = {"model": None, "models": models}
+    board = StageSpec("scoreboard", "evaluate", "demo", 1, settings, "dataset", scores=True)
+    write_finished_stage(run, 1, board, BOARD, 5.0)
 
 
 def cells(text: str, *start: str) -> list[str]:
@@ -53,7 +56,7 @@ def cells(text: str, *start: str) -> list[str]:
 
 
 def test_the_scoreboard_has_a_row_per_model_with_its_interval(tmp_path: Path) -> None:
-    demo(tmp_path / "demo")
+    write_run(tmp_path / "demo")
     board = write_report(tmp_path / "demo")
     head = cells(board, "model")
     base, zero = (dict(zip(head, cells(board, m), strict=True)) for m in ("base", "zero"))
@@ -65,8 +68,10 @@ def test_the_scoreboard_has_a_row_per_model_with_its_interval(tmp_path: Path) ->
     assert "pass@k" not in head, "a column that no model has is not shown"
 
 
-def test_the_report_holds_the_scoreboard_the_stages_and_how_training_went(tmp_path: Path) -> None:
-    demo(tmp_path / "demo")
+def test_the_report_has_the_scoreboard_the_stages_and_the_metrics_of_training(
+    tmp_path: Path,
+) -> None:
+    write_run(tmp_path / "demo")
     board = write_report(tmp_path / "demo")
     text = (tmp_path / "demo" / "report.md").read_text(encoding="utf-8")
     assert text.startswith("# demo\n") and board in text
@@ -78,24 +83,33 @@ def test_the_report_holds_the_scoreboard_the_stages_and_how_training_went(tmp_pa
     assert cells(text, "loss") == ["loss", "1", "1"]
 
 
-def test_the_page_stands_alone_and_holds_the_scoreboard(tmp_path: Path) -> None:
-    demo(tmp_path / "demo")
+def test_the_page_loads_nothing_else_and_has_the_scoreboard(tmp_path: Path) -> None:
+    write_run(tmp_path / "demo")
     write_report(tmp_path / "demo")
     text = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert "75.0 (70.0–80.0)" in text and "zero" in text
     assert "<script src" not in text and "<link" not in text
 
 
-def test_a_run_that_has_finished_nothing_has_a_report_that_says_so(tmp_path: Path) -> None:
+def test_a_run_without_a_finished_stage_has_a_report_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "demo" / "stages").mkdir(parents=True)
-    assert write_report(tmp_path / "demo") == "No evaluate stage has finished yet."
-    assert "No evaluate stage" in (tmp_path / "demo" / "report.md").read_text()
+    sentence = "No stage with a scoreboard has finished yet."
+    assert write_report(tmp_path / "demo") == sentence
+    assert sentence in (tmp_path / "demo" / "report.md").read_text()
 
 
-def test_the_report_tells_what_became_of_the_rewards(tmp_path: Path) -> None:
-    demo(tmp_path / "demo")
-    told = {"accuracy": {"outcomes": {"value": 9, "timeout": 2}, "seconds": 3.14}}
-    (tmp_path / "demo" / "stages" / "zero" / "scoring.json").write_text(json.dumps(told))
+def test_a_kind_decides_if_its_metrics_feed_the_scoreboard(tmp_path: Path) -> None:
+    spec = StageSpec("exam", "exam", "demo", 1, {"models": {}}, "dataset", scores=True)
+    write_finished_stage(tmp_path, 0, spec, BOARD, 5.0)
+    other = StageSpec("eval", "evaluate", "demo", 1, {"models": {}}, "dataset", scores=False)
+    write_finished_stage(tmp_path, 1, other, {"reward": 1.0}, 5.0)
+    assert "75.0 (70.0–80.0)" in write_report(tmp_path)
+
+
+def test_the_report_has_the_outcomes_and_seconds_of_the_rewards(tmp_path: Path) -> None:
+    write_run(tmp_path / "demo")
+    stats = {"accuracy": {"outcomes": {"value": 9, "timeout": 2}, "seconds": 3.14}}
+    (tmp_path / "demo" / "stages" / "zero" / "scoring.json").write_text(json.dumps(stats))
     write_report(tmp_path / "demo")
     text = (tmp_path / "demo" / "report.md").read_text(encoding="utf-8")
     assert cells(text, "zero", "accuracy")[2:] == ["9", "0", "2", "0", "3.1"]

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from r1trl.errors import R1trlError
+from r1trl.errors import ConfigError, R1trlError
 from r1trl.stage.files import (
+    FORMAT,
     SAMPLED_BYTES,
-    STAGE_KINDS,
-    Work,
+    StageSpec,
     differences,
     digest,
-    made_by,
+    outputs,
     read_result,
     read_spec,
     write_atomically,
@@ -23,7 +24,7 @@ from r1trl.stage.files import (
 )
 from r1trl.types import StageResult
 
-WORK = Work(
+SPEC = StageSpec(
     stage="dev1",
     kind="sft",
     run="demo",
@@ -34,30 +35,30 @@ WORK = Work(
 )
 
 
-def test_a_stage_that_was_never_started_has_no_work_and_no_result(tmp_path: Path) -> None:
+def test_a_stage_that_was_never_started_has_no_spec_and_no_result(tmp_path: Path) -> None:
     assert read_spec(tmp_path) is None
     assert read_result(tmp_path) is None
 
 
-def test_the_work_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    write_spec(tmp_path / "stages" / "dev1", WORK)
-    assert read_spec(tmp_path / "stages" / "dev1") == WORK
+def test_the_spec_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    write_spec(tmp_path / "stages" / "dev1", SPEC)
+    assert read_spec(tmp_path / "stages" / "dev1") == SPEC
     text = (tmp_path / "stages" / "dev1" / "stage.yaml").read_text(encoding="utf-8")
-    assert text.startswith("stage: dev1\nkind: sft\n") and "考试" in text
+    assert text.startswith(f"format: {FORMAT}\nstage: dev1\nkind: sft\n") and "考试" in text
 
 
 def test_plugins_see_a_stages_name_kind_folder_and_settings(tmp_path: Path) -> None:
-    stage = WORK.at(tmp_path)
+    stage = SPEC.at(tmp_path)
     assert (stage.name, stage.kind, stage.folder) == ("dev1", "sft", tmp_path)
-    assert stage.settings == WORK.settings
+    assert stage.settings == SPEC.settings
 
 
-@pytest.mark.parametrize("kind", STAGE_KINDS)
-def test_the_result_is_read_back_as_it_was_written(kind: str, tmp_path: Path) -> None:
-    model, dataset = made_by(tmp_path, kind)
+@pytest.mark.parametrize("makes", ["model", "dataset"])
+def test_the_result_is_read_back_as_it_was_written(makes: str, tmp_path: Path) -> None:
+    model, dataset = outputs(tmp_path, makes)
     result = StageResult(
         stage="x",
-        kind=kind,
+        kind="sft",
         folder=tmp_path,
         model=model,
         dataset=dataset,
@@ -72,26 +73,20 @@ def test_the_result_is_read_back_as_it_was_written(kind: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "model", "dataset"),
-    [
-        ("sft", "model", None),
-        ("grpo", "model", None),
-        ("rloo", "model", None),
-        ("reward_model", "model", None),
-        ("sample", None, "rollouts.parquet"),
-        ("evaluate", None, "rollouts.parquet"),
-    ],
+    ("makes", "model", "dataset"),
+    [("model", "model", None), ("dataset", None, "rollouts.parquet")],
 )
-def test_a_result_names_what_its_kind_leaves_so_that_the_run_can_be_moved(
-    kind: str, model: str | None, dataset: str | None, tmp_path: Path
+def test_a_result_names_the_stages_output_so_that_the_run_can_be_moved(
+    makes: str, model: str | None, dataset: str | None, tmp_path: Path
 ) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
-    write_result(StageResult("x", kind, old, *made_by(old, kind)))
+    write_result(StageResult("x", "sft", old, *outputs(old, makes)))
     written = json.loads((old / "result.json").read_text())
     assert (written["model"], written["dataset"]) == (model, dataset)
     assert set(written) == {
-        *("stage", "kind", "model", "dataset", "metrics", "inputs", "seconds", "stop", "versions")
+        *("format", "stage", "kind", "model", "dataset", "metrics", "inputs", "seconds", "stop"),
+        "versions",
     }
     old.rename(new)
     moved = read_result(new)
@@ -186,3 +181,23 @@ def test_differences_name_every_key_with_both_values(
     old: dict[str, Any], new: dict[str, Any], lines: list[str]
 ) -> None:
     assert differences(old, new) == lines
+
+
+@pytest.mark.parametrize("name", ["stage.yaml", "result.json"])
+@pytest.mark.parametrize("format_", [None, 1, 99])
+def test_a_folder_of_another_format_is_refused_with_the_reason(
+    name: str, format_: int | None, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo" / "stages" / "dev1"
+    write_spec(folder, SPEC)
+    write_result(StageResult("dev1", "sft", folder))
+    content = yaml.safe_load((folder / name).read_text())
+    del content["format"]
+    if format_ is not None:
+        content["format"] = format_
+    (folder / name).write_text(json.dumps(content))
+    with pytest.raises(ConfigError) as caught:
+        (read_spec if name == "stage.yaml" else read_result)(folder)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{folder / name}: is of format {format_ or 1}, and this r1trl reads")
+    assert f"remove {tmp_path / 'demo'}" in problem and "choose another name=" in problem

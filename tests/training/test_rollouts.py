@@ -1,4 +1,4 @@
-"""What is learned is what TRL would learn: the same gradients, from the same rollouts."""
+"""Training with r1trl's rollouts gives TRL's gradients, from the same completions."""
 
 import ast
 import os
@@ -16,35 +16,36 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
+from r1trl.config.schema import ScoringConfig
 from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
 from r1trl.run.launch import accelerate_config
 from r1trl.stage.ranks import rank
-from r1trl.training.rollouts import PrecomputedReward, RolloutMixin
+from r1trl.training.trainers import with_rollouts
 
 pytestmark = pytest.mark.slow
 
-SCORING = {"deadline": 5.0, "processes": 1, "on_failure": "mask", "failure_limit": 0.5}
+SCORING = ScoringConfig(deadline=5.0, processes=1)
 PROMPTS = ["a", "What is 1 + 1?", "Say something long about the sea.", "x" * 40]
 
 
-def worth(prompts: Any, completions: Any, completion_ids: Any, **_: Any) -> list[float]:
-    """Reward what a hash of the ids says; all completions of the first prompt alike."""
+def hashed(prompts: Any, completions: Any, completion_ids: Any, **_: Any) -> list[float]:
+    """Return a hash of the ids as reward; all completions of the first prompt get the same."""
     pairs = zip(prompts, completion_ids, strict=True)
     return [0.5 if prompt == "a" else sum(ids) % 5 / 4 for prompt, ids in pairs]
 
 
 class Replayed:
-    """Answers with completions of very different lengths, the same for every trainer."""
+    """Generates completions of very different lengths, the same for every trainer."""
 
-    source: random.Random
+    rng: random.Random
 
     def _generate_single_turn(self, prompt_ids: Any, images: Any, fields: Any, *more: Any) -> Any:
-        answers = []
+        completions = []
         for _ in prompt_ids:
-            answer = [self.source.randrange(3, 200) for _ in range(self.source.choice([1, 9, 30]))]
-            answers.append(answer if len(answer) == 30 else [*answer, 2])
-        return (answers, None) if more else answers
+            ids = [self.rng.randrange(3, 200) for _ in range(self.rng.choice([1, 9, 30]))]
+            completions.append(ids if len(ids) == 30 else [*ids, 2])
+        return (completions, None) if more else completions
 
 
 def trained(
@@ -81,14 +82,13 @@ def trained(
         "train_dataset": Dataset.from_dict({"prompt": PROMPTS * 4}),
         "processing_class": tokenizer,
     }
-    bases = (Replayed, RolloutMixin, base) if ours else (Replayed, base)
-    trainer = type("Trainer", bases, {"source": random.Random(1 + rank())})(
-        reward_funcs=[PrecomputedReward("worth") if ours else worth], **shared
-    )
-    if ours:
-        trainer.prepare(Scorer([BoundReward("worth", worth, {})], SCORING), None)
+    base = with_rollouts(base) if ours else base
+    scorer = Scorer([BoundReward("hashed", hashed, {})], SCORING)
+    rewards = {"scorer": scorer} if ours else {"reward_funcs": [hashed]}
+    namespace = {"rng": random.Random(1 + rank())}
+    trainer = type("Trainer", (Replayed, base), namespace)(**rewards, **shared)
     trainer.train()
-    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}  # of the first process
+    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}  # on rank 0 only
     weights = {name: value.clone() for name, value in whole.items()}
     return weights, [row for row in trainer.state.log_history if "loss" in row]
 
@@ -111,21 +111,21 @@ LOSSES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
-def test_the_weights_are_those_that_trl_comes_to(
+def test_the_trained_weights_are_those_of_trl(
     loss: dict[str, Any], tiny_model: Path, tmp_path: Path, tokenizer: Any
 ) -> None:
     weights, log = trained(False, tiny_model, tmp_path, tokenizer, **loss)
     ours, our_log = trained(True, tiny_model, tmp_path, tokenizer, **loss)
     start = load_file(tiny_model / "model.safetensors")
     moved = max(float((weights[n] - start[n]).abs().max()) for n in start)
-    assert moved > 1e-3, "there was something to learn"
+    assert moved > 1e-3, "training changed the weights"
     for name, value in weights.items():
         torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-4 * moved)
     for row, our_row in zip(log, our_log, strict=True):
         for metric in ("loss", "grad_norm", "reward", "frac_reward_zero_std"):
             if metric in row:
                 assert our_row[metric] == pytest.approx(row[metric], rel=1e-3, abs=2e-6), metric
-        if "kl" in row:  # a mean of means over micro-batches, whose rows are dealt anew
+        if "kl" in row:  # a mean of means over micro-batches, whose rows are regrouped
             assert our_row["kl"] == pytest.approx(row["kl"], rel=0.1, abs=1e-5)
 
 
@@ -139,7 +139,7 @@ TWO: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     ("launcher", "loss"), [*(("cpu2", loss) for loss in TWO), ("cpu2-zero3", TWO[0])], ids=str
 )
-def test_two_processes_come_to_the_weights_of_trl(
+def test_two_processes_train_to_the_weights_of_trl(
     launcher: str, loss: dict[str, Any], tiny_model: Path, tmp_path: Path
 ) -> None:
     conf = Path(__file__).parents[2] / "conf" / "launch" / f"{launcher}.yaml"
@@ -165,8 +165,8 @@ def test_two_processes_come_to_the_weights_of_trl(
         torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-4 * moved)
 
 
-def of_two(model: Path, folder: Path, loss: dict[str, Any]) -> None:
-    """Train as one of two processes, TRL's way and ours; leave the weights."""
+def train_as_one_of_two(model: Path, folder: Path, loss: dict[str, Any]) -> None:
+    """Train as one of two processes, with TRL's trainer and with ours; write the weights."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     for ours in (False, True):
         weights, _ = trained(ours, model, folder, tokenizer, **loss)
@@ -175,4 +175,4 @@ def of_two(model: Path, folder: Path, loss: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    of_two(Path(sys.argv[1]), Path(sys.argv[2]), ast.literal_eval(sys.argv[3]))
+    train_as_one_of_two(Path(sys.argv[1]), Path(sys.argv[2]), ast.literal_eval(sys.argv[3]))

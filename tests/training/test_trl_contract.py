@@ -1,32 +1,39 @@
 """The private names of TRL and transformers that r1trl relies on; fails first when they move."""
 
 import inspect
+from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.slow
 trl = pytest.importorskip("trl")
+TRAINERS = ["GRPOTrainer", "RLOOTrainer"]
 
 
-@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
+def parameters(method: Any) -> list[str]:
+    """Return the names of a method's parameters."""
+    return list(inspect.signature(method).parameters)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_wrapped_methods_have_their_signatures(trainer: str) -> None:
     class_ = getattr(trl, trainer)
-    generate = list(inspect.signature(class_._generate_and_score_completions).parameters)
-    assert generate == ["self", "inputs"]
-    rewards = list(inspect.signature(class_._calculate_rewards).parameters)
-    assert rewards == ["self", "inputs", "prompts", "completions", "completion_ids_list"]
-    turn = list(inspect.signature(class_._generate_single_turn).parameters)
+    assert parameters(class_._generate_and_score_completions) == ["self", "inputs"]
+    rewards = ["self", "inputs", "prompts", "completions", "completion_ids_list"]
+    assert parameters(class_._calculate_rewards) == rewards
     more = ["num_generations", "has_tool_images"] if trainer == "GRPOTrainer" else []
-    assert turn == ["self", "prompt_ids", "images", "multimodal_fields", *more]
-    passes = list(inspect.signature(class_._get_per_token_logps_and_entropies).parameters)
+    turn = ["self", "prompt_ids", "images", "multimodal_fields", *more]
+    assert parameters(class_._generate_single_turn) == turn
+    passes = parameters(class_._get_per_token_logps_and_entropies)
     assert passes[:5] == ["self", "model", "input_ids", "attention_mask", "logits_to_keep"]
     assert passes[5:8] == ["batch_size", "compute_entropy", "compute_aux_loss"]
-    assert list(inspect.signature(class_._compute_loss).parameters) == ["self", "model", "inputs"]
-    assert len(inspect.signature(class_._prepare_inputs).parameters) == 2
+    assert parameters(class_._compute_loss) == ["self", "model", "inputs"]
+    assert parameters(class_._prepare_inputs) == ["self", "generation_batch"]
+    assert {"args", "reward_funcs"} <= set(parameters(class_.__init__))
 
 
-@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
-def test_passes_are_asked_for_entropies_exactly_where_they_are_learned_from(trainer: str) -> None:
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_entropies_are_computed_only_in_the_pass_with_gradient(trainer: str) -> None:
     class_ = getattr(trl, trainer)
     assert inspect.getsource(class_._compute_loss).count("compute_entropy=True") == 1
     source = inspect.getsource(class_._generate_and_score_completions)
@@ -34,21 +41,67 @@ def test_passes_are_asked_for_entropies_exactly_where_they_are_learned_from(trai
     assert source.index("old_per_token_logps, _, _ =") < source.index("ref_per_token_logps, _, _ =")
 
 
-@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_the_loss_reads_the_advantages_of_a_micro_batch(trainer: str) -> None:
+    source = inspect.getsource(getattr(trl, trainer)._compute_loss)
+    assert 'inputs["advantages"]' in source
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_rollout_is_kept_in_micro_batches(trainer: str) -> None:
-    source = inspect.getsource(getattr(trl, trainer)._prepare_inputs)
+    class_ = getattr(trl, trainer)
+    source = inspect.getsource(class_._prepare_inputs)
     assert "self._buffered_inputs[self._step % self.args.steps_per_generation]" in source
+    initial = inspect.getsource(class_.__init__)
+    assert "self._step = 0" in initial and "self._buffered_inputs = None" in initial
 
 
-@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_texts_are_gathered_by_a_name_of_the_module(trainer: str) -> None:
     class_ = getattr(trl, trainer)
     source = inspect.getsource(class_._generate_and_score_completions)
     assert "gather_object(prompts)" in source and "gather_object(completions)" in source
     assert hasattr(inspect.getmodule(class_), "gather_object")
+    assert class_.__module__.startswith("trl.trainer.")
 
 
-def test_the_fused_head_takes_labels_that_are_shifted_already() -> None:
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_trainers_set_the_attributes_that_capabilities_reads(trainer: str) -> None:
+    class_ = getattr(trl, trainer)
+    source = inspect.getsource(class_.__init__)
+    attributes = [
+        *("use_vllm", "use_transformers_continuous_batching", "generation_config"),
+        *("aux_loss_enabled", "beta", "ref_model", "max_completion_length"),
+    ]
+    if trainer == "GRPOTrainer":
+        attributes += ["loss_type", "top_entropy_quantile", "_entropy_bonus_enabled"]
+    for attribute in attributes:
+        assert f"self.{attribute} =" in source, attribute
+    assert "self.is_fsdp_enabled" in source
+    loss = inspect.getsource(class_._compute_loss)
+    assert ("entropies, mask, 1 - self.top_entropy_quantile" in loss) == (trainer == "GRPOTrainer")
+    assert ("if self._entropy_bonus_enabled:" in loss) == (trainer == "GRPOTrainer")
+    assert "compute_aux_loss=self.aux_loss_enabled" in loss
+
+
+@pytest.mark.parametrize("config", ["GRPOConfig", "RLOOConfig"])
+def test_configs_have_the_fields_that_capabilities_reads(config: str) -> None:
+    fields = getattr(trl, config).__dataclass_fields__
+    reference = {"sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"}
+    rollout = {"ds3_gather_for_generation", "log_completions", "generation_batch_size"}
+    assert reference | rollout | {"bf16", "fp16"} <= set(fields)
+    assert ("cast_lm_head_to_fp32" in fields) == (config == "GRPOConfig")
+
+
+def test_weights_are_gathered_for_generation_by_a_function_of_trl() -> None:
+    from trl.models import unwrap_model_for_generation
+
+    options = {"gather_deepspeed3_params", "gradient_checkpointing_kwargs"}
+    assert options <= set(parameters(unwrap_model_for_generation))
+    assert parameters(unwrap_model_for_generation)[:2] == ["model", "accelerator"]
+
+
+def test_the_fused_head_accepts_labels_that_are_shifted_already() -> None:
     from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head
 
     assert "shift_labels" in inspect.getsource(add_fused_lm_head)
@@ -56,7 +109,20 @@ def test_the_fused_head_takes_labels_that_are_shifted_already() -> None:
     assert {"log_probs", "entropy", "is_top1", "label_mask"} <= set(names)
 
 
-def test_a_cache_is_made_of_layers_that_can_be_replaced() -> None:
+@pytest.mark.parametrize("trainer", [*TRAINERS, "SFTTrainer"])
+def test_trainers_give_their_models_the_fused_head(trainer: str) -> None:
+    assert "add_fused_lm_head(" in inspect.getsource(getattr(trl, trainer).__init__)
+
+
+def test_fine_tuning_computes_its_loss_from_the_fused_output() -> None:
+    names = ["self", "model", "inputs", "return_outputs", "num_items_in_batch"]
+    assert parameters(trl.SFTTrainer.compute_loss) == names
+    source = inspect.getsource(trl.SFTTrainer.compute_loss)
+    assert "outputs = model(**inputs, fused_lm_head=True)" in source
+    assert "self.aux_loss_enabled" in source and "outputs.label_mask" in source
+
+
+def test_a_cache_consists_of_layers_that_can_be_replaced() -> None:
     from transformers.cache_utils import Cache, DynamicLayer
 
     assert "self.layers" in inspect.getsource(Cache.__init__)
@@ -66,20 +132,29 @@ def test_a_cache_is_made_of_layers_that_can_be_replaced() -> None:
     assert "is_initialized" in inspect.getsource(DynamicLayer)
 
 
-@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
-def test_the_attributes_that_a_prompt_order_needs_are_set(trainer: str) -> None:
+def test_packing_replaces_an_attention_function_that_models_look_up() -> None:
+    from transformers import AttentionInterface, Qwen2ForCausalLM
+
+    assert "sdpa" in AttentionInterface()
+    assert Qwen2ForCausalLM._supports_attention_backend
+    assert hasattr(Qwen2ForCausalLM.config_class(), "_attn_implementation")
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_trainers_set_the_attributes_that_rollouts_need(trainer: str) -> None:
     source = inspect.getsource(getattr(trl, trainer).__init__)
     for attribute in ("num_generations", "num_iterations", "reward_funcs", "reward_func_names"):
         assert f"self.{attribute} =" in source
     assert "ref_model" in source
+    assert 'self._metrics = {"train": defaultdict(list)' in source
 
 
-@pytest.mark.parametrize("trainer", ["GRPOTrainer", "RLOOTrainer"])
-def test_a_rollout_is_a_mapping_of_tensors_that_groups_can_be_taken_from(trainer: str) -> None:
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_rollout_is_a_mapping_of_tensors_with_a_row_per_completion(trainer: str) -> None:
     source = inspect.getsource(getattr(trl, trainer)._generate_and_score_completions)
     for key in ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages"):
         assert f'"{key}":' in source
-    assert "len(prompts)" in source, "the number of inputs is that of the completions"
+    assert "len(prompts)" in source, "there is an input per completion"
     assert 'self._metrics[mode]["reward"].append(' in source
 
 
@@ -88,7 +163,7 @@ def test_a_plain_prompt_is_tokenised_with_the_tokenizers_own_special_tokens() ->
     assert 'self.processing_class(text=prompts)["input_ids"]' in source
 
 
-def test_rewards_are_told_how_to_log_a_metric() -> None:
+def test_rewards_get_a_function_that_logs_a_metric() -> None:
     source = inspect.getsource(trl.GRPOTrainer._calculate_rewards)
     assert 'reward_kwargs["log_metric"]' in source
 

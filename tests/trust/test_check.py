@@ -1,4 +1,4 @@
-"""`r1trl check`: somebody's own plugin against the contract."""
+"""`r1trl check`: the contract run on a plugin of one's own."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from r1trl.errors import ConfigError
-from r1trl.trust.check import check, table
+from r1trl.trust.check import check, results_table
 
 ROOT = Path(__file__).parents[2]
 HEAD = "import random\nimport r1trl\nfrom r1trl import hookimpl\n"
@@ -18,7 +18,7 @@ SIGNATURE = (
     "def mine(prompts, completions, completion_ids, solution, *, scale: float = 1.0, **columns):"
 )
 DOC = '    """Score by `scale`."""\n'
-# A broken plugin, the check that finds it, and a part of what it says.
+# A broken plugin, the test that finds it, and a part of its detail.
 BROKEN = {
     "too few values": (f"{SIGNATURE}\n{DOC}    return [1.0]", "gives one value each", "returned 1"),
     "not a number": (
@@ -88,29 +88,31 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_reward_fails_the_check_that_names_its_fault(
+def test_a_broken_reward_fails_the_test_that_names_its_fault(
     fault: str, plugin_file: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("r1trl.trust.candidate.SECONDS", 2.0)
-    source, name, told = BROKEN[fault]
-    verdicts = check(plugin_file(HEAD + source + TAIL), [], None)
-    failed = {verdict.check: verdict.told for verdict in verdicts if not verdict.passed}
-    assert name in failed
-    assert told in failed[name]
+    source, test, detail = BROKEN[fault]
+    results = check(plugin_file(HEAD + source + TAIL), [], None)
+    failed = {result.test: result.detail for result in results if not result.passed}
+    assert test in failed
+    assert detail in failed[test]
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ("import nonsense_that_is_not_there", "No module named 'nonsense_that_is_not_there'"),
         (f"{HEAD}\n@hookimpl\ndef r1trl_reward():\n    return {{}}\n", "no hook 'r1trl_reward'"),
         (HEAD, "offers nothing"),
     ],
 )
-def test_a_plugin_that_does_not_load_is_an_error(source: str, told: str, plugin_file: Any) -> None:
+def test_a_plugin_that_does_not_load_is_an_error(
+    source: str, message: str, plugin_file: Any
+) -> None:
     with pytest.raises(ConfigError) as caught:
         check(plugin_file(source), [], None)
-    assert told in "\n".join(caught.value.problems)
+    assert message in "\n".join(caught.value.problems)
 
 
 def test_the_ten_line_example_passes_as_a_file_from_the_command_line() -> None:
@@ -121,7 +123,7 @@ def test_the_ten_line_example_passes_as_a_file_from_the_command_line() -> None:
     assert "reward brevity  ignores company" in done.stdout
 
 
-def test_the_command_ends_with_1_where_a_check_fails(plugin_file: Any) -> None:
+def test_the_command_exits_with_1_if_a_test_fails(plugin_file: Any) -> None:
     file = plugin_file(HEAD + BROKEN["random"][0] + TAIL)
     command = [sys.executable, "-m", "r1trl.cli", "check", file]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -139,9 +141,9 @@ def test_built_in_rewards_keep_the_contract(plugin: str) -> None:
         ],
         "language": ["in_language.languages=[en]"],
     }
-    verdicts = check(plugin, options.get(plugin, []), None)
-    assert [verdict for verdict in verdicts if not verdict.passed] == []
-    assert any(verdict.check == "speed" for verdict in verdicts)
+    results = check(plugin, options.get(plugin, []), None)
+    assert [result for result in results if not result.passed] == []
+    assert any(result.test == "speed" for result in results)
 
 
 def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: Any) -> None:
@@ -155,16 +157,16 @@ def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: 
         return rows.select(random.sample(range(len(rows)), 2))
 
     class First:
-        '''Choose what is not there.'''
+        '''Choose rows that do not exist.'''
 
         def choose(self, rows, count, step, seed):
             return [len(rows)] * count
 
     def after(result, other):
-        '''Take too much.'''
+        '''Have one parameter too many.'''
 
     def empty(*, seed: int = 0):
-        '''Make no rows, whatever the `seed`.'''
+        '''Return no rows, whatever the `seed`.'''
         return Dataset.from_dict({"prompt": []})
 
     @r1trl.hookimpl
@@ -183,12 +185,47 @@ def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: 
     def r1trl_datasets():
         return {"empty": empty}
     """
-    verdicts = check(plugin_file(source), [], None)
-    failed = {verdict.offer: verdict.told for verdict in verdicts if not verdict.passed}
+    results = check(plugin_file(source), [], None)
+    failed = {result.offer: result.detail for result in results if not result.passed}
     assert failed["filter some"] == "keeps other rows the second time"
     assert failed["sampler first"].startswith("chose [[6, 6, 6, 6]")
     assert "cannot be called with a result" in failed["transition after"]
     assert failed["dataset empty"] == "has no rows"
+
+
+KIND = """
+from dataclasses import dataclass
+import r1trl
+
+@dataclass
+class ExamSettings:
+    rounds: int
+
+def run(work):
+    \'\'\'Sit an exam.\'\'\'
+    return {}
+
+KIND = r1trl.Kind(run=run, settings=ExamSettings, size=lambda stage: f"{stage.rounds} rounds")
+
+@r1trl.hookimpl
+def r1trl_kinds():
+    return {"exam": KIND}
+"""
+
+
+def test_kinds_of_stages_are_checked_too(plugin_file: Any) -> None:
+    results = check(plugin_file(KIND), ["exam.rounds=3"], None)
+    assert [result for result in results if not result.passed] == []
+    assert {"is light to import", "describes stages"} <= {result.test for result in results}
+    heavy = check(plugin_file(f"import torch\n{KIND}", "heavy.py"), [], None)
+    failed = {result.test: result.detail for result in heavy if not result.passed}
+    assert failed["is light to import"] == "its module imports torch; import them inside run"
+    assert failed["describes stages"] == ("give its settings as options: rounds: must be given")
+
+
+def test_built_in_kinds_keep_the_contract() -> None:
+    results = check("kinds", ["reward_model.objective=pairwise", "reward_model.text=summary"], None)
+    assert [result for result in results if not result.passed] == []
 
 
 def test_rows_and_options_of_ones_own_are_used(plugin_file: Any, tmp_path: Path) -> None:
@@ -208,16 +245,16 @@ def test_rows_and_options_of_ones_own_are_used(plugin_file: Any, tmp_path: Path)
     row = {"prompt": "q", "completion": "a", "key": {"number": 3}}
     rows.write_text(f"{json.dumps(row)}\n" * 2)
     file = plugin_file(source)
-    verdicts = {v.check: v for v in check(file, ["mine.need=3"], rows)}
-    assert verdicts["gives one value each"].passed and verdicts["ignores order"].passed
+    results = {result.test: result for result in check(file, ["mine.need=3"], rows)}
+    assert results["gives one value each"].passed and results["ignores order"].passed
     without = check(file, [], rows)
-    assert [v.told for v in without if not v.passed] == [
+    assert [result.detail for result in without if not result.passed] == [
         "mine: reward 'mine' needs the option 'need'"
     ]
     with pytest.raises(ConfigError, match="did you mean 'mine'"):
         check(file, ["mien.need=3"], rows)
 
 
-def test_the_table_has_a_line_for_every_check(plugin_file: Any) -> None:
-    verdicts = check(str(ROOT / "examples" / "brevity.py"), [], None)
-    assert len(table(verdicts).splitlines()) == len(verdicts) == 10
+def test_the_table_has_a_line_for_every_test() -> None:
+    results = check(str(ROOT / "examples" / "brevity.py"), [], None)
+    assert len(results_table(results).splitlines()) == len(results) == 10

@@ -1,4 +1,4 @@
-"""`r1trl plan --preflight`: what it finds before any GPU-second, and that shipped recipes pass."""
+"""`r1trl plan --preflight` finds faults before any GPU-second, and shipped recipes pass."""
 
 import json
 import shutil
@@ -28,10 +28,9 @@ BOXED = r"template.zero='Put the answer into \\boxed{}. {{ prompt }}'"
 PLUGIN = """
 import r1trl
 
+@r1trl.describe(full_score=1.0)
 def strict(prompts, completions, completion_ids, **columns):
     return [float(completion.startswith("<think>")) for completion in completions]
-
-strict.full = 1.0
 
 @r1trl.hookimpl
 def r1trl_rewards():
@@ -40,7 +39,7 @@ def r1trl_rewards():
 
 
 @pytest.fixture
-def found(composed: Any, tmp_path: Path) -> Any:
+def findings(composed: Any, tmp_path: Path) -> Any:
     """Return a function that runs the preflight of recipe zero on rows of one's own."""
 
     def run(*overrides: str, train: Any = TRAIN, held_out: Any = HELD_OUT) -> list[Any]:
@@ -50,90 +49,90 @@ def found(composed: Any, tmp_path: Path) -> Any:
             path = tmp_path / f"{key}.jsonl"
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
             paths += [f"{key}.path={path}", f"{key}.dataset=null", f"{key}.options={{}}"]
-        config, _ = composed(
-            "recipe=zero", "scale=tiny", f"runs_dir={tmp_path}", ASKS, *paths, *overrides
-        )
-        return preflight(make_plan(config))
+        run_of = ("recipe=zero", "scale=tiny", f"runs_dir={tmp_path}")
+        return preflight(make_plan(composed(*run_of, ASKS, *paths, *overrides)))
 
     return run
 
 
-def wrong(found: list[Any]) -> list[str]:
-    """Return the problems among the findings."""
-    return [finding.text for finding in found if finding.wrong]
+def problems(findings: list[Any]) -> list[str]:
+    """Return the texts of the findings that are problems, not notes."""
+    return [finding.text for finding in findings if finding.wrong]
 
 
-def test_a_recipe_whose_prompt_and_rewards_agree_passes(found: Any) -> None:
-    assert found() == []
+def test_a_recipe_whose_prompt_and_rewards_agree_passes(findings: Any) -> None:
+    assert findings() == []
 
 
-def test_a_prompt_that_asks_for_another_form_than_is_verified_is_found(found: Any) -> None:
-    told = wrong(found(BOXED))
+def test_a_prompt_that_asks_for_another_format_than_is_verified_is_found(findings: Any) -> None:
+    texts = problems(findings(BOXED))
     start = "stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1 on 32 of 32 rows"
-    assert any(text.startswith(start) for text in told)
-    assert all("the form <think>…</think><answer>…</answer> would suit" in text for text in told)
+    assert any(text.startswith(start) for text in texts)
+    assert all("the form <think>…</think><answer>…</answer> would suit" in text for text in texts)
 
 
-def test_gold_answers_that_cannot_be_parsed_are_found(found: Any) -> None:
+def test_gold_answers_that_cannot_be_parsed_are_found(findings: Any) -> None:
     rows = [{**row, "solution": "it depends on the baskets you have"} for row in TRAIN]
-    told = wrong(found(train=rows))
+    texts = problems(findings(train=rows))
     start = "stages.zero_first.rewards.accuracy: no verdict on the gold answer of 32 of 32 rows"
-    assert any(text.startswith(start) for text in told)
+    assert any(text.startswith(start) for text in texts)
 
 
-def test_a_few_of_them_are_only_worth_a_note(found: Any) -> None:
+def test_a_few_unparsable_gold_answers_are_only_a_note(findings: Any) -> None:
     rows = [*TRAIN, {**TRAIN[0], "solution": "it depends on the baskets you have"}]
-    findings = found(train=rows * 4)
-    assert not wrong(findings)
-    assert any("repeat another" in finding.text for finding in findings)
+    found = findings(train=rows * 4)
+    assert not problems(found)
+    assert any("repeat another" in finding.text for finding in found)
 
 
-def test_a_reward_that_does_not_know_the_prefilled_think_is_found(
-    found: Any, plugin_file: Any
+def test_a_reward_that_ignores_the_prefilled_think_is_found(
+    findings: Any, plugin_file: Any
 ) -> None:
     load = f"plugins.load=[{plugin_file(PLUGIN)}]"
     strict = "stages.zero_first.rewards.strict={}"
-    assert not wrong(found(load, strict))
-    told = wrong(found(load, strict, "stages.zero_first.prefill='<think>'"))
-    assert len(told) == 1
-    assert told[0].startswith("stages.zero_first.rewards.strict: the gold answer gets 0 of 1 on 32")
+    assert not problems(findings(load, strict))
+    texts = problems(findings(load, strict, "stages.zero_first.prefill='<think>'"))
+    assert len(texts) == 1
+    assert texts[0].startswith(
+        "stages.zero_first.rewards.strict: the gold answer gets 0 of 1 on 32"
+    )
 
 
-def test_a_column_that_is_not_there_is_found(found: Any) -> None:
-    told = wrong(found("sources.problems.columns={prompt: prompt, solutions: solution}"))
-    assert told[0] == (
+def test_a_missing_column_is_found(findings: Any) -> None:
+    texts = problems(findings("sources.problems.columns={prompt: prompt, solutions: solution}"))
+    assert texts[0] == (
         "stages.zero_first.rewards.accuracy: reads the column 'solution', which the rows of "
         "problems do not have (did you mean 'solutions'?); they have: prompt, solutions, source"
     )
 
 
-def test_a_column_that_is_another_one_is_found(found: Any) -> None:
-    told = wrong(found("sources.problems.columns={prompt: prompt, solution: prompt}"))
-    assert any("rewards.accuracy: no verdict on the gold" in text for text in told)
+def test_a_column_with_other_content_is_found(findings: Any) -> None:
+    texts = problems(findings("sources.problems.columns={prompt: prompt, solution: prompt}"))
+    assert any("rewards.accuracy: no verdict on the gold" in text for text in texts)
 
 
-def test_a_benchmark_in_the_training_data_is_found(found: Any) -> None:
+def test_a_benchmark_in_the_training_data_is_found(findings: Any) -> None:
     rows = [*TRAIN, {**HELD_OUT[3], "prompt": HELD_OUT[3]["prompt"].upper()}]
-    assert not wrong(found(train=rows))  # the recipe's filter takes it out
-    told = wrong(found("sources.problems.filters.decontaminate=null", train=rows))
+    assert not problems(findings(train=rows))  # the recipe's filter removes it
+    texts = problems(findings("sources.problems.filters.decontaminate=null", train=rows))
     start = "stages.zero_first.data.problems: 1 of 37 questions are in the benchmark 'held_out' too"
-    assert told[0].startswith(start)
+    assert texts[0].startswith(start)
 
 
-def test_a_gate_that_can_never_open_is_found(found: Any) -> None:
-    gate = (
+def test_a_requirement_that_gold_answers_never_meet_is_found(findings: Any) -> None:
+    rewards = (
         "stages.zero_first.rewards={accuracy: {requires: [think_format]}, "
         "think_format: {profile: boxed}}"
     )
-    told = wrong(found(gate))
+    texts = problems(findings(rewards))
     assert any(
         text.startswith("stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1")
         and "(it requires think_format)" in text
-        for text in told
+        for text in texts
     )
 
 
-def test_a_reward_that_anything_satisfies_is_found(found: Any, plugin_file: Any) -> None:
+def test_a_reward_that_every_completion_satisfies_is_found(findings: Any, plugin_file: Any) -> None:
     source = """
     import r1trl
 
@@ -145,17 +144,19 @@ def test_a_reward_that_anything_satisfies_is_found(found: Any, plugin_file: Any)
     def r1trl_rewards():
         return {"easy": easy}
     """
-    told = wrong(found(f"plugins.load=[{plugin_file(source)}]", "stages.zero.rewards.easy={}"))
-    kinds = ("the question repeated", "garbage", "another row's answer")
-    assert [text.partition(": ")[2].partition(" gets")[0] for text in told] == list(kinds)
+    texts = problems(
+        findings(f"plugins.load=[{plugin_file(source)}]", "stages.zero.rewards.easy={}")
+    )
+    labels = ("the question repeated", "garbage", "another row's answer")
+    assert [text.partition(": ")[2].partition(" gets")[0] for text in texts] == list(labels)
 
 
-def test_a_prompt_that_leaves_no_room_for_the_answer_is_found(found: Any) -> None:
-    told = wrong(found("stages.zero.args.max_completion_length=100000"))
-    assert len(told) == 1 and told[0].startswith("stages.zero: a prompt of ")
+def test_a_prompt_that_leaves_no_room_for_the_answer_is_found(findings: Any) -> None:
+    texts = problems(findings("stages.zero.args.max_completion_length=100000"))
+    assert len(texts) == 1 and texts[0].startswith("stages.zero: a prompt of ")
 
 
-def test_the_command_prints_notes_and_ends_with_2_where_something_is_wrong(tmp_path: Path) -> None:
+def test_the_command_prints_notes_and_exits_with_2_if_there_are_problems(tmp_path: Path) -> None:
     overrides = ["recipe=zero", "scale=tiny", "name=x", f"runs_dir={tmp_path}"]
     command = [sys.executable, "-m", "r1trl.cli", "plan", *overrides, "--preflight"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -174,17 +175,16 @@ def test_shipped_recipes_pass(recipe: str, scale: str, composed: Any, tmp_path: 
     overrides = [f"recipe={recipe}", f"scale={scale}", f"runs_dir={tmp_path}"]
     if scale == "paper":
         overrides += _like_the_hub(tmp_path)
-    config, _ = composed(*overrides)
-    assert wrong(preflight(make_plan(config))) == []
+    assert problems(preflight(make_plan(composed(*overrides)))) == []
 
 
 def _like_the_hub(folder: Path) -> list[str]:
-    """Put rows of the real shapes in place of the paper's datasets, and a small model of theirs."""
+    """Return overrides that replace the paper's datasets and model by small ones of their form."""
     model = folder / "model"
     shutil.copytree(Path(r1trl_tiny.__file__).parent / "models" / "base", model)
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 131072}))
-    places = {
+    names = {
         "sources.problems": "openr1-math-220k",
         "sources.general": "smoltalk",
         "sources.helpful": "ultrafeedback-prompts",
@@ -196,8 +196,8 @@ def _like_the_hub(folder: Path) -> list[str]:
     }
     overrides = [f"model.path={model}", f"student.path={model}"]
     overrides += ["sources.problems.filters.decontaminate=null"]  # these share their questions
-    for place, name in places.items():
+    for key, name in names.items():
         path = folder / f"{name}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in FIXTURES[name][0]))
-        overrides += [f"{place}.path={path}", f"{place}.split=null", f"{place}.name=null"]
+        overrides += [f"{key}.path={path}", f"{key}.split=null", f"{key}.name=null"]
     return overrides

@@ -10,7 +10,7 @@ import r1trl_tiny
 from datasets import Dataset
 
 from r1trl.errors import ConfigError
-from r1trl.stage.files import Work, write_spec
+from r1trl.stage.files import StageSpec, write_spec
 from r1trl.trust.rescore import rescore, turned_groups
 
 MODEL = str(Path(r1trl_tiny.__file__).parent / "models" / "base")
@@ -25,8 +25,9 @@ COMPLETIONS = [
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return the folder of a stage that has sampled two completions to each of two prompts."""
-    scoring = {"deadline": 10.0, "processes": 1, "on_failure": "mask", "failure_limit": 0.5}
+    scoring = {"deadline": 10.0, "processes": 1, "on_failure": "mask", "max_failure_rate": 0.5}
     settings = {
+        "kind": "sample",
         "model": MODEL,
         "template": None,
         "prefill": "<think>",
@@ -34,7 +35,8 @@ def folder(tmp_path: Path) -> Path:
         "scoring": scoring,
     }
     plugins: dict[str, Any] = {"load": [], "block": []}
-    write_spec(tmp_path, Work("zero_samples", "sample", "run", 1, settings, plugins=plugins))
+    spec = StageSpec("zero_samples", "sample", "run", 1, settings, "dataset", plugins=plugins)
+    write_spec(tmp_path, spec)
     rows = {
         "prompt": ["What is 1 + 1?"] * 4,
         "solution": ["2"] * 4,
@@ -50,53 +52,57 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def scored(folder: Path) -> dict[str, Any]:
+def rescored(folder: Path) -> dict[str, Any]:
     """Return the columns of rescored.parquet."""
-    found: dict[str, Any] = Dataset.from_parquet(str(folder / "rescored.parquet")).to_dict()
-    return found
+    columns: dict[str, Any] = Dataset.from_parquet(str(folder / "rescored.parquet")).to_dict()
+    return columns
 
 
-def test_the_same_rewards_give_the_same_scores_prefilled_think_and_all(folder: Path) -> None:
-    told = rescore(folder, [])
-    assert scored(folder)["rescored/reward"] == scored(folder)["reward"] == [0.5, 1.5, 0.0, 0.0]
-    assert "rewards/accuracy      0.2500       0.2500    0 of 4" in told
-    assert told.endswith("0 of 2 groups have a sample whose advantage changes its sign")
+def test_the_same_rewards_give_the_same_scores_with_a_prefilled_think_too(folder: Path) -> None:
+    summary = rescore(folder, [])
+    columns = rescored(folder)
+    assert columns["rescored/reward"] == columns["reward"] == [0.5, 1.5, 0.0, 0.0]
+    assert "rewards/accuracy      0.2500       0.2500    0 of 4" in summary
+    assert summary.endswith("0 of 2 groups have a sample whose advantage changes its sign")
 
 
 def test_one_option_can_be_changed_and_a_reward_dropped(folder: Path) -> None:
-    told = rescore(folder, ["rewards.accuracy.answer=last_number", "rewards.think_format=null"])
-    found = scored(folder)
-    assert found["rescored/rewards/accuracy"] == [0.0, 1.0, 1.0, 0.0]
-    assert found["rescored/reward"] == [0.0, 1.0, 1.0, 0.0]
-    assert "rescored/rewards/think_format" not in found
-    assert "rewards/accuracy  0.2500       0.5000    1 of 4" in told
-    assert told.endswith("1 of 2 groups have a sample whose advantage changes its sign")
+    summary = rescore(folder, ["rewards.accuracy.answer=last_number", "rewards.think_format=null"])
+    columns = rescored(folder)
+    assert columns["rescored/rewards/accuracy"] == [0.0, 1.0, 1.0, 0.0]
+    assert columns["rescored/reward"] == [0.0, 1.0, 1.0, 0.0]
+    assert "rescored/rewards/think_format" not in columns
+    assert "rewards/accuracy  0.2500       0.5000    1 of 4" in summary
+    assert summary.endswith("1 of 2 groups have a sample whose advantage changes its sign")
 
 
-def test_rewards_can_be_others_altogether(folder: Path, plugin_file: Any) -> None:
+def test_all_rewards_can_be_replaced(folder: Path, plugin_file: Any) -> None:
     brevity = Path(__file__).parents[2] / "examples" / "brevity.py"
     rescore(folder, ["rewards={brevity: {longest: 4}}", f"plugins.load=[{brevity}]"])
-    found = scored(folder)
-    assert "rescored/rewards/accuracy" not in found
-    assert found["rescored/rewards/brevity"][3] == 0.75
-    assert found["rescored/outcome/brevity"] == ["value"] * 4
+    columns = rescored(folder)
+    assert "rescored/rewards/accuracy" not in columns
+    assert columns["rescored/rewards/brevity"][3] == 0.75
+    assert columns["rescored/outcome/brevity"] == ["value"] * 4
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("rewards.acuracy={}", "rewards: no reward is called 'acuracy' (did you mean 'accuracy'?)"),
         ("rewards.accuracy.anser=boxed", "has no option 'anser' (did you mean 'answer'?)"),
         ("reward={}", "no key is called 'reward' (did you mean 'rewards'?)"),
-        ("scoring.dedline=3", "no key is called 'dedline' (did you mean 'deadline'?)"),
+        (
+            "scoring.dedline=3",
+            "scoring.dedline: there is no such key (did you mean 'deadline'?)",
+        ),
         ("rewards={a: ", "'rewards={a: ': "),
         ("rewards", "'rewards': "),
     ],
 )
-def test_a_wrong_override_is_refused(override: str, told: str, folder: Path) -> None:
+def test_a_wrong_override_is_refused(override: str, message: str, folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         rescore(folder, [override])
-    assert told in "\n".join(caught.value.problems)
+    assert message in "\n".join(caught.value.problems)
 
 
 def test_the_command_prints_the_table_and_refuses_another_folder(folder: Path) -> None:
@@ -110,7 +116,7 @@ def test_the_command_prints_the_table_and_refuses_another_folder(folder: Path) -
     assert "has no rollouts.parquet" in done.stderr
 
 
-def test_a_group_turns_where_a_sample_moves_to_the_other_side_of_its_mean() -> None:
+def test_a_group_turns_if_a_sample_moves_to_the_other_side_of_its_mean() -> None:
     rows = {
         "problem": [0, 0, 1, 1, 2, 2, 3, 3],
         "reward": [0.0, 1.0, 0.0, 1.0, 1.0, 1.0, None, 1.0],

@@ -1,0 +1,30 @@
+"""A stage as r1trl lays it out, for the scripts that train it with r1trl and with bare TRL."""
+
+from pathlib import Path
+from typing import Any
+
+from r1trl.run.work import StageWork
+
+
+class UntrainedWork(StageWork):
+    """The work of a stage, except that its kind's `run` returns the trainer before training."""
+
+    def train(self, trainer: Any) -> Any:
+        """Return the trainer as it is."""
+        return trainer
+
+
+def first_stage(overrides: list[str], config_dir: Path | None = None) -> UntrainedWork:
+    """Return the work of the first stage of a run."""
+    from r1trl.config.compose import compose
+    from r1trl.config.kinds import stage_class
+    from r1trl.config.parse import parse
+    from r1trl.plan.plan import make_plan
+    from r1trl.training.tracking import Tracker
+
+    plan = make_plan(compose(overrides, config_dir))
+    planned, plugins = plan.stages[0], plan.plugins
+    spec, kind, folder = planned.spec, planned.kind, planned.folder
+    stage, _ = parse(stage_class(kind), spec.settings)
+    seeds, tracker = (spec.seed, spec.own_seed), Tracker(spec, folder, main=False)
+    return UntrainedWork(stage, spec.stage, kind, folder, *seeds, plugins, tracker, {})

@@ -1,0 +1,95 @@
+"""Rollouts in shards: finished ones stay, and none depends on the others."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+from r1trl.config.schema import SamplingConfig, StageConfig
+from r1trl.generation.shards import digest_of, duration, generate_shards
+
+ROWS = Dataset.from_dict({"prompt": [f"p{i}" for i in range(10)]})
+STAGE = StageConfig(kind="sample", sampling=SamplingConfig(n=1, shard_size=4))
+
+
+class Generator:
+    """Generates one completion per row, which contains the seed; keeps the seeds of its calls."""
+
+    def __init__(self, stage: StageConfig = STAGE) -> None:
+        self.stage, self.seeds = stage, list[int]()
+
+    def generate(self, rows: Dataset, seed: int) -> Dataset:
+        """Return the rows with a completion each."""
+        self.seeds.append(seed)
+        completions = [f"{prompt}, seed {seed}" for prompt in rows["prompt"]]
+        return rows.add_column("completion", completions).add_column(
+            "tokens_spent", [3] * len(rows)
+        )
+
+
+def generated(generator: Any, folder: Path, seed: int = 5) -> list[dict[str, Any]]:
+    """Return the rollouts of all rows."""
+    rollouts = generate_shards(generator, ROWS, folder, "model", seed)
+    assert rollouts is not None
+    return rollouts.to_list()
+
+
+def test_shards_have_the_rows_in_their_order_and_a_seed_each(tmp_path: Path) -> None:
+    rollouts = generated(Generator(), tmp_path)
+    assert [row["problem"] for row in rollouts] == list(range(10))
+    assert [row["completion"] for row in rollouts] == [
+        f"p{i}, seed {5 + i // 4}" for i in range(10)
+    ]
+    files = sorted(path.name for path in tmp_path.glob("shards/*/*.parquet"))
+    assert files == [f"model-00000{k}.parquet" for k in range(3)]
+
+
+def test_only_missing_shards_are_generated(tmp_path: Path) -> None:
+    first, second = Generator(), Generator()
+    rollouts = generated(first, tmp_path)
+    (missing,) = tmp_path.glob("shards/*/model-000001.parquet")
+    missing.rename(missing.with_suffix(".parquet.part"))  # as a kill leaves it
+    assert generated(second, tmp_path) == rollouts
+    assert (first.seeds, second.seeds) == ([5, 6, 7], [6])
+
+
+@pytest.mark.parametrize(
+    ("stage", "seed"),
+    [(replace(STAGE, prefill="<think>"), 5), (STAGE, 6)],
+    ids=["another prefill", "another seed"],
+)
+def test_other_settings_have_shards_of_their_own(
+    stage: StageConfig, seed: int, tmp_path: Path
+) -> None:
+    generated(Generator(), tmp_path)
+    other = Generator(stage)
+    generated(other, tmp_path, seed)
+    assert other.seeds == [seed, seed + 1, seed + 2]
+    assert len(list(tmp_path.glob("shards/*"))) == 2
+
+
+def test_settings_that_change_no_completion_keep_the_shards() -> None:
+    deadline = replace(STAGE, scoring=replace(STAGE.scoring, deadline=99.0))
+    assert digest_of(deadline, 5) == digest_of(STAGE, 5) != digest_of(STAGE, 6)
+
+
+def test_processes_share_the_shards_and_the_first_returns_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = generated(Generator(), tmp_path / "whole")
+    monkeypatch.setattr("r1trl.generation.shards.barrier", lambda: None)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    second = Generator()
+    assert generate_shards(second, ROWS, tmp_path / "two", "model", 5) is None
+    monkeypatch.setenv("RANK", "0")
+    first = Generator()
+    assert generated(first, tmp_path / "two") == whole
+    assert (first.seeds, second.seeds) == ([5, 7], [6])
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(59.4, "59 s"), (90, "1.5 min"), (5400, "1.5 h")])
+def test_a_duration_is_in_the_largest_unit_that_it_fills(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
