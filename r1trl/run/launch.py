@@ -1,8 +1,8 @@
 """Starting workers: one through a warm process, or several through accelerate.
 
 Importing torch and TRL takes many seconds and a run has a dozen stages, so local workers are forks
-of one process that has imported them (r1trl.run.warm). A fork runs the same code
-as `python -m r1trl.run.worker FOLDER`, and a crash ends that fork alone.
+of one process that has imported them (r1trl.run.warm). A fork runs the same code as
+`python -m r1trl.run.worker FOLDER`, and a crash ends that fork alone.
 """
 
 import os
