@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import DynamicCache
@@ -24,6 +24,14 @@ class StopCondition:
 
     window: int
     is_done: Callable[[list[list[int]]], list[bool]]
+
+
+class FinishedRow(NamedTuple):
+    """A finished row: its number, its new ids, and their log-probabilities if requested."""
+
+    row: int
+    ids: list[int]
+    logps: list[float]
 
 
 class DecodeBatch:
@@ -90,11 +98,8 @@ class DecodeBatch:
         new = torch.ones((len(rows), self.tokens.shape[1]), dtype=torch.bool, device=device)
         self.mask = torch.cat([mask[rows], new], 1) if has_padding else None
 
-    def run(self, stop: StopCondition | None) -> Iterator[list[tuple[int, list[int], list[float]]]]:
-        """Decode all rows to their ends; yield the rows that finish in the same step.
-
-        Each row comes once, as its number, new ids and log-probabilities.
-        """
+    def run(self, stop: StopCondition | None) -> Iterator[list[FinishedRow]]:
+        """Decode all rows to their ends; yield the rows that finish in the same step, each once."""
         for column in range(self.tokens.shape[1]):
             new, count = self._sample(column), column + 1
             ended = torch.isin(new, self.eos_token_ids)
@@ -105,7 +110,7 @@ class DecodeBatch:
             rows = self.active[ended & ~self.finished].tolist()
             if rows:
                 ids, logps = (part[rows, :count].tolist() for part in (self.tokens, self.logps))
-                yield list(zip(rows, ids, logps, strict=True))
+                yield list(map(FinishedRow, rows, ids, logps))
                 self.finished |= ended
                 going = (~self.finished).nonzero().squeeze(1)
                 if not len(going):

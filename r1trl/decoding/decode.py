@@ -55,11 +55,10 @@ def decode(
             part = [prompts[i] for i in rows], [max_new_tokens[i] for i in rows]
             batch = DecodeBatch(model, *part, params, return_logps)
             for finished in batch.run(stop):
-                for row, ids, logps in finished:
-                    results[rows[row]] = GeneratedTokens(ids, logps)
+                for one in finished:
+                    results[rows[one.row]] = GeneratedTokens(one.ids, one.logps)
                 if on_finished:
-                    numbers = [rows[row] for row, _, _ in finished]
-                    on_finished(numbers, [ids for _, ids, _ in finished])
+                    on_finished([rows[one.row] for one in finished], [one.ids for one in finished])
     return results
 
 
