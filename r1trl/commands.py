@@ -41,8 +41,7 @@ def _preflight(plan: Any) -> None:
 
 def _plans(arguments: argparse.Namespace) -> list[Any]:
     """Return the plan and the composed YAML of every run; print notes on former names."""
-    from r1trl.config.compose import compose
-    from r1trl.config.sweep import sweep
+    from r1trl.config.compose import compose, sweep
     from r1trl.plan.plan import make_plan
 
     overrides = sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]

@@ -1,7 +1,7 @@
 """The errors r1trl raises on purpose; each is one sentence for the person who typed the command.
 
-A message reads `where: what is wrong (did you mean …); what is possible`, and the key in front can
-be pasted into an override. Plugins raise plain Python errors; the core wraps them where it calls.
+A message reads `key: what is wrong (did you mean …); what is possible`, and the key in front can
+be pasted into an override. Plugins raise plain Python errors; the core wraps them at its calls.
 """
 
 import difflib
@@ -17,8 +17,8 @@ class R1trlError(Exception):
 class ConfigError(R1trlError, ValueError):
     """The plan cannot be carried out; `problems` holds one line for each reason.
 
-    `partial` is the config without what is wrong in it, where there is one: it is checked further,
-    so that all problems are told at once.
+    `partial` is the config without what is wrong in it, if there is one: it is checked further,
+    so that all problems are reported at once.
     """
 
     def __init__(self, problems: list[str], partial: Any = None) -> None:
@@ -31,20 +31,20 @@ class StageError(R1trlError, RuntimeError):
 
 
 @contextmanager
-def errors_named(where: str) -> Iterator[None]:
+def errors_named(key: str) -> Iterator[None]:
     """Turn what a plugin raises into a StageError that names its key; one that has a key stays."""
     try:
         yield
     except R1trlError as error:
         if str(error).startswith("stages."):
             raise
-        raise StageError(f"{where}: {error}") from error
+        raise StageError(f"{key}: {error}") from error
     except Exception as error:
-        raise StageError(f"{where}: {type(error).__name__}: {error}") from error
+        raise StageError(f"{key}: {type(error).__name__}: {error}") from error
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)", or nothing where no known word is close."""
+    """Return " (did you mean 'x'?)", or nothing if no known word is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""
 

@@ -59,8 +59,8 @@ class Work(Protocol):
         """Return the stage's rows: loaded, mapped, filtered and mixed; a collective.
 
         `sources` (default: `stage.data`) maps names to sources, such as some of `stage.benchmarks`,
-        or to the value of a setting of the type `Rows`. Raises StageError if the rows lack one of
-        the kind's columns, or none is left.
+        or to the value of a setting of the type `Rows`; the stage's filters apply to them too.
+        Raises StageError if the rows lack one of the kind's columns, or none is left.
         """
         ...
 
@@ -103,15 +103,16 @@ class Work(Protocol):
     def rollouts(self, trainer_class: Any, config_class: Any, **fixed: Any) -> Any:
         """Return a GRPO or RLOO trainer, or a subclass's, with the stage's rewards and samplers.
 
-        `fixed` goes to the config. Raises StageError if `rollout` does not divide.
+        `fixed` goes to the config, below batch sizes and reward weights. Raises StageError if
+        `rollout` does not divide.
         """
         ...
 
     def train(self, trainer: Any) -> dict[str, float]:
         """Train, or continue; write metrics, checkpoints and the model; return the last metrics.
 
-        A collective. Resumes from the newest whole checkpoint; saves and leaves on a signal; ends
-        where a transition says so.
+        A collective, once in a stage. Resumes from the newest whole checkpoint; saves and leaves on
+        a signal; ends early if a transition gives a reason.
         """
         ...
 
@@ -143,10 +144,11 @@ class Work(Protocol):
 class Kind:
     """A kind of stage.
 
-    `run` carries a stage out and returns its metrics. `settings` is a dataclass of the stage's own
-    keys; a field of the type `r1trl.Model` or `r1trl.Rows` is a reference. `makes` is what later
-    stages get. `draws` says when completions are generated: never, while training, or for rows.
-    `trl_config` names TRL's config class, which `args` are checked against; None: no `args`.
+    `run` carries a stage out and returns its metrics, numbers by name; rank 0's count. `settings`
+    is a dataclass of the stage's own keys; a field of the type `r1trl.Model` or `r1trl.Rows` is a
+    reference. `makes` is what `run` must leave for later stages: model/ or rollouts.parquet.
+    `draws` says when completions are generated: never, while training, or for rows. `trl_config`
+    names TRL's config class, which `args` are checked against; None: no `args`.
 
     `needs` names common keys that must be given, `takes` the OPTIONAL_KEYS that it reads; the plan
     refuses others. A kind that needs `benchmarks` is run on those in place of `data`.

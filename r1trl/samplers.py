@@ -44,7 +44,10 @@ class Policy(Protocol):
         ...
 
     def extract_answers(self, completions: Sequence[Completion], reward: str) -> list[str | None]:
-        """Return the answers that one of the stage's rewards reads; None if it reads none."""
+        """Return the answers that one of the stage's rewards extracts; None for one without answer.
+
+        Raises StageError if the reward extracts no answers.
+        """
         ...
 
 

@@ -4,11 +4,11 @@ Former names of keys in files are replaced by `parse.rename_keys`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from r1trl.config.kinds import stage_class
-from r1trl.config.parse import aliases_of, config_in
+from r1trl.config.parse import Renaming, aliases_of, config_in
 from r1trl.config.schema import RunConfig, StageConfig
 from r1trl.plugins.loading import Plugins
 
@@ -18,13 +18,12 @@ ROLE_OF = {
     "samplers": "sampler",
     "transitions": "transition",
 }
-NAMES = ("kind", "dataset")  # keys whose value is the name of an offer of that role
 
 
-def rename_override(override: str, plugins: Plugins, notes: list[str]) -> str:
-    """Return `key=value` with former names in the key replaced; extend `notes`.
+def rename_override(override: str, plugins: Plugins, renaming: Renaming) -> str:
+    """Return `key=value` with former names in the key replaced, before it is composed.
 
-    On the command line this comes before composing, so that an old name overrides a file's new one.
+    The key is noted as given on the command line, where it overrides a file's old name too.
     """
     match = re.match(r"([~+]*)([^=@]+)(.*)", override, re.DOTALL)
     if match is None:
@@ -32,7 +31,8 @@ def rename_override(override: str, plugins: Plugins, notes: list[str]) -> str:
     prefix, key, rest = match.groups()
     renamed = ".".join(_rename_path(key.split("."), plugins))
     if renamed != key:
-        notes.append(f"{key} is called '{renamed}' now")
+        renaming.notes.append(f"{key} is called '{renamed}' now")
+    renaming.given.add(renamed)
     return prefix + renamed + rest
 
 
@@ -59,67 +59,103 @@ def _rename_path(path: Sequence[str], plugins: Plugins) -> list[str]:
 def _rename_offer(parts: list[str], role: str, plugins: Plugins) -> list[str]:
     """Return the name of an offer and what follows, with former names replaced."""
     name, *options = parts
-    name = plugins.aliases[role].get(name, name)
-    offer = plugins.offers[role].get(name)
+    today = plugins.aliases[role].get(name, name)
+    offer = plugins.offers[role].get(today)
     if offer and options:
         options[0] = offer.description.aliases.get(options[0], options[0])
-    return [name, *options]
+    return [name if role == "reward" else today, *options]
 
 
-def rename_offers(
-    values: Any, plugins: Plugins, key: str, notes: list[str], problems: list[str]
-) -> Any:
-    """Return nested values with former names of offers and options replaced.
+def rename_source(source: Any, plugins: Plugins, key: str, renaming: Renaming) -> Any:
+    """Return a source with the former names of its dataset and filters replaced."""
+    if not isinstance(source, Mapping):
+        return source
+    renamed = dict(source)
+    _rename_value(renamed, "dataset", plugins, key, renaming)
+    return _rename_under(renamed, ("filters",), plugins, key, renaming)
 
-    Mappings of offers stand under the keys of ROLE_OF, at any depth; their order is kept. `key` is
-    the key of `values`. Extends `notes`, and `problems` if an old and a new name are both given.
+
+def rename_stage(stage: Mapping[str, Any], plugins: Plugins, key: str, renaming: Renaming) -> Any:
+    """Return a stage with the former names of its kind, offers and their options replaced.
+
+    Offers stand in the stage itself, in its sources, and in its models. `key` is the stage's key.
     """
-    if not isinstance(values, Mapping):
-        return values
-    renamed: dict[str, Any] = {}
-    for name, value in values.items():
-        inner = f"{key}.{name}"
-        if name in ROLE_OF and isinstance(value, Mapping):
-            renamed[name] = _rename_chosen(value, ROLE_OF[name], plugins, inner, notes, problems)
-        elif name in NAMES and isinstance(value, str) and value in plugins.aliases[name]:
-            renamed[name] = plugins.aliases[name][value]
-            notes.append(f"{inner}: '{value}' is called '{renamed[name]}' now")
-        else:
-            renamed[name] = rename_offers(value, plugins, inner, notes, problems)
-    return renamed
+    renamed = dict(stage)
+    _rename_value(renamed, "kind", plugins, key, renaming)
+    for group in ("data", "benchmarks"):
+        _rename_each(renamed, group, rename_source, plugins, key, renaming)
+    _rename_each(renamed, "models", _rename_model, plugins, key, renaming)
+    return _rename_under(renamed, tuple(ROLE_OF), plugins, key, renaming)
 
 
-def _rename_chosen(
-    chosen: Mapping[str, Any],
-    role: str,
+def _rename_model(model: Any, plugins: Plugins, key: str, renaming: Renaming) -> Any:
+    if not isinstance(model, Mapping):
+        return model
+    return _rename_under(dict(model), ("samplers",), plugins, key, renaming)
+
+
+def _rename_each(
+    values: dict[str, Any],
+    group: str,
+    rename: Callable[..., Any],
     plugins: Plugins,
     key: str,
-    notes: list[str],
-    problems: list[str],
+    renaming: Renaming,
+) -> None:
+    if isinstance(values.get(group), Mapping):
+        values[group] = {
+            name: rename(entry, plugins, f"{key}.{group}.{name}", renaming)
+            for name, entry in values[group].items()
+        }
+
+
+def _rename_value(
+    values: dict[str, Any], name: str, plugins: Plugins, key: str, renaming: Renaming
+) -> None:
+    """Replace a value that is the former name of an offer; its key is the offer's role."""
+    value = values.get(name)
+    if isinstance(value, str) and value in plugins.aliases[name]:
+        values[name] = plugins.aliases[name][value]
+        renaming.notes.append(f"{key}.{name}: '{value}' is called '{values[name]}' now")
+
+
+def _rename_under(
+    values: dict[str, Any], names: Sequence[str], plugins: Plugins, key: str, renaming: Renaming
 ) -> dict[str, Any]:
+    """Replace former names in the mappings of offers under some keys; their order is kept."""
+    for name in names:
+        if isinstance(values.get(name), Mapping):
+            role, inner = ROLE_OF[name], f"{key}.{name}"
+            values[name] = rename_chosen(values[name], role, plugins, inner, renaming)
+    return values
+
+
+def rename_chosen(
+    chosen: Mapping[str, Any], role: str, plugins: Plugins, key: str, renaming: Renaming
+) -> dict[str, Any]:
+    """Return a mapping from offers to options with former names of both replaced.
+
+    A reward keeps its key, which others may refer to; it gets `reward: <today's name>`.
+    """
     aliases = plugins.aliases[role]
-    renamed = _rename_names(chosen, aliases, key, notes, problems)
+    if role == "reward":
+        renamed = {n: _rename_reward(n, o, aliases, key, renaming) for n, o in chosen.items()}
+    else:
+        renamed = renaming.keys(chosen, aliases, f"{key}.")
     for name, options in renamed.items():
-        named = isinstance(options, Mapping) and role == "reward"  # `reward:` names what it is
-        offer = plugins.offers[role].get(options.get("reward", name) if named else name)
-        if offer and isinstance(options, Mapping):
-            former = offer.description.aliases
-            renamed[name] = _rename_names(options, former, f"{key}.{name}", notes, problems)
+        if isinstance(options, Mapping):
+            target = options.get("reward", name) if role == "reward" else name
+            offer = plugins.offers[role].get(target) if isinstance(target, str) else None
+            former = offer.description.aliases if offer else {}
+            renamed[name] = renaming.keys(options, former, f"{key}.{name}.")
     return renamed
 
 
-def _rename_names(
-    values: Mapping[str, Any],
-    aliases: Mapping[str, str],
-    key: str,
-    notes: list[str],
-    problems: list[str],
-) -> dict[str, Any]:
-    """Return a mapping with the former names among its keys replaced, in the same order."""
-    for name in values:
-        if name in aliases and values.get(aliases[name]) is not None:
-            both = f"is called '{aliases[name]}' now, and both are given; drop one"
-            problems.append(f"{key}.{name}: {both}")
-        elif name in aliases:
-            notes.append(f"{key}.{name} is called '{aliases[name]}' now")
-    return {aliases.get(name, name): value for name, value in values.items()}
+def _rename_reward(
+    name: str, options: Any, aliases: Mapping[str, str], key: str, renaming: Renaming
+) -> Any:
+    target = options.get("reward", name) if isinstance(options, Mapping) else name
+    if not isinstance(target, str) or target not in aliases or not isinstance(options, Mapping):
+        return options
+    renaming.notes.append(f"{key}.{name}: the reward '{target}' is called '{aliases[target]}' now")
+    return {**options, "reward": aliases[target]}

@@ -1,13 +1,13 @@
 """Composed values into a checked run: plugins loaded, stages parsed with their kinds' keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from r1trl.config.aliases import rename_offers
+from r1trl.config.aliases import rename_source, rename_stage
 from r1trl.config.kinds import load_plugins, stage_class
-from r1trl.config.parse import parse, rename_keys
-from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
+from r1trl.config.parse import Renaming, parse, rename_keys
+from r1trl.config.schema import REQUIRED, RunConfig, SourceConfig, StageConfig
 from r1trl.errors import ConfigError, unknown
 from r1trl.plugins.loading import Plugins
 
@@ -22,68 +22,74 @@ class Composed:
     notes: list[str] = field(default_factory=list)
 
 
-def checked(values: dict[str, Any], text: str, notes: Sequence[str] = ()) -> Composed:
+def checked(values: dict[str, Any], text: str, renaming: Renaming | None = None) -> Composed:
     """Return values as a run; raise ConfigError with everything that the schema does not allow.
 
-    `notes` are put before those on former names.
+    `renaming` has the notes and keys of the command line.
     """
+    renaming = renaming or Renaming()
     stages = values.pop("stages", None) or {}
-    values, more_notes, problems = rename_keys(RunConfig, values)
-    notes = [*notes, *more_notes]
-    config, more = parse(RunConfig, values)
+    config, problems = parse(RunConfig, rename_keys(RunConfig, values, "", renaming))
     plugins = load_plugins(config.plugins.load, config.plugins.block)
-    problems += more
+    for group in ("sources", "benchmarks"):
+        named = getattr(config, group)
+        for name, source in named.items():
+            renamed = rename_source(vars(source), plugins, f"{group}.{name}", renaming)
+            named[name] = SourceConfig(**renamed)
+    sources = {name: vars(source) for name, source in config.sources.items()}
     if isinstance(stages, Mapping):
-        sources = rename_offers(values.get("sources"), plugins, "sources", notes, problems)
         for name, stage in stages.items():
             if stage is not None:
-                config.stages[name] = _stage(name, stage, sources, plugins, notes, problems)
+                config.stages[name] = _stage(name, stage, sources, plugins, renaming, problems)
     else:
         problems.append(f"stages: value '{stages}' is not a mapping")
-    found = Composed(config, plugins, text, notes)
+    composed = Composed(config, plugins, text, renaming.notes)
     if problems:
-        raise ConfigError(sorted(problems), found)
-    return found
+        raise ConfigError(sorted(problems), composed)
+    return composed
 
 
 def _stage(
-    name: str, values: Any, sources: Any, plugins: Plugins, notes: list[str], problems: list[str]
+    name: str,
+    values: Any,
+    sources: Mapping[str, Any],
+    plugins: Plugins,
+    renaming: Renaming,
+    problems: list[str],
 ) -> StageConfig:
-    """Return a stage with the keys of its kind; extend the notes and the problems."""
+    """Return a stage with the keys of its kind; extend the problems."""
     key = f"stages.{name}"
     if not isinstance(values, Mapping):
         problems.append(f"{key}: value '{values}' is not a mapping")
         return StageConfig()
-    renamed_notes: list[str] = []
-    values = rename_offers(values, plugins, key, renamed_notes, problems)
-    kind, class_ = values.get("kind", REQUIRED), StageConfig
-    known = plugins.offers["kind"]
-    if kind in known:
-        class_ = stage_class(known[kind].target)
-    elif kind != REQUIRED:
-        problems.append(f"{key}.kind: {unknown('kind', str(kind), known)}")
+    values = rename_stage(values, plugins, key, renaming)
+    kind, class_ = values.get("kind") or REQUIRED, StageConfig
+    kinds = plugins.offers["kind"]
+    if isinstance(kind, str) and kind in kinds:
+        class_ = stage_class(kinds[kind].target)
+    else:
+        missing = kind == REQUIRED
+        said = "must be given" if missing else unknown("kind", str(kind), kinds)
+        problems.append(f"{key}.kind: {said}")
         common = StageConfig.__dataclass_fields__  # the others may be the kind's own
         values = {k: v for k, v in values.items() if k in common and k != "kind"}
-    renamed, more_notes, more_problems = rename_keys(class_, values, f"{key}.")
+    values = _with_sources(rename_keys(class_, values, f"{key}.", renaming), sources)
     stage: StageConfig
-    stage, wrong = parse(class_, _with_sources(renamed, sources), f"{key}.")
-    notes += renamed_notes
-    notes += more_notes
-    problems += more_problems + [w for w in wrong if kind in known or ".kind: " not in w]
+    stage, wrong = parse(class_, values, f"{key}.")
+    problems += [line for line in wrong if not line.startswith(f"{key}.kind: ")]
     return stage
 
 
-def _with_sources(stage: dict[str, Any], sources: Any) -> dict[str, Any]:
+def _with_sources(stage: dict[str, Any], sources: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stage with its data entries filled from the run's sources of the same name."""
     data = stage.get("data")
-    if not (isinstance(data, Mapping) and isinstance(sources, Mapping)):
+    if not isinstance(data, Mapping):
         return stage
     filled = {}
     for name, entry in data.items():
         entry = {} if entry is None else entry
-        own = isinstance(entry, Mapping) and (entry.get("path") or entry.get("dataset"))
-        if name in sources and isinstance(entry, Mapping) and not own:
-            given = {k: v for k, v in entry.items() if v is not None}
-            entry = {**sources[name], **given}
+        located = isinstance(entry, Mapping) and (entry.get("path") or entry.get("dataset"))
+        if name in sources and isinstance(entry, Mapping) and not located:
+            entry = {**sources[name], **{k: v for k, v in entry.items() if v is not None}}
         filled[name] = entry
     return {**stage, "data": filled}

@@ -5,6 +5,8 @@ Hydra's own advice for an unknown key is to append it with `+`, which lets a typ
 know.
 """
 
+import itertools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +14,7 @@ from typing import Any, cast
 from r1trl.config.aliases import rename_override
 from r1trl.config.checked import Composed, checked
 from r1trl.config.kinds import load_plugins
+from r1trl.config.parse import Renaming
 from r1trl.errors import ConfigError, unknown
 from r1trl.plugins.loading import config_folders
 
@@ -41,27 +44,33 @@ def compose(overrides: list[str], own: Path | None) -> Composed:
     OmegaConf.register_new_resolver("package", _package_folder, replace=True)
     if own and not own.is_dir():
         raise ConfigError([f"--config-dir: there is no folder {own}"])
-    chosen, notes = _plugins_chosen(overrides), list[str]()
-    named = load_plugins(chosen["load"], chosen["block"])
-    overrides = [rename_override(override, named, notes) for override in overrides]
+    chosen, renaming = _plugins_chosen(overrides), Renaming()
+    plugins = load_plugins(chosen["load"], chosen["block"])
+    overrides = [rename_override(override, plugins, renaming) for override in overrides]
     further = config_folders(chosen["load"], chosen["block"])
     further += [own.resolve()] if own else []
     folders = [conf_folder(), *further]
-    if hidden := _hidden(folders, own):
-        raise ConfigError(hidden)
+    if shadowed := _shadowed_files(folders, own):
+        raise ConfigError(shadowed)
     groups = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
-    search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in further)}]"]
+    paths = ",".join(f"'file://{_quotable(folder)}'" for folder in further)
+    search = [f"hydra.searchpath=[{paths}]"]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            wanted = [_add_or_override(o, groups) for o in overrides]
-            composed = hydra_compose("config", wanted + (search if further else []))
+            hydra_overrides = [_add_or_override(o, groups) for o in overrides]
+            composed = hydra_compose("config", hydra_overrides + (search if further else []))
             values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError([_plainly(error, overrides, folders)]) from error
+        raise ConfigError([_one_line(error, overrides, folders)]) from error
     header = "".join(f"# {override}\n" for override in overrides)
     text = f"# composed from these overrides:\n{header}{OmegaConf.to_yaml(composed)}"
-    return checked(cast(dict[str, Any], values), text, notes)
+    return checked(cast(dict[str, Any], values), text, renaming)
+
+
+def _quotable(folder: Path) -> str:
+    """Return a path for a quoted value of an override."""
+    return str(folder).replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _plugins_chosen(overrides: Iterable[str]) -> dict[str, list[str]]:
@@ -100,7 +109,7 @@ def _add_or_override(override: str, groups: set[str]) -> str:
     return f"++{bare}={value}"
 
 
-def _hidden(folders: list[Path], own: Path | None) -> list[str]:
+def _shadowed_files(folders: list[Path], own: Path | None) -> list[str]:
     """Name every file of a folder that one of the same name in an earlier folder would hide."""
     first: dict[Path, Path] = {}
     problems = []
@@ -128,7 +137,7 @@ def _package_folder(name: str) -> str:
     return str(spec.submodule_search_locations[0])
 
 
-def _plainly(error: Exception, overrides: list[str], folders: list[Path]) -> str:
+def _one_line(error: Exception, overrides: list[str], folders: list[Path]) -> str:
     """Return Hydra's message in one line, with a suggestion if a group has no such option."""
     text = " ".join(str(error).split())
     for override in overrides:
@@ -138,3 +147,40 @@ def _plainly(error: Exception, overrides: list[str], folders: list[Path]) -> str
         if options and choice not in options and "." not in group:
             return f"{group}: {unknown(group, choice, options)}"
     return text
+
+
+def sweep(overrides: list[str]) -> list[list[str]]:
+    """Expand `key=a,b` into one list of overrides per combination, each with a name of its own."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError([" ".join(str(error).split())]) from error
+    choices: list[list[str]] = []
+    for override in parsed:
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={v}" for v in override.sweep_string_iterator()])
+        else:
+            choices.append([str(override.input_line)])
+    combinations = [list(c) for c in itertools.product(*choices)]
+    swept = [i for i, override in enumerate(parsed) if override.is_sweep_override()]
+    return [_named(combination, swept) for combination in combinations]
+
+
+def _short(override: str) -> str:
+    """Return `key=value` with the last part of the key, fit for the name of a folder."""
+    key, _, value = override.partition("=")
+    return re.sub(r"[^\w.=,+-]", "-", f"{key.rpartition('.')[2].lstrip('+')}={value}")
+
+
+def _named(combination: list[str], swept: list[int]) -> list[str]:
+    if not swept:
+        return combination
+    tail = ",".join(_short(combination[i]) for i in swept)
+    name = next((o.partition("=")[2] for o in combination if o.startswith("name=")), None)
+    rest = [o for o in combination if not o.startswith("name=")]
+    recipe = next((o.partition("=")[2] for o in combination if o.startswith("recipe=")), "run")
+    return [*rest, f"name='{name or recipe}-{tail}'"]

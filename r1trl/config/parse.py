@@ -1,8 +1,10 @@
 """Nested mappings into configs: every key known, every value of its type, former names renamed."""
 
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl.config.schema import REQUIRED
@@ -12,32 +14,66 @@ from r1trl.errors import suggest
 INVALID: Any = object()
 
 
-def rename_keys(
-    class_: Any, values: Mapping[str, Any], key: str = ""
-) -> tuple[dict[str, Any], list[str], list[str]]:
-    """Return nested values with former names of keys replaced; then notes, then problems.
+@dataclass
+class Renaming:
+    """What replacing former names has come to: notes for the user; keys given on the command line.
 
-    `key` is put before the names in messages, with its dot. Raises nothing: keys that `class_` does
-    not have stay as they are, for `parse` to report.
+    If a mapping has an old name and its new one, the old one was written in a file of the user's,
+    over a shipped file with the new one: its value counts, unless the command line gives another.
     """
-    aliases = aliases_of(class_)
-    renamed: dict[str, Any] = {}
-    notes: list[str] = []
-    problems: list[str] = []
-    for name, value in values.items():
-        new = aliases.get(name, name)
-        if new != name and values.get(new) is not None:
-            problems.append(f"{key}{name}: is called '{new}' now, and both are given; drop one")
-        elif new != name:
-            notes.append(f"{key}{name} is called '{new}' now")
-        inner, is_mapping = config_in(class_, new)
-        if isinstance(value, Mapping) and inner and is_mapping:
-            items = {n: (inner, v, f"{key}{new}.{n}.") for n, v in value.items()}
-            value = {n: _nested(*item, notes, problems) for n, item in items.items()}
-        elif inner:
-            value = _nested(inner, value, f"{key}{new}.", notes, problems)
-        renamed[new] = value
-    return renamed, notes, problems
+
+    notes: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
+
+    def keys(
+        self, values: Mapping[str, Any], aliases: Mapping[str, str], key: str
+    ) -> dict[str, Any]:
+        """Return a mapping with former names among its keys replaced, in the same order.
+
+        `aliases` maps them to today's; `key` is put before the names in notes, with its dot.
+        """
+        renamed: dict[str, Any] = {}
+        for name, value in values.items():
+            new = aliases.get(name, name)
+            if new != name:
+                self.notes.append(f"{key}{name} is called '{new}' now")
+                if new in values:
+                    value = self._merge(values[new], value, f"{key}{new}")
+            elif any(aliases.get(old) == name for old in values):
+                continue  # the old name brings the merged value
+            renamed[new] = value
+        return renamed
+
+    def _merge(self, shipped: Any, own: Any, key: str) -> Any:
+        """Return a value of a file of the user's over a shipped one, the command line over both."""
+        if isinstance(shipped, Mapping) and isinstance(own, Mapping):
+            inner = {n: self._merge(shipped.get(n), own[n], f"{key}.{n}") for n in own}
+            given = {n: v for n, v in shipped.items() if f"{key}.{n}" in self.given}
+            return {**shipped, **inner, **given}
+        return shipped if key in self.given else own
+
+
+def rename_keys(
+    class_: Any, values: Mapping[str, Any], key: str, renaming: Renaming
+) -> dict[str, Any]:
+    """Return nested values of a config class with former names of keys replaced.
+
+    `key` is put before the names in notes, with its dot. Keys that `class_` does not have stay as
+    they are, for `parse` to report.
+    """
+    renamed = renaming.keys(values, aliases_of(class_), key)
+    for name, value in renamed.items():
+        inner, is_mapping = config_in(class_, name)
+        if inner and isinstance(value, Mapping):
+            items = value if is_mapping else {"": value}
+            done = {
+                n: rename_keys(inner, v, f"{key}{name}.{n}." if n else f"{key}{name}.", renaming)
+                if isinstance(v, Mapping)
+                else v
+                for n, v in items.items()
+            }
+            renamed[name] = done if is_mapping else done[""]
+    return renamed
 
 
 def aliases_of(class_: Any) -> dict[str, str]:
@@ -51,19 +87,12 @@ def config_in(class_: Any, name: str) -> tuple[Any, bool]:
     return _config_in(typing.get_type_hints(class_).get(name))
 
 
-def _nested(class_: Any, value: Any, key: str, notes: list[str], problems: list[str]) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    renamed, more_notes, more_problems = rename_keys(class_, value, key)
-    notes += more_notes
-    problems += more_problems
-    return renamed
-
-
 def _config_in(hint: Any) -> tuple[Any, bool]:
     """Return the config class in a type hint, or None; and True for a mapping from names to it."""
-    options = (hint, *typing.get_args(hint))
-    inner = next((o for o in options if dataclasses.is_dataclass(o)), None)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next((a for a in typing.get_args(hint) if a is not type(None)), None)
+    arguments = (hint, *typing.get_args(hint))
+    inner = next((a for a in arguments if dataclasses.is_dataclass(a)), None)
     return inner, typing.get_origin(hint) is dict
 
 
@@ -83,21 +112,24 @@ def parse(class_: Any, values: Mapping[str, Any], key: str = "") -> tuple[Any, l
             continue
         if value is None and dataclasses.is_dataclass(hints[name]):
             continue
-        item, more = _parse_value(hints[name], value, f"{key}{name}")
+        item, more = parse_value(hints[name], value, f"{key}{name}")
         problems += more
         if item is INVALID:
             wrong.add(name)
         else:
             parsed[name] = item
-    required = [
-        n for n, f in fields.items() if isinstance(f.default, str) and f.default == REQUIRED
-    ]
-    problems += [
-        f"{key}{name}: must be given"
-        for name in required
-        if name not in wrong and parsed.get(name, REQUIRED) in (REQUIRED, None)
-    ]
+    for name, each in fields.items():
+        if _is_required(each) and (name not in parsed or parsed[name] in (REQUIRED, None)):
+            problems += [] if name in wrong else [f"{key}{name}: must be given"]
+            parsed[name] = REQUIRED
     return class_(**parsed), sorted(problems)
+
+
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
+    """Return True if a field has no default, or '???'."""
+    if field.default is dataclasses.MISSING:
+        return field.default_factory is dataclasses.MISSING
+    return isinstance(field.default, str) and field.default == REQUIRED
 
 
 def _unknown(name: str, fields: Mapping[str, Any]) -> str:
@@ -107,7 +139,7 @@ def _unknown(name: str, fields: Mapping[str, Any]) -> str:
     return f"there is no such key{hint}; there are: {', '.join(sorted(fields))}"
 
 
-def _parse_value(hint: Any, value: Any, key: str) -> tuple[Any, list[str]]:
+def parse_value(hint: Any, value: Any, key: str) -> tuple[Any, list[str]]:
     """Return one value, a config or a mapping of configs among others; INVALID if it is none."""
     inner, is_mapping = _config_in(hint)
     if inner is None or value is None:
@@ -123,7 +155,7 @@ def _parse_value(hint: Any, value: Any, key: str) -> tuple[Any, list[str]]:
     problems: list[str] = []
     for name, entry in value.items():
         if entry is not None:
-            item, more = _parse_value(inner, entry, f"{key}.{name}")
+            item, more = parse_value(inner, entry, f"{key}.{name}")
             problems += more
             parsed |= {name: item} if item is not INVALID else {}
     return parsed, problems

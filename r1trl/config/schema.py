@@ -144,7 +144,7 @@ class WandbConfig:
 
 @dataclass
 class StageConfig:
-    """One unit of work: the keys that every kind of stage knows."""
+    """One unit of work: the keys that are common to all kinds."""
 
     kind: str = REQUIRED
     model: Model | None = None  # where the weights start: a folder, a Hub id, or stage:<name>

@@ -9,7 +9,7 @@ from r1trl.errors import suggest
 
 
 def convert(value: Any, type_: Any) -> Any:
-    """Return the value as the type; raise ValueError with a sentence where it cannot be."""
+    """Return the value as the type; raise ValueError with a sentence if it cannot be."""
     origin, arguments = typing.get_origin(type_), typing.get_args(type_)
     if type_ is Any or (value is None and (type_ is None or type(None) in arguments)):
         return value

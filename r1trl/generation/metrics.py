@@ -30,7 +30,7 @@ def sampled_metrics(rollouts: "Dataset") -> dict[str, float]:
 def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str, float]:
     """Return a model's metrics on a benchmark, in the paper's terms; shares are from 0 to 1.
 
-    `names` maps each metric to the reward that it is the mean of; `correct` is the reward that is 1
+    `names` maps each metric to the reward whose mean it is; `correct` is the reward that is 1
     for a right answer, and its column `answer/…`, if there is one, holds the answers for cons@k.
     pass@1 is the mean over all samples, with a 95 % interval over problems.
     """

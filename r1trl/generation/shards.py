@@ -1,17 +1,19 @@
 """Rollouts in shards: a few rows of the data each, written as they are finished.
 
 A shard is a file, written whole or not at all, in a folder that is named after a digest of the
-settings. It depends on its own rows and seed alone, so a stage that was killed continues with the
-next shard, on as many processes as it then has. Process k modulo their number makes shard k.
+settings; its own name has a digest of its rows. It depends on its rows and seed alone, so a stage
+that was killed continues with the next shard, on as many processes as it then has. Process k modulo
+their number makes shard k.
 """
 
 import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
 from r1trl.generation.answers import RowGenerator
@@ -41,15 +43,18 @@ def generate_shards(
 ) -> "Dataset | None":
     """Generate completions of all rows but those of finished shards; a collective.
 
-    `folder` is the stage's, `name` begins the files' names. Returns the rollouts on rank 0, None on
-    the others.
+    `folder` is the stage's; `name` begins the files' names and may have a folder in it. Returns the
+    rollouts on rank 0, None on the others.
     """
     size = generator.stage.sampling.shard_size
     numbered = rows.add_column("problem", list(range(len(rows))))
     ranges = [range(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
     shards = folder / "shards" / digest_of(generator.stage, seed)
-    shards.mkdir(parents=True, exist_ok=True)
-    paths = [shards / f"{name}-{k:06d}.parquet" for k in range(len(ranges))]
+    (shards / name).parent.mkdir(parents=True, exist_ok=True)
+    paths = [
+        shards / f"{name}-{k:06d}-{rows_digest(numbered[part.start : part.stop])}.parquet"
+        for k, part in enumerate(ranges)
+    ]
     mine = [k for k in range(rank(), len(ranges), world_size()) if not paths[k].exists()]
     progress = ShardProgress(name, len(mine))
     for k in mine:
@@ -67,6 +72,11 @@ def digest_of(stage: StageConfig, seed: int) -> str:
     used = {key: settings.get(key) for key in DIGESTED} | {"seed": seed}
     text = json.dumps(used, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def rows_digest(columns: Mapping[str, Any]) -> str:
+    """Return eight hexadecimal digits that depend on the content of rows, given as columns."""
+    return hashlib.sha256(repr(columns).encode()).hexdigest()[:8]
 
 
 def joined(paths: list[Path], cache: Path) -> "Dataset":

@@ -13,7 +13,7 @@ from r1trl.kinds import sample
 
 @dataclass
 class EvaluateSettings:
-    """The models by name, and for each metric the reward that it is the mean of."""
+    """The models by name, and for each metric the reward whose mean it is."""
 
     models: dict[str, EvaluatedModel] = field(default_factory=dict)
     metrics: dict[str, str] = field(default_factory=dict, metadata={"alias": "measures"})
@@ -30,7 +30,7 @@ def run(work: Work) -> Mapping[str, float]:
         rows = work.rows({benchmark: source})
         for model, entry in stage.models.items():
             rollouts = work.draw(
-                rows, f"{model}-{benchmark}", model=entry, correct=stage.metrics["correct"]
+                rows, f"{benchmark}/{model}", model=entry, correct=stage.metrics["correct"]
             )
             if rollouts is None:
                 continue

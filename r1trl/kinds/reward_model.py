@@ -23,7 +23,7 @@ def columns(stage: Any) -> Sequence[str]:
 
 
 def run(work: Work) -> Mapping[str, float]:
-    """Train by the stage's objective."""
+    """Train a reward model on pairs of responses, or on responses with a label."""
     used = COLUMNS[work.stage.objective]
     texts = [column for column in used if column != "label"]
     part = work.stage.text

@@ -6,8 +6,9 @@ from typing import Any
 
 from r1trl.config.models import models_of
 from r1trl.config.schema import StageConfig
+from r1trl.errors import ConfigError
 from r1trl.kind import Kind
-from r1trl.plan.plan import Plan
+from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.tables import aligned
 
 HERE = "r1trl"
@@ -26,7 +27,7 @@ def describe(plan: Plan) -> str:
         settings, stage = planned.spec.settings, plan.config.stages[planned.spec.stage]
         data = ", ".join(settings["data"] or settings["benchmarks"])
         state = "finished" if planned.finished else "to do"
-        drawn, size = _backend(stage, planned.kind), planned.kind.size(planned.config)
+        drawn, size = _backend(stage, planned.kind), _size(planned)
         launch = _launch(planned.launch)
         rows.append(
             [planned.spec.stage, stage.kind, _start(stage), data, size, drawn, launch, state]
@@ -34,6 +35,16 @@ def describe(plan: Plan) -> str:
     title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
     here = any(row[5] == HERE for row in rows)
     return f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
+
+
+def _size(planned: PlannedStage) -> str:
+    """Return how much a stage does; raise ConfigError if its kind cannot say."""
+    try:
+        return str(planned.kind.size(planned.config))
+    except Exception as error:
+        key, failed = f"stages.{planned.spec.stage}", f"{type(error).__name__}: {error}"
+        message = f"{key}: size of kind '{planned.spec.kind}' failed: {failed}"
+        raise ConfigError([message]) from error
 
 
 def _backend(stage: StageConfig, kind: Kind) -> str:
@@ -59,6 +70,6 @@ def _launch(launch: Mapping[str, Any]) -> str:
 def _start(stage: StageConfig) -> str:
     """Return where a stage's weights start, in a few words."""
     if stage.model is None:
-        return f"{len(models_of(stage))} models"
+        return f"{len(models_of(stage))} models" if models_of(stage) else ""
     local = Path(stage.model).is_absolute()
     return "/".join(Path(stage.model).parts[-2:]) if local else stage.model

@@ -10,8 +10,8 @@ from r1trl.plan.choices import active, check_offers
 from r1trl.plugins.loading import Plugins
 from r1trl.types import RewardName
 
-IN_TRAINING = ("choose", "observe", "admit")
-OUTSIDE = ("generate",)
+TRAINING_METHODS = ("choose", "observe", "admit")
+GENERATION_METHODS = ("generate",)
 
 
 def check_samplers(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
@@ -29,7 +29,7 @@ def check_samplers(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
 def _methods(kind: str, samplers: Mapping[str, Any], key: str, plugins: Plugins) -> Iterator[str]:
     """Yield the samplers that have no method that a stage of this kind calls."""
     draws = {n: offer.target.draws == "rows" for n, offer in plugins.offers["kind"].items()}
-    wanted = OUTSIDE if draws[kind] else IN_TRAINING
+    wanted = GENERATION_METHODS if draws[kind] else TRAINING_METHODS
     for name in active(samplers):
         offer = plugins.offers["sampler"].get(name)
         if offer and not any(hasattr(offer.target, method) for method in wanted):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.config.checked import Composed
+from r1trl.config.models import models_of
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind
@@ -54,8 +55,7 @@ class Plan:
 def make_plan(composed: Composed) -> Plan:
     """Check a run and lay out its stages; raise ConfigError with every problem there is."""
     config, plugins, problems = composed.config, composed.plugins, []
-    if config.name != REQUIRED and not re.fullmatch(r"[\w.=,+-]+", config.name):
-        problems.append(f"name: '{config.name}' cannot be the name of a folder")
+    problems += _names(config)
     if not config.stages:
         problems.append("stages: the recipe has none; choose one with recipe=…")
     filled = {name: _filled(stage, config) for name, stage in config.stages.items()}
@@ -64,12 +64,31 @@ def make_plan(composed: Composed) -> Plan:
         problems += check_references(config, name, plugins)
     if problems:
         raise ConfigError(problems)
+    if any(stage.kind not in plugins.offers["kind"] for stage in filled.values()):
+        raise ConfigError([])  # reported when the run was composed
     folder = Path(config.runs_dir) / config.name
     stages = [_planned(config, n, stage, folder, plugins) for n, stage in filled.items()]
     changed = [line for stage in stages for line in _changes(stage)]
     if changed:
         raise ConfigError(changed)
     return Plan(config, folder, stages, plugins)
+
+
+def _names(config: RunConfig) -> list[str]:
+    """Return the names that cannot be folders, files or parts of metrics, which they become."""
+    names = {"name": [config.name] if config.name != REQUIRED else []}
+    names |= {"stages": list(config.stages), "benchmarks": list(config.benchmarks)}
+    names["sources"] = list(config.sources)
+    for name, stage in config.stages.items():
+        for group, entries in (("data", stage.data), ("benchmarks", stage.benchmarks)):
+            names[f"stages.{name}.{group}"] = list(entries)
+        names[f"stages.{name}.models"] = list(models_of(stage))
+    return [
+        f"{key}: '{name}' cannot be the name of a folder; use letters, digits and . _ = , + -"
+        for key, group in names.items()
+        for name in group
+        if not re.fullmatch(r"[\w.=,+-]+", str(name)) or str(name) in (".", "..")
+    ]
 
 
 def _filled(stage: StageConfig, config: RunConfig) -> StageConfig:

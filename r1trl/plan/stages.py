@@ -51,11 +51,14 @@ class StageCheck:
 
     @property
     def sources(self) -> Mapping[str, SourceConfig]:
-        """Return the sources that the stage's kind reads."""
-        return self.stage.benchmarks if "benchmarks" in self.kind.needs else self.stage.data
+        """Return the sources that the stage's kind reads, by their keys."""
+        groups = {"data": self.stage.data, "benchmarks": self.stage.benchmarks}
+        read = ["data"] if "benchmarks" not in self.kind.needs else []
+        read = [name for name in groups if name in (*self.kind.needs, *self.kind.takes, *read)]
+        return {f"{group}.{n}": source for group in read for n, source in groups[group].items()}
 
     def problems(self) -> list[str]:
-        """Return every problem of the stage; none if its kind is unknown, which is said already."""
+        """Return every problem of the stage; none if its kind is unknown, which is reported."""
         if self.stage.kind not in self.plugins.offers["kind"]:
             return []
         stage, key, plugins = self.stage, self.key, self.plugins
@@ -72,7 +75,15 @@ class StageCheck:
             found += [f"{key}.{line}" for line in check_batch(stage, self.launch)]
         if "rollout" in self.kind.takes:
             found += [f"{key}.{line}" for line in check_rollout(stage, self.launch, plugins)]
-        return found + [f"{key}.{name}: {text}" for name, text in self.kind.problems(stage)]
+        return found + self._of_kind()
+
+    def _of_kind(self) -> list[str]:
+        """Return the problems that the stage's kind finds."""
+        try:
+            return [f"{self.key}.{name}: {text}" for name, text in self.kind.problems(self.stage)]
+        except Exception as error:  # noqa: BLE001 - whatever a kind raises is the reason
+            failed = f"{type(error).__name__}: {error}"
+            return [f"{self.key}: problems of kind '{self.stage.kind}' failed: {failed}"]
 
     def _missing(self) -> Iterator[str]:
         """Yield the keys that the stage's kind needs and the stage has not."""
@@ -91,7 +102,7 @@ class StageCheck:
         elif self.stage.args:
             instead = "; its settings are sampling" if kind.draws == "rows" else ""
             yield f"args: {subject} has no trainer{instead}"
-        for name in OPTIONAL_KEYS:
+        for name in (*OPTIONAL_KEYS, "model", "data"):
             value = getattr(self.stage, name)
             if value == getattr(plain, name) or name in (*kind.takes, *kind.needs):
                 continue
@@ -120,10 +131,9 @@ class StageCheck:
         return found + one_of(self.launch.how, ("local", "accelerate"), f"{self.key}.launch.how")
 
     def _sources(self) -> list[str]:
-        group = "benchmarks" if "benchmarks" in self.kind.needs else "data"
         found = []
-        for name, source in self.sources.items():
-            key = f"{self.key}.{group}.{name}"
+        for at, source in self.sources.items():
+            key, name = f"{self.key}.{at}", at.partition(".")[2]
             if source.path and source.dataset:
                 fix = f"set sources.{name}.dataset=null or sources.{name}.path=null"
                 found.append(f"{key}: has both a path and a dataset; {fix}")

@@ -1,6 +1,7 @@
 """The hooks of loaded plugins: what they offer, collected, and what is wrong with them."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import pluggy
@@ -57,6 +58,7 @@ def collect_offers(manager: pluggy.PluginManager) -> tuple[Offers, Aliases, list
             for name, target in offered.items():
                 if isinstance(target, str):
                     aliases[role][name] = target
+                    problems += _dangling(role, name, target, offered, plugin)
                     continue
                 problems += _misfit(role, name, target, plugin)
                 offer = Offer(role, name, plugin, target)
@@ -71,11 +73,28 @@ def collect_offers(manager: pluggy.PluginManager) -> tuple[Offers, Aliases, list
 
 def _misfit(role: str, name: str, target: Any, plugin: str) -> list[str]:
     """Return why something cannot be what its hook offers."""
+    at = f"plugin '{plugin}': {HOOK_OF[role]}"
     fits = isinstance(target, Kind) if role == "kind" else callable(target)
     wanted = "an r1trl.Kind" if role == "kind" else "a function or a class"
-    if fits:
+    if not isinstance(name, str):
+        return [f"{at} offers something under {name!r}; a name is a text"]
+    if not fits:
+        return [f"{at} offers '{name}' as {type(target).__name__}; a {role} is {wanted}"]
+    offer = Offer(role, name, plugin, target)
+    return [
+        f"{at}: the alias '{old}' of {role} '{name}' names the option '{new}', which it has not"
+        for old, new in offer.description.aliases.items()
+        if new not in offer.options
+    ]
+
+
+def _dangling(
+    role: str, name: str, target: str, offered: Mapping[str, Any], plugin: str
+) -> list[str]:
+    """Return why an alias does not name another offer of the same hook."""
+    if callable(offered.get(target)) or isinstance(offered.get(target), Kind):
         return []
     return [
-        f"plugin '{plugin}': {HOOK_OF[role]} offers '{name}' as {type(target).__name__}; "
-        f"a {role} is {wanted}"
+        f"plugin '{plugin}': {HOOK_OF[role]}: the alias '{name}' names '{target}', which the hook "
+        "does not offer"
     ]

@@ -42,7 +42,8 @@ def _bars(heading: str, results: list[StageResult]) -> str:
         for name, value in metrics.items():
             if name.endswith("/pass@1"):
                 label = name.removesuffix("/pass@1")
-                found.append((label, value, metrics[f"{name}_low"], metrics[f"{name}_high"]))
+                ends = (metrics.get(f"{name}_{end}", value) for end in ("low", "high"))
+                found.append((label, value, *ends))
     benchmarks = {name.rpartition("/")[2] for name, *_ in found}
     if len(benchmarks) == 1:
         found = [(name.rpartition("/")[0], *ends) for name, *ends in found]

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from r1trl.errors import ConfigError
 from r1trl.report.page import page
 from r1trl.report.tables import markdown
-from r1trl.stage.files import read_result, read_spec, write_atomically
+from r1trl.stage.files import StageSpec, read_result, read_spec, write_atomically
 from r1trl.stage.jsonl import read_rows
 from r1trl.types import OUTCOMES, StageResult
 
@@ -28,10 +29,7 @@ def write_report(folder: Path) -> str:
     """Write report.md and report.html of a run; return its scoreboard."""
     results = finished_results(folder)
     boards = {r.stage: scoreboard(r.metrics) for r in results if scores(r)}
-    board = (
-        "\n\n".join(map(markdown, boards.values()))
-        or "No stage with a scoreboard has finished yet."
-    )
+    board = "\n\n".join(map(markdown, boards.values())) or NO_SCOREBOARD
     stages, rewards = stages_table(results), rewards_table(results)
     parts = [f"# {folder.name}", board, "## Stages", markdown(stages)]
     parts += ["## Rewards", markdown(rewards)] if len(rewards) > 1 else []
@@ -73,7 +71,7 @@ def _cell(row: Mapping[str, float], column: str) -> str:
     if column not in row:
         return "–"
     value = row[column]
-    if column == "pass@1":
+    if column == "pass@1" and {"pass@1_low", "pass@1_high"} <= row.keys():
         return f"{100 * value:.1f} ({100 * row['pass@1_low']:.1f}–{100 * row['pass@1_high']:.1f})"
     if column in SHARES:
         return f"{100 * value:.1f}"
@@ -85,9 +83,10 @@ def stages_table(results: list[StageResult]) -> list[list[str]]:
     rows = [["stage", "kind", "starts from", "seconds"]]
     for result in results:
         spec = read_spec(result.folder)
-        assert spec is not None
+        if spec is None:
+            raise ConfigError([f"{result.folder}: has a result.json and no stage.yaml"])
         models = len(spec.settings.get("models", {}))
-        start = _short(spec.settings.get("model") or f"{models} models", spec.inputs)
+        start = _short(spec.settings.get("model") or (f"{models} models" if models else ""), spec)
         rows.append([result.stage, result.kind, start, f"{result.seconds:.0f}"])
     return rows
 
@@ -104,8 +103,9 @@ def rewards_table(results: list[StageResult]) -> list[list[str]]:
     return rows
 
 
-def _short(start: str, inputs: Mapping[str, str]) -> str:
-    names = {path: reference for reference, path in inputs.items() if path.endswith("model")}
+def _short(start: str, spec: StageSpec) -> str:
+    inputs = spec.inputs.items()
+    names = {path: reference for reference, path in inputs if path.endswith("model")}
     local = Path(start).is_absolute()
     return names.get(start, "/".join(Path(start).parts[-2:]) if local else start)
 

@@ -52,7 +52,7 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
         if workers.signal_number is not None and not (folder / "result.json").exists():
             print(f"{name} left early; the same command continues", flush=True)
             return LEFT_EARLY
-        if status != 0:
+        if status != 0 or not (folder / "result.json").exists():
             _report_failure(name, folder, status)
             return FAILED
     result = read_result(folder)

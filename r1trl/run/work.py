@@ -10,11 +10,11 @@ from r1trl.config.models import EvaluatedModel, with_model
 from r1trl.config.schema import SourceConfig, StageConfig
 from r1trl.data.prompts import need_columns, render
 from r1trl.data.rows import load_stage_rows
-from r1trl.errors import StageError, errors_named
+from r1trl.errors import StageError
 from r1trl.generation.local import load_tokenizer
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
-from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.rewards.scorer import Scorer, make_scorer, refuse_hidden_options
 from r1trl.stage.ranks import is_main
 from r1trl.training.tracking import Tracker
 from r1trl.types import Rows
@@ -43,6 +43,7 @@ class StageWork:
     plugins: Plugins
     tracker: Tracker
     should_stop: Mapping[str, Callable[..., Any]]
+    _trained: bool = False
 
     @property
     def key(self) -> str:
@@ -87,7 +88,14 @@ class StageWork:
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
-        return load_tokenizer(str(self.stage.model))
+        return load_tokenizer(self._own_model())
+
+    def _own_model(self) -> str:
+        if self.stage.model is None:
+            raise StageError(
+                f"{self.key}.model: must be given, as kind '{self.stage.kind}' uses it"
+            )
+        return self.stage.model
 
     def model(
         self,
@@ -101,18 +109,19 @@ class StageWork:
 
         from r1trl.training.arguments import model_options
 
-        class_ = getattr(transformers, auto_class)
+        class_ = getattr(transformers, auto_class, None)
+        if class_ is None:
+            raise StageError(f"{self.key}: transformers has no class '{auto_class}'")
         transformers.set_seed(self.seed)  # for weights that the checkpoint lacks, such as a head
-        return class_.from_pretrained(
-            model or self.stage.model, **options, **model_options(self.stage)
-        )
+        named = model or self._own_model()
+        return class_.from_pretrained(named, **{**model_options(self.stage), **options})
 
     def arguments(self, config_class: Any, **fixed: Any) -> Any:
         """Return TRL's config for the stage."""
         from r1trl.training.arguments import batch_arguments, trl_arguments
 
         if "batch" in self.kind.takes:
-            fixed |= batch_arguments(self.stage, self.key)
+            fixed = batch_arguments(self.stage, self.key) | fixed
         named = self.kind.trl_config or config_class.__name__
         return config_class(**trl_arguments(self.stage, named, self.folder, self.seed, fixed))
 
@@ -125,10 +134,13 @@ class StageWork:
     def rollouts(self, trainer_class: Any, config_class: Any, **fixed: Any) -> Any:
         """Return a trainer with the stage's rewards and samplers."""
         from r1trl.training.arguments import rollout_arguments
+        from r1trl.training.prompts_and_groups import StageSamplers, bind_samplers
         from r1trl.training.trainers import with_rollouts
 
         rows = self.rendered(self.rows(), prefill=True)
-        self._refuse_hidden_options(rows.column_names)
+        refuse_hidden_options(rows.column_names, self.stage.rewards, self.plugins, self.key)
+        key = f"{self.key}.samplers"
+        samplers = bind_samplers(self.stage.samplers, self.plugins, key)
         weights = [reward.weight for reward in self.scorer.rewards]
         fixed |= {"reward_weights": weights, **rollout_arguments(self.stage, self.key)}
         return with_rollouts(trainer_class)(
@@ -138,36 +150,18 @@ class StageWork:
             processing_class=self.tokenizer(),
             peft_config=self.adapter(),
             scorer=self.scorer,
-            samplers=self._samplers(rows),
+            samplers=StageSamplers(samplers, rows, self.seed, key) if samplers else None,
         )
-
-    def _samplers(self, rows: "Dataset") -> Any:
-        """Return the stage's samplers put together; None if it has none, and TRL shuffles."""
-        from r1trl.training.prompts_and_groups import StageSamplers
-
-        samplers, key = {}, f"{self.key}.samplers"
-        for name, options in self.stage.samplers.items():
-            if options is not None:
-                with errors_named(f"{key}.{name}"):
-                    samplers[name] = self.plugins.find("sampler", name).bind(options)
-        return StageSamplers(samplers, rows, self.seed, key) if samplers else None
-
-    def _refuse_hidden_options(self, columns: Sequence[str]) -> None:
-        """Refuse a column with the name of a reward's option: it would override the option."""
-        for name, options in self.stage.rewards.items():
-            if options is None:
-                continue
-            for option in self.plugins.find("reward", options.get("reward", name)).options:
-                if option in columns:
-                    raise StageError(
-                        f"{self.key}.rewards.{name}: the data has a column '{option}', which would "
-                        "hide the reward's option of that name; rename it with columns:"
-                    )
 
     def train(self, trainer: Any) -> dict[str, float]:
         """Train, or continue; raise Interrupted if a signal ends it."""
         from r1trl.training.trainer import train
 
+        if self._trained:
+            raise StageError(
+                f"{self.key}: kind '{self.stage.kind}' trains twice; a stage trains once"
+            )
+        self._trained = True
         outcome = train(trainer, self.folder, self.tracker, self.should_stop)
         if outcome.signal:
             raise Interrupted(outcome.signal)

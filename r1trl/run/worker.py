@@ -4,11 +4,12 @@ The driver starts it and reads its files, nothing else. Exit status: 0 finished,
 early on a signal with everything saved.
 """
 
+import math
 import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from r1trl.errors import ConfigError, R1trlError, StageError, errors_named
 from r1trl.plugins.loading import Plugins
 from r1trl.run.work import Interrupted, StageWork
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
-from r1trl.stage.ranks import check_world, is_main
+from r1trl.stage.ranks import barrier, check_world, is_main
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
@@ -39,15 +40,23 @@ def run_stage_folder(folder: Path) -> None:
     spec = read_spec(folder)
     if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")
-    plugins = load_plugins(spec.plugins["load"], spec.plugins["block"])
+    plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
     tracker = Tracker(spec, folder, main=is_main())
     transitions = _transitions(spec, plugins)
     if is_main():
         plugins.manager.hook.r1trl_stage_started(stage=spec.at(folder))
     work = _work(spec, folder, plugins, tracker, transitions)
-    metrics = dict(work.kind.run(work))
+    returned = work.kind.run(work)
+    barrier()  # no result before every process has ended its work
     if is_main():
+        metrics = _metrics(returned, spec)
         model, dataset = outputs(folder, spec.makes)
+        made = model or dataset
+        if made is None or not made.exists():
+            raise StageError(
+                f"stages.{spec.stage}: kind '{spec.kind}' makes a {spec.makes}, but left no "
+                f"{made.name if made else 'output'}; its run must write it"
+            )
         inputs = {reference: digest(Path(path)) for reference, path in spec.inputs.items()}
         result = StageResult(
             spec.stage, spec.kind, folder, model, dataset, metrics, inputs, versions=_versions()
@@ -85,6 +94,30 @@ def _transitions(spec: StageSpec, plugins: Plugins) -> Transitions:
             with errors_named(f"stages.{spec.stage}.transitions.{name}"):
                 bound[name] = plugins.find("transition", name).bind(options)
     return bound
+
+
+def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
+    """Return what a kind's run returned on rank 0 as metrics; leave out those that are not finite.
+
+    Raises StageError if it is no mapping from names to numbers, or, of a kind that scores, a name
+    is not `<model>/<benchmark>/<metric>`.
+    """
+    label = f"stages.{spec.stage}: run of kind '{spec.kind}' returned"
+    if not isinstance(returned, Mapping):
+        raise StageError(f"{label} {returned!r}; it returns a mapping from names to numbers")
+    metrics: dict[str, float] = {}
+    for name, value in returned.items():
+        try:
+            number = value if type(value) in (int, float) else float(value)
+        except (TypeError, ValueError):
+            raise StageError(f"{label} {value!r} as '{name}'; a metric is a number") from None
+        if spec.scores and str(name).count("/") < 2:
+            raise StageError(f"{label} '{name}'; it scores: <model>/<benchmark>/<metric>")
+        if math.isfinite(number):
+            metrics[str(name)] = number
+        else:
+            print(f"the metric '{name}' is {number}, and is left out", flush=True)
+    return metrics
 
 
 def _apply(key: str, transition: Callable[..., Any], result: StageResult) -> StageResult:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,12 @@ class StageSpec:
     plugins: dict[str, Any] = field(default_factory=dict)
     wandb: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raise TypeError if a file had something else in place of a mapping."""
+        for name in ("settings", "inputs", "plugins", "wandb"):
+            if not isinstance(getattr(self, name), dict):
+                raise TypeError(f"{name} is no mapping")
+
     @property
     def own_seed(self) -> int:
         """Return the stage's own seed: two stages of a run shuffle and sample differently."""
@@ -62,7 +69,8 @@ def read_spec(folder: Path) -> StageSpec | None:
     path = folder / "stage.yaml"
     if not path.exists():
         return None
-    return StageSpec(**_of_this_format(yaml.safe_load(path.read_text(encoding="utf-8")), path))
+    with _readable(path):
+        return StageSpec(**_of_this_format(yaml.safe_load(path.read_text(encoding="utf-8")), path))
 
 
 def write_result(result: StageResult) -> None:
@@ -83,13 +91,27 @@ def read_result(folder: Path) -> StageResult | None:
     path = folder / "result.json"
     if not path.exists():
         return None
-    content = _of_this_format(json.loads(path.read_text(encoding="utf-8")), path)
-    result = StageResult(folder=folder, **content)
-    return replace(
-        result,
-        model=folder / result.model if result.model else None,
-        dataset=folder / result.dataset if result.dataset else None,
-    )
+    with _readable(path):
+        content = _of_this_format(json.loads(path.read_text(encoding="utf-8")), path)
+        result = StageResult(folder=folder, **content)
+        return replace(
+            result,
+            model=folder / result.model if result.model else None,
+            dataset=folder / result.dataset if result.dataset else None,
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise ConfigError if the content of a stage's file is not what r1trl writes."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        advice = f"remove {path.parent} to run the stage again"
+        raise ConfigError([f"{path}: cannot be read ({reason}); {advice}"]) from error
 
 
 def _of_this_format(content: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 from accelerate.utils import gather_object
 
 from r1trl.errors import errors_named
+from r1trl.plugins.loading import Plugins
 from r1trl.types import Group
 
 if TYPE_CHECKING:
@@ -76,6 +77,16 @@ class StageSamplers:
         """Load what `state_dict` returned."""
         for name, own in state.items():
             self.samplers[name].load_state_dict(own)
+
+
+def bind_samplers(samplers: Mapping[str, Any], plugins: Plugins, key: str) -> dict[str, Any]:
+    """Return the samplers of a stage with their options bound; `key` is their key."""
+    bound = {}
+    for name, options in samplers.items():
+        if options is not None:
+            with errors_named(f"{key}.{name}"):
+                bound[name] = plugins.find("sampler", name).bind(options)
+    return bound
 
 
 def draw_evenly(rows: int, count: int, step: int, seed: int) -> list[int]:

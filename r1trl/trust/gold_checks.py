@@ -67,7 +67,7 @@ def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
     golds = [_first(solution) for solution in source.rows["solution"]]
     asked = formats_asked_for(prompts)
     if not asked and not source.model_is_trained:
-        note = f"{source.key}: the prompts of {source.name} ask for no form"
+        note = f"{source.key}: the prompts of {source.name} ask for no answer format"
         yield Finding(note, wrong=False)
 
     def best(formats: Sequence[AnswerFormat]) -> tuple[AnswerFormat, GoldCheck]:

@@ -1,12 +1,17 @@
 """The contract of a kind of stage, as tests that run on somebody's own: `r1trl check`."""
 
+import dataclasses
 import os
 import subprocess
 import sys
+import typing
+from dataclasses import replace
+from typing import Any
 
 from r1trl.config.arguments import fields
 from r1trl.config.kinds import stage_class
 from r1trl.config.parse import parse
+from r1trl.config.schema import LaunchConfig
 from r1trl.trust.candidate import OfferUnderTest
 
 
@@ -32,11 +37,40 @@ def is_light_to_import(test: OfferUnderTest) -> None:
 def describes_stages(test: OfferUnderTest) -> None:
     """Check that a kind's columns, size and problems can be asked of a stage with its settings."""
     kind = test.offer.target
-    stage, problems = parse(stage_class(kind), {"kind": test.offer.name, **test.options})
-    assert not problems, f"give its settings as options: {problems[0]}" if problems else ""
+    class_ = stage_class(kind)
+    values = {**_samples(kind.settings), "kind": test.offer.name, **test.options}
+    stage, problems = parse(class_, values)
+    assert not problems, f"its settings as options: {problems[0]}" if problems else ""
+    stage = replace(stage, launch=LaunchConfig())
     assert all(isinstance(name, str) for name in kind.columns(stage)), "columns must be names"
     assert isinstance(kind.size(stage), str), "size must return a text"
     for problem in kind.problems(stage):
         assert len(problem) == 2, f"problems must yield (key, sentence), not {problem!r}"
     if kind.trl_config:
         fields(kind.trl_config)
+
+
+def _samples(settings: Any) -> dict[str, Any]:
+    """Return a value for each required field of a kind's settings."""
+    hints = typing.get_type_hints(settings)
+    return {field.name: _sample(hints[field.name]) for field in fields_without_default(settings)}
+
+
+def _sample(hint: Any) -> Any:
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return arguments[0]
+    if type(None) in arguments:
+        return None
+    if dataclasses.is_dataclass(hint):
+        return _samples(hint)
+    origin = typing.get_origin(hint) or hint
+    plain = {int: 1, float: 1.0, bool: False, list: [], dict: {}}
+    return plain.get(origin, "x")
+
+
+def fields_without_default(settings: Any) -> "list[dataclasses.Field[Any]]":
+    """Return the required fields of a dataclass."""
+    missing = dataclasses.MISSING
+    every = dataclasses.fields(settings)
+    return [f for f in every if f.default is missing and f.default_factory is missing]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,10 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from r1trl.config.aliases import rename_offers
+from r1trl.config.aliases import rename_chosen
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.models import models_of, with_model
-from r1trl.config.parse import parse, rename_keys
+from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import PluginsConfig, ScoringConfig, StageConfig
 from r1trl.data.prompts import render
 from r1trl.errors import ConfigError, StageError, unknown
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 class RescoreConfig:
     """What the overrides of `r1trl rescore` may change."""
 
-    rewards: dict[str, Any]
-    scoring: ScoringConfig
-    plugins: PluginsConfig
+    rewards: dict[str, Any] = field(default_factory=dict)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    plugins: PluginsConfig = field(default_factory=PluginsConfig)
 
 
 def rescore(folder: Path, overrides: Sequence[str]) -> str:
@@ -51,11 +51,13 @@ def rescore(folder: Path, overrides: Sequence[str]) -> str:
     if spec is None or not (folder / "rollouts.parquet").exists():
         raise ConfigError([f"{folder}: has no rollouts.parquet and stage.yaml of a finished stage"])
     disable_progress_bars()
-    config = _config(spec, overrides)
+    renaming = Renaming()
+    config = _config(spec, overrides, renaming)
     plugins = load_plugins(config.plugins.load, config.plugins.block)
-    problems: list[str] = []
-    rewards = rename_offers({"rewards": config.rewards}, plugins, "", [], problems)["rewards"]
-    problems += check_rewards("", StageConfig(rewards=rewards), plugins)
+    rewards = rename_chosen(config.rewards, "reward", plugins, "rewards", renaming)
+    problems = check_rewards("", StageConfig(rewards=rewards), plugins)
+    if not any(options is not None for options in rewards.values()):
+        problems.append("rewards: there are none to score with")
     if problems:
         raise ConfigError([problem.removeprefix(".") for problem in problems])
     scorer = make_scorer(rewards, config.scoring, plugins)
@@ -68,10 +70,11 @@ def rescore(folder: Path, overrides: Sequence[str]) -> str:
         scorer.close()
     rescored = concatenate_datasets(parts)
     rescored.to_parquet(str(folder / "rescored.parquet"))
-    return _changes(rescored, scorer.names)
+    notes = "".join(f"note: {note}\n" for note in renaming.notes)
+    return notes + _changes(rescored, scorer.names)
 
 
-def _config(spec: StageSpec, overrides: Sequence[str]) -> RescoreConfig:
+def _config(spec: StageSpec, overrides: Sequence[str], renaming: Renaming) -> RescoreConfig:
     """Return the stage's rewards, scoring and plugins with the overrides applied."""
     keys = tuple(RescoreConfig.__dataclass_fields__)
     own = {key: spec.settings[key] for key in ("rewards", "scoring")} | {"plugins": spec.plugins}
@@ -88,10 +91,9 @@ def _config(spec: StageSpec, overrides: Sequence[str]) -> RescoreConfig:
     if problems:
         raise ConfigError(problems)
     values: Any = OmegaConf.to_container(config)
-    renamed, _, problems = rename_keys(RescoreConfig, values)
-    parsed, more = parse(RescoreConfig, renamed)
-    if problems + more:
-        raise ConfigError(problems + more)
+    parsed, problems = parse(RescoreConfig, rename_keys(RescoreConfig, values, "", renaming))
+    if problems:
+        raise ConfigError(problems)
     rescored: RescoreConfig = parsed
     return rescored
 
@@ -100,7 +102,9 @@ def _by_model(
     spec: StageSpec, rollouts: "Dataset", plugins: Plugins
 ) -> Iterator[tuple["Dataset", StageConfig]]:
     """Yield the rollouts of each model with the settings that they were generated with."""
-    stage = parse(stage_class(plugins.kind(spec.kind)), spec.settings)[0]
+    stage, problems = parse(stage_class(plugins.kind(spec.kind)), spec.settings, "settings.")
+    if problems:
+        raise ConfigError(problems)
     if not models_of(stage):
         yield rollouts, stage
         return

@@ -2,8 +2,7 @@
 
 import pytest
 
-from r1trl.config.compose import compose
-from r1trl.config.sweep import sweep
+from r1trl.config.compose import compose, sweep
 from r1trl.errors import ConfigError
 from r1trl.plan.plan import make_plan
 

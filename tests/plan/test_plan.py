@@ -268,6 +268,23 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         (*ZERO, "name=a/b"),
         ["name: 'a/b' cannot be the name of a folder"],
     ),
+    "names that are no folders'": (
+        (
+            *ZERO,
+            "stages.zero.data={../x: {path: a}}",
+            "stages.scoreboard.models={p/q: {path: a}}",
+            "benchmarks={..: {path: a}}",
+        ),
+        [
+            "benchmarks: '..' cannot be the name of a folder; use letters, digits and . _ = , + -",
+            "stages.zero.data: '../x' cannot be the name of a folder",
+            "stages.scoreboard.models: 'p/q' cannot be the name of a folder",
+        ],
+    ),
+    "a model of a stage that has its own": (
+        (*ZERO, "stages.scoreboard.model=some/model"),
+        ["stages.scoreboard.model: a stage of kind evaluate takes no model; "],
+    ),
     "no recipe": ((), ["stages: the recipe has none; choose one with recipe=…"]),
     "a plugin that is not there": (
         (*ZERO, "plugins.load=[./no_such_plugin.py]"),

@@ -201,3 +201,16 @@ def test_a_folder_of_another_format_is_refused_with_the_reason(
     (problem,) = caught.value.problems
     assert problem.startswith(f"{folder / name}: is of format {format_ or 1}, and this r1trl reads")
     assert f"remove {tmp_path / 'demo'}" in problem and "choose another name=" in problem
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "a: [", "format: 2", "format: 2\nbogus: 1", "\x00"])
+@pytest.mark.parametrize("name", ["stage.yaml", "result.json"])
+def test_a_file_that_cannot_be_read_is_named_with_what_to_do(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        (read_spec if name == "stage.yaml" else read_result)(tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{tmp_path / name}: cannot be read (")
+    assert problem.endswith(f"remove {tmp_path} to run the stage again")

@@ -161,7 +161,9 @@ def test_the_command_prints_notes_and_exits_with_2_if_there_are_problems(tmp_pat
     command = [sys.executable, "-m", "r1trl.cli", "plan", *overrides, "--preflight"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "note: stages.zero_first: the prompts of problems ask for no form" in done.stdout
+    assert (
+        "note: stages.zero_first: the prompts of problems ask for no answer format" in done.stdout
+    )
     assert done.stdout.rstrip().endswith("gets the full score, and nothing else does")
     done = subprocess.run([*command, BOXED], capture_output=True, text=True, check=False)
     assert done.returncode == 2
