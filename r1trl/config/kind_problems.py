@@ -6,10 +6,9 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from r1trl.config.arguments import fields
 from r1trl.config.parse import INVALID, parse_value
 from r1trl.config.schema import StageConfig
-from r1trl.errors import ConfigError, unknown
+from r1trl.errors import unknown
 from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plugins.offer import Offer
 
@@ -43,11 +42,8 @@ def _field_problems(kind: Kind) -> Iterator[str]:
             yield f"{name} is {value!r}; give a list of keys"
             continue
         yield from (f"{name}: {unknown('key', str(k), keys)}" for k in value if k not in keys)
-    if kind.trl_config is not None:
-        try:
-            fields(str(kind.trl_config))
-        except ConfigError as error:
-            yield f"trl_config: {error.problems[0]}"
+    if kind.trl_config is not None and not isinstance(kind.trl_config, str):
+        yield f"trl_config is {kind.trl_config!r}; give the name of TRL's config class"
 
 
 def _settings_problems(kind: Kind) -> Iterator[str]:

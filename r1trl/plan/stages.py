@@ -7,7 +7,7 @@ from typing import Any
 
 from r1trl.config.arguments import check_args
 from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig
-from r1trl.errors import suggest
+from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plan.choices import active, check_filters, check_offer, check_offers, check_rewards
 from r1trl.plan.drawing import check_drawing, check_samplers
@@ -69,13 +69,23 @@ class StageCheck:
         found += check_samplers(stage, key, plugins)
         found += check_drawing(stage, key)
         found += check_offers(plugins, "transition", stage.transitions, f"{key}.transitions")
-        if self.kind.trl_config:
-            found += check_args(self.kind.trl_config, stage.args, f"{key}.args")
+        found += self._args()
         if stage.batch is not None and "batch" in self.kind.takes:
             found += [f"{key}.{line}" for line in check_batch(stage, self.launch)]
         if "rollout" in self.kind.takes:
             found += [f"{key}.{line}" for line in check_rollout(stage, self.launch, plugins)]
         return found + self._of_kind()
+
+    def _args(self) -> list[str]:
+        """Return what is wrong with TRL's arguments, or with the class that the kind names."""
+        if not self.kind.trl_config:
+            return []
+        try:
+            return check_args(self.kind.trl_config, self.stage.args, f"{self.key}.args")
+        except ConfigError as error:
+            offer = self.plugins.find("kind", self.stage.kind)
+            label = f"plugin '{offer.plugin}': kind '{offer.name}': trl_config"
+            return [f"{self.key}.kind: {label}: {problem}" for problem in error.problems]
 
     def _of_kind(self) -> list[str]:
         """Return the problems that the stage's kind finds."""

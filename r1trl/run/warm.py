@@ -50,8 +50,8 @@ def import_everything() -> None:
     import transformers
     import trl
 
-    for module in ("r1trl.run.worker", "r1trl.training.trainer"):
-        importlib.import_module(module)
+    for module in ("run.worker", "training.trainer", "training.trainers", "generation.shards"):
+        importlib.import_module(f"r1trl.{module}")
     for package, names in {
         trl: ("GRPOTrainer", "RLOOTrainer", "SFTTrainer", "RewardTrainer"),
         transformers: ("AutoModelForCausalLM", "AutoTokenizer", "Qwen2ForCausalLM"),

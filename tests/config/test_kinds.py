@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "another way to draw": ({"draws": "always"}, "draws: no choice is called 'always'"),
     "no function": ({"run": None}, "run is None; give a function"),
     "columns that are no function": ({"columns": ("a",)}, "columns is ('a',); give a function"),
-    "an unknown TRL config": ({"trl_config": "NopeConfig"}, "trl_config: TRL has no config class"),
+    "no name of a TRL config": ({"trl_config": int}, "give the name of TRL's config class"),
     "settings that are no class": ({"settings": Good({})}, "make it a dataclass"),
     "a type that cannot be checked": ({"settings": settings(bytes)}, "settings.x: a value of type"),
     "a list of dataclasses": ({"settings": settings(list[Inner])}, "settings.x: a value of type"),

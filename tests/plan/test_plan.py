@@ -516,6 +516,39 @@ def test_a_column_that_hides_an_option_and_a_missing_option_of_a_plugin_file(
     assert hidden.startswith("stages.zero.rewards.ask: the data has a column 'timeout'")
 
 
+def test_a_kind_that_names_an_unknown_class_of_trl_is_named(plugin_file: Any) -> None:
+    source = """
+    import r1trl
+    @r1trl.hookimpl
+    def r1trl_kinds():
+        return {"odd": r1trl.Kind(run=print, needs=("model",), trl_config="NopeConfig")}
+    """
+    load, stage = f"plugins.load=[{plugin_file(source)}]", "stages.odd={kind: odd, model: m}"
+    (problem,) = problems_of(*ZERO, load, stage)
+    assert problem.startswith("stages.odd.kind: plugin '")
+    assert "kind 'odd': trl_config: TRL has no config class 'NopeConfig'" in problem
+
+
+def test_a_kind_whose_functions_fail_is_named(plugin_file: Any) -> None:
+    source = """
+    import r1trl
+    def broken(stage):
+        raise KeyError("oops")
+    @r1trl.hookimpl
+    def r1trl_kinds():
+        return {
+            "one": r1trl.Kind(run=print, needs=("model",), problems=broken),
+            "two": r1trl.Kind(run=print, needs=("model",), size=broken),
+        }
+    """
+    load = f"plugins.load=[{plugin_file(source)}]"
+    (problem,) = problems_of(*ZERO, load, "stages.odd={kind: one, model: m}")
+    assert problem == "stages.odd: problems of kind 'one' failed: KeyError: 'oops'"
+    plan = make_plan(run_of(*ZERO, load, "stages.odd={kind: two, model: m}"))
+    with pytest.raises(ConfigError, match=r"stages.odd: size of kind 'two' failed: KeyError"):
+        describe(plan)
+
+
 def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (problem,) = problems_of(*ZERO, f"stages.zero_first.model={tmp_path}")
