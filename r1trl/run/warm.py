@@ -5,6 +5,7 @@ Importing them takes many seconds and a run has a dozen stages. A fork runs the 
 """
 
 import ctypes
+import gc
 import importlib
 import logging
 import os
@@ -30,6 +31,8 @@ class WorkerForkServer:
         replies = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print while they are imported is no reply
         import_everything()
+        gc.collect()
+        gc.freeze()  # forks need not traverse, and so copy, what has been imported
         for line in sys.stdin:
             folder, environment = yaml.safe_load(line)
             self.child = os.fork()

@@ -177,8 +177,8 @@ def test_a_wrong_recipe_is_refused_in_a_sentence(
             "share: float = 1.0",
             "share: set[str] = None",
             "plugin '{path}': kind 'blend': settings.share: a value of type set[str] cannot be "
-            "checked; use str, int, float, bool, Literal, r1trl.Model, r1trl.Rows, a list or dict of "
-            "these, a dataclass or a dict of dataclasses, or any of these or None",
+            "checked; use str, int, float, bool, Literal, r1trl.Model, r1trl.Rows, a list or dict "
+            "of these, a dataclass or a dict of dataclasses, or any of these or None",
         ),
         (
             "share: float = 1.0",
