@@ -36,13 +36,11 @@ class SourceConfig:
     options: dict[str, Any] = field(default_factory=dict)  # of the plugin's dataset
     columns: dict[str, str] = field(default_factory=dict)  # new name: old name or Jinja template
     filters: dict[str, Any] = field(default_factory=dict)  # for this source's rows alone
-    sample_rows: int | None = field(
-        default=None, metadata={"alias": "limit"}
-    )  # rows drawn at random, after the filters
+    # Rows drawn at random, after the filters.
+    sample_rows: int | None = field(default=None, metadata={"alias": "limit"})
     weight: float | None = None  # share of the mixture, next to the other sources' weights
-    take: int | None = field(
-        default=None, metadata={"alias": "stream"}
-    )  # rows read from the head, if the set is too large to load
+    # Rows read from the head, if the set is too large to load.
+    take: int | None = field(default=None, metadata={"alias": "stream"})
 
 
 @dataclass
@@ -78,9 +76,8 @@ class ScoringConfig:
     deadline: float = 10.0  # seconds per sample
     processes: int | None = None  # None: this rank's share of the cores
     on_failure: str = "mask"  # mask | zero | raise
-    max_failure_rate: float = field(
-        default=0.5, metadata={"alias": "failure_limit"}
-    )  # share of a batch; above it: stop
+    # Share of a batch; above it: stop.
+    max_failure_rate: float = field(default=0.5, metadata={"alias": "failure_limit"})
 
 
 @dataclass
@@ -92,13 +89,11 @@ class EndpointsConfig:
 
     urls: list[str] = field(default_factory=list)  # such as http://node1:8000/v1
     model: str | None = None  # the name it is served by; None: the stage's model
-    api_key_env: str = field(
-        default="OPENAI_API_KEY", metadata={"alias": "key_variable"}
-    )  # variable that holds the key
+    # Variable that holds the key.
+    api_key_env: str = field(default="OPENAI_API_KEY", metadata={"alias": "key_variable"})
     concurrency: int = 64  # requests at once, per server
-    timeout: float = field(
-        default=600.0, metadata={"alias": "seconds"}
-    )  # seconds until a request is sent again
+    # Seconds until a request is sent again.
+    timeout: float = field(default=600.0, metadata={"alias": "seconds"})
     patience: float = 600.0  # seconds without a reply of any server after which the stage fails
 
 
@@ -149,9 +144,8 @@ class StageConfig:
     kind: str = REQUIRED
     model: Model | None = None  # where the weights start: a folder, a Hub id, or stage:<name>
     dtype: str = "bfloat16"
-    attn_implementation: str | None = field(
-        default=None, metadata={"alias": "attention"}
-    )  # transformers' own
+    # Transformers' own.
+    attn_implementation: str | None = field(default=None, metadata={"alias": "attention"})
     template: str | None = None  # raw prompt with {{ prompt }}; None: the tokenizer's chat template
     prefill: str = ""  # the beginning of every completion, such as "<think>\n"
     system: str | None = None  # the system prompt, for a chat template

@@ -23,10 +23,10 @@ COMMON_TYPES: dict[str, Any] = {
 
 def check_offers(plugins: Plugins, role: str, chosen: Mapping[str, Any], key: str) -> list[str]:
     """Check what is chosen of a role, name -> options; return the problems."""
-    found = []
+    problems = []
     for name, options in chosen.items():
-        found += check_offer(plugins, role, name, options, f"{key}.{name}", key)
-    return found
+        problems += check_offer(plugins, role, name, options, f"{key}.{name}", key)
+    return problems
 
 
 def check_offer(
@@ -52,7 +52,7 @@ def check_filters(
 
     `at` is the key of the filters.
     """
-    found = check_offers(plugins, "filter", chosen, at)
+    problems = check_offers(plugins, "filter", chosen, at)
     for name, options in active(chosen).items():
         offer = plugins.offers["filter"].get(name)
         for option in offer.options_of_type(Benchmarks) if offer else ():
@@ -60,9 +60,11 @@ def check_filters(
             named = options.get(option)
             named = named if isinstance(named, list) else []
             known = set(benchmarks)
-            found += [f"{key}: {unknown('benchmark', n, known)}" for n in named if n not in known]
-            found += [] if known else [f"{key}: the run has no benchmarks"]
-    return found
+            problems += [
+                f"{key}: {unknown('benchmark', n, known)}" for n in named if n not in known
+            ]
+            problems += [] if known else [f"{key}: the run has no benchmarks"]
+    return problems
 
 
 def _missing_requirements(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
@@ -111,12 +113,12 @@ def _named_rewards(
     offer: Offer, options: Mapping[str, Any], others: list[str], key: str
 ) -> list[str]:
     """Check that what is named by options of the type RewardName is there."""
-    found = []
+    problems = []
     for option in offer.options_of_type(RewardName):
         named = options.get(option, offer.options[option].default)
         if isinstance(named, str) and named not in others:
-            found.append(f"{key}.{option}: {unknown('other reward', named, others)}")
-    return found
+            problems.append(f"{key}.{option}: {unknown('other reward', named, others)}")
+    return problems
 
 
 def _hidden(offer: Offer, stage: StageConfig, stage_key: str, key: str) -> list[str]:

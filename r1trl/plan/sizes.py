@@ -55,7 +55,7 @@ def check_rollout(stage: StageConfig, launch: LaunchConfig, plugins: Plugins) ->
         )
     sampled = any(options is not None for options in stage.samplers.values())
     if sampled and whole(args, "max_steps", -1) <= 0:
-        yield "args.max_steps: must be given where a sampler chooses the prompts"
+        yield "args.max_steps: must be given if a sampler chooses the prompts"
 
 
 def whole(args: Mapping[str, Any], name: str, default: int) -> int:

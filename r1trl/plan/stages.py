@@ -62,19 +62,21 @@ class StageCheck:
         if self.stage.kind not in self.plugins.offers["kind"]:
             return []
         stage, key, plugins = self.stage, self.key, self.plugins
-        found = [f"{key}.{line}" for line in (*self._missing(), *self._unused(), *self._adapter())]
-        found += [*self._choices(), *self._sources()]
-        found += check_rewards(key, stage, plugins)
-        found += self._filters(stage.filters, f"{key}.filters")
-        found += check_samplers(stage, key, plugins)
-        found += check_drawing(stage, key)
-        found += check_offers(plugins, "transition", stage.transitions, f"{key}.transitions")
-        found += self._args()
+        problems = [
+            f"{key}.{line}" for line in (*self._missing(), *self._unused(), *self._adapter())
+        ]
+        problems += [*self._choices(), *self._sources()]
+        problems += check_rewards(key, stage, plugins)
+        problems += self._filters(stage.filters, f"{key}.filters")
+        problems += check_samplers(stage, key, plugins)
+        problems += check_drawing(stage, key)
+        problems += check_offers(plugins, "transition", stage.transitions, f"{key}.transitions")
+        problems += self._args()
         if stage.batch is not None and "batch" in self.kind.takes:
-            found += [f"{key}.{line}" for line in check_batch(stage, self.launch)]
+            problems += [f"{key}.{line}" for line in check_batch(stage, self.launch)]
         if "rollout" in self.kind.takes:
-            found += [f"{key}.{line}" for line in check_rollout(stage, self.launch, plugins)]
-        return found + self._of_kind()
+            problems += [f"{key}.{line}" for line in check_rollout(stage, self.launch, plugins)]
+        return problems + self._of_kind()
 
     def _args(self) -> list[str]:
         """Return what is wrong with TRL's arguments, or with the class that the kind names."""
@@ -137,26 +139,26 @@ class StageCheck:
 
     def _choices(self) -> list[str]:
         policies = ("mask", "zero", "raise")
-        found = one_of(self.stage.scoring.on_failure, policies, f"{self.key}.scoring.on_failure")
-        return found + one_of(self.launch.how, ("local", "accelerate"), f"{self.key}.launch.how")
+        problems = one_of(self.stage.scoring.on_failure, policies, f"{self.key}.scoring.on_failure")
+        return problems + one_of(self.launch.how, ("local", "accelerate"), f"{self.key}.launch.how")
 
     def _sources(self) -> list[str]:
-        found = []
+        problems = []
         for at, source in self.sources.items():
             key, name = f"{self.key}.{at}", at.partition(".")[2]
             if source.path and source.dataset:
                 fix = f"set sources.{name}.dataset=null or sources.{name}.path=null"
-                found.append(f"{key}: has both a path and a dataset; {fix}")
+                problems.append(f"{key}: has both a path and a dataset; {fix}")
             elif not source.path and not source.dataset:
                 what = f"a source called '{name}' in sources"
-                found.append(f"{key}: needs either path or dataset, or {what}")
+                problems.append(f"{key}: needs either path or dataset, or {what}")
             elif source.dataset:
                 options, at = f"{key}.options", f"{key}.dataset"
-                found += check_offer(
+                problems += check_offer(
                     self.plugins, "dataset", source.dataset, source.options, options, at
                 )
-            found += self._filters(source.filters, f"{key}.filters")
-        return found
+            problems += self._filters(source.filters, f"{key}.filters")
+        return problems
 
     def _filters(self, filters: Mapping[str, Any], key: str) -> list[str]:
         return check_filters(self.plugins, filters, self.benchmarks, key)

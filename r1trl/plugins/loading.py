@@ -72,8 +72,8 @@ def load(extra: Iterable[str] = (), block: Iterable[str] = ()) -> Plugins:
     ]
     for name, entry in installed.items():
         if name not in blocked:
-            where = f"plugin '{name}' ({_package(entry)})"
-            problems += _register(manager, name, where, entry.load)
+            label = f"plugin '{name}' ({_package(entry)})"
+            problems += _register(manager, name, label, entry.load)
     for what in extra:
         problems += _register(
             manager, what, f"plugins.load: '{what}'", functools.partial(_import, what)
@@ -111,7 +111,7 @@ def _package(entry: EntryPoint) -> str:
 
 
 def _register(
-    manager: pluggy.PluginManager, name: str, where: str, find: Callable[[], Any]
+    manager: pluggy.PluginManager, name: str, label: str, find: Callable[[], Any]
 ) -> list[str]:
     try:
         plugin = find()
@@ -119,9 +119,9 @@ def _register(
             return []
         manager.register(plugin, name=name)
     except pluggy.PluginValidationError as error:
-        return [f"{where} has a hook that does not fit: {error}"]
+        return [f"{label} has a hook that does not fit: {error}"]
     except Exception as error:  # noqa: BLE001 - whatever a module raises is the reason
-        return [f"{where} cannot be imported: {type(error).__name__}: {error}"]
+        return [f"{label} cannot be imported: {type(error).__name__}: {error}"]
     return []
 
 

@@ -105,12 +105,12 @@ def _check_verdicts(
 ) -> Iterator[Finding]:
     """Yield the golds on which a reward that applies has no verdict."""
     columns = {**source.rows.to_dict(), "completion": golds}
-    silent = [i for i in reward.applies(columns, None) if check.values[reward.name][i] is None]
-    if silent and reward.name in check.full_scores:
+    unscored = [i for i in reward.applies(columns, None) if check.values[reward.name][i] is None]
+    if unscored and reward.name in check.full_scores:
         yield Finding(
-            f"{source.key}.rewards.{reward.name}: no verdict on the gold answer of {len(silent)} "
-            f"of {len(golds)} rows of {source.name}, such as {_quoted(golds[silent[0]])}",
-            wrong=len(silent) > TOLERATED * len(golds),
+            f"{source.key}.rewards.{reward.name}: no verdict on the gold answer of {len(unscored)} "
+            f"of {len(golds)} rows of {source.name}, such as {_quoted(golds[unscored[0]])}",
+            wrong=len(unscored) > TOLERATED * len(golds),
         )
 
 

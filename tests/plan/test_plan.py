@@ -250,7 +250,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "a sampler without an end": (
         (*ZERO, "stages.zero.samplers.uniform={}", "~stages.zero.args.max_steps"),
-        ["stages.zero.args.max_steps: must be given where a sampler chooses the prompts"],
+        ["stages.zero.args.max_steps: must be given if a sampler chooses the prompts"],
     ),
     "an unknown policy for failures": (
         (*ZERO, "stages.zero.scoring.on_failure=masked"),
