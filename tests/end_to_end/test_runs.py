@@ -117,7 +117,7 @@ KILLED_IN = {  # a stage of each kind but grpo, and a file that it writes before
     "zero_samples": "data/rows.parquet",
     "dev1": "metrics.jsonl",
     "helpful_rm": "metrics.jsonl",
-    "scoreboard": "shards/*/*.parquet",
+    "scoreboard": "shards/*/*/*.parquet",
 }
 
 
