@@ -43,13 +43,13 @@ def test_shards_have_the_rows_in_their_order_and_a_seed_each(tmp_path: Path) -> 
         f"p{i}, seed {5 + i // 4}" for i in range(10)
     ]
     files = sorted(path.name for path in tmp_path.glob("shards/*/*.parquet"))
-    assert files == [f"model-00000{k}.parquet" for k in range(3)]
+    assert [file[:12] for file in files] == [f"model-00000{k}" for k in range(3)]
 
 
 def test_only_missing_shards_are_generated(tmp_path: Path) -> None:
     first, second = Generator(), Generator()
     rollouts = generated(first, tmp_path)
-    (missing,) = tmp_path.glob("shards/*/model-000001.parquet")
+    (missing,) = tmp_path.glob("shards/*/model-000001-*.parquet")
     missing.rename(missing.with_suffix(".parquet.part"))  # as a kill leaves it
     assert generated(second, tmp_path) == rollouts
     assert (first.seeds, second.seeds) == ([5, 6, 7], [6])
@@ -68,6 +68,20 @@ def test_other_settings_have_shards_of_their_own(
     generated(other, tmp_path, seed)
     assert other.seeds == [seed, seed + 1, seed + 2]
     assert len(list(tmp_path.glob("shards/*"))) == 2
+
+
+def test_other_rows_have_shards_of_their_own(tmp_path: Path) -> None:
+    generated(Generator(), tmp_path)
+    rows = ROWS.map(lambda row: {"prompt": row["prompt"].replace("p5", "another")})
+    other = Generator()
+    rollouts = generate_shards(other, rows, tmp_path, "model", 5)
+    assert other.seeds == [6]
+    assert rollouts is not None and rollouts["completion"][5] == "another, seed 6"
+
+
+def test_a_name_may_have_a_folder(tmp_path: Path) -> None:
+    assert generate_shards(Generator(), ROWS, tmp_path, "held_out/zero", 5) is not None
+    assert len(list(tmp_path.glob("shards/*/held_out/zero-*.parquet"))) == 3
 
 
 def test_settings_that_change_no_completion_keep_the_shards() -> None:
