@@ -3,6 +3,7 @@
 import functools
 import json
 import signal
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,18 @@ class KillOnce:
 def r1trl_transitions():
     return {"kill_once": KillOnce}
 """
+
+
+def assert_rounds_end_with_a_right_answer(rows: Any, reward: str, problems: int) -> None:
+    """Assert that n=2, max_n=5 and stop_after_correct=1 gave each problem 2, 4 or 5 completions."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["problem"]].append(row[f"rewards/{reward}"])
+    for values in groups.values():
+        before_last_round = values[: {2: 0, 4: 2, 5: 4}[len(values)]]
+        assert not any(before_last_round), "an earlier round had a right one"
+        assert len(values) == 5 or any(values), "a round is missing"
+    assert len(groups) == problems and {len(v) for v in groups.values()} == {2, 4, 5}
 
 
 @functools.cache

@@ -22,20 +22,27 @@ class Composed:
     notes: list[str] = field(default_factory=list)
 
 
-def checked(values: dict[str, Any], text: str, renaming: Renaming | None = None) -> Composed:
+def checked(
+    values: dict[str, Any],
+    text: str,
+    renaming: Renaming | None = None,
+    loaded: Plugins | None = None,
+) -> Composed:
     """Return values as a run; raise ConfigError with everything that the schema does not allow.
 
-    `renaming` has the notes and keys of the command line.
+    `renaming` has the notes and keys of the command line; `loaded` are the plugins that it names,
+    which are loaded anew only if the values name others.
     """
     renaming = renaming or Renaming()
     stages = values.pop("stages", None) or {}
     config, problems = parse(RunConfig, rename_keys(RunConfig, values, "", renaming))
-    plugins = load_plugins(config.plugins.load, config.plugins.block)
+    named = tuple(config.plugins.load), tuple(config.plugins.block)
+    same = loaded is not None and (loaded.extra, loaded.block) == named
+    plugins = loaded if loaded is not None and same else load_plugins(*named)
     for group in ("sources", "benchmarks"):
-        named = getattr(config, group)
-        for name, source in named.items():
+        for name, source in getattr(config, group).items():
             renamed = rename_source(vars(source), plugins, f"{group}.{name}", renaming)
-            named[name] = SourceConfig(**renamed)
+            getattr(config, group)[name] = SourceConfig(**renamed)
     sources = {name: vars(source) for name, source in config.sources.items()}
     if isinstance(stages, Mapping):
         for name, stage in stages.items():

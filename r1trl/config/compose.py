@@ -65,7 +65,7 @@ def compose(overrides: list[str], own: Path | None) -> Composed:
         raise ConfigError([_one_line(error, overrides, folders)]) from error
     header = "".join(f"# {override}\n" for override in overrides)
     text = f"# composed from these overrides:\n{header}{OmegaConf.to_yaml(composed)}"
-    return checked(cast(dict[str, Any], values), text, renaming)
+    return checked(cast(dict[str, Any], values), text, renaming, plugins)
 
 
 def _quotable(folder: Path) -> str:

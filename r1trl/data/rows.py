@@ -24,24 +24,24 @@ def load_data(
     plugins: Plugins,
     seed: int,
     key: str,
+    group: str = "data",
 ) -> tuple["Dataset", dict[str, Any]]:
     """Load every source, put the rows together and filter them.
 
-    `key` is the stage's key. The column `source` is the name of a row's source; it replaces one of
+    `key` is the stage's key, empty for the run; `group` is the key of the sources in it, for
+    messages. The column `source` is the name of a row's source; it replaces one of
     that name. Returns the rows and, for filters.json, the counts into and out of each filter.
     Raises StageError if a column is missing, a filter fails or no row is left.
     """
     from datasets import concatenate_datasets
 
-    parts, counts = [], {}
+    parts, counts, at = [], {}, f"{key}.{group}".lstrip(".")
     for name, source in sources.items():
-        rows = load_source(source, plugins, seed, f"{key}.data.{name}")
+        rows = load_source(source, plugins, seed, f"{at}.{name}")
         if "source" in rows.column_names:
             rows = rows.remove_columns("source")
         rows = rows.add_column("source", [name] * len(rows))
-        rows, counts[name] = apply_filters(
-            rows, source.filters, plugins, f"{key}.data.{name}.filters"
-        )
+        rows, counts[name] = apply_filters(rows, source.filters, plugins, f"{at}.{name}.filters")
         if source.sample_rows is not None and source.sample_rows < len(rows):
             rows = rows.shuffle(seed=seed).select(range(source.sample_rows))
         parts.append(rows)
@@ -49,7 +49,7 @@ def load_data(
     try:
         rows = concatenate_datasets(_aligned([_contiguous(part) for part in parts]))
     except ValueError as error:
-        raise StageError(f"{key}.data: the sources do not fit together: {error}") from error
+        raise StageError(f"{at}: the sources do not fit together: {error}") from error
     rows, counts["all"] = apply_filters(rows, filters, plugins, f"{key}.filters")
     return rows, counts
 
@@ -61,16 +61,18 @@ def load_stage_rows(
     seed: int,
     key: str,
     folder: Path,
+    group: str = "data",
 ) -> "Dataset":
     """Load a stage's rows on rank 0, write them to `folder`, read it on all ranks: a collective.
 
-    `key` is the stage's key. Rows that are equal to those of an earlier attempt keep their file,
-    and with it what `datasets` has cached of them: a stage that continues does not tokenise again.
+    `key` and `group` are those of `load_data`. Rows that are equal to those of an earlier attempt
+    keep their file, and with it what `datasets` has cached of them: a stage that continues does
+    not tokenise again.
     """
     from datasets import Dataset
 
     if is_main():
-        rows, counts = load_data(sources, filters, plugins, seed, key)
+        rows, counts = load_data(sources, filters, plugins, seed, key, group)
         folder.mkdir(parents=True, exist_ok=True)
         rows.to_parquet(folder / "new.parquet")
         if same_files(folder / "new.parquet", folder / "rows.parquet"):

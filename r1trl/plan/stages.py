@@ -153,9 +153,13 @@ class StageCheck:
                 what = f"a source called '{name}' in sources"
                 problems.append(f"{key}: needs either path or dataset, or {what}")
             elif source.dataset:
-                options, at = f"{key}.options", f"{key}.dataset"
                 problems += check_offer(
-                    self.plugins, "dataset", source.dataset, source.options, options, at
+                    self.plugins,
+                    "dataset",
+                    source.dataset,
+                    source.options,
+                    f"{key}.options",
+                    f"{key}.dataset",
                 )
             problems += self._filters(source.filters, f"{key}.filters")
         return problems

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -30,12 +30,14 @@ CORE = "r1trl"  # its conf/ is the shipped one, not a plugin's
 class Plugins:
     """All plugins of a run and what they offer, by role and name.
 
-    `aliases` maps a role's former names to today's.
+    `aliases` maps a role's former names to today's. `extra` and `block` are what `load` got.
     """
 
     manager: pluggy.PluginManager
     offers: Mapping[str, Mapping[str, Offer]] = field(default_factory=dict)
     aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    extra: Sequence[str] = ()
+    block: Sequence[str] = ()
 
     def find(self, role: str, name: str) -> Offer:
         """Return the offer of that role and name; raise ConfigError with what there is."""
@@ -55,6 +57,7 @@ def load(extra: Iterable[str] = (), block: Iterable[str] = ()) -> Plugins:
     Raises ConfigError with every plugin that cannot be loaded, every misspelt hook and every name
     that two plugins offer.
     """
+    extra, block = tuple(extra), tuple(block)
     manager = pluggy.PluginManager("r1trl")
     manager.add_hookspecs(hookspecs)
     blocked, problems = set(block), []
@@ -82,7 +85,7 @@ def load(extra: Iterable[str] = (), block: Iterable[str] = ()) -> Plugins:
     offers, aliases, clashes = collect_offers(manager)
     if problems or clashes:
         raise ConfigError(problems + clashes)
-    return Plugins(manager, offers, aliases)
+    return Plugins(manager, offers, aliases, extra, block)
 
 
 def config_folders(extra: Iterable[str] = (), block: Iterable[str] = ()) -> list[Path]:

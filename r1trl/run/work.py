@@ -65,6 +65,8 @@ class StageWork:
         if self.kind.draws == "rows":
             self.scorer.warm()  # its processes start while the rows are loaded
         chosen: Mapping[str, Any] = self.stage.data if sources is None else sources
+        named = sources is not None and sources.keys() <= self.stage.benchmarks.keys()
+        group = "benchmarks" if named else "data"
         rows = load_stage_rows(
             {n: SourceConfig(path=Rows(s)) if isinstance(s, str) else s for n, s in chosen.items()},
             self.stage.filters,
@@ -72,8 +74,9 @@ class StageWork:
             self.run_seed,
             self.key,
             self.folder / "data" / ("" if sources is None else "-".join(sources)),
+            group,
         )
-        need_columns(rows, self.kind.columns(self.stage), f"{self.key}.data")
+        need_columns(rows, self.kind.columns(self.stage), f"{self.key}.{group}")
         return rows
 
     def rendered(self, rows: "Dataset", *, prefill: bool = False) -> "Dataset":

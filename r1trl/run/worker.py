@@ -52,10 +52,11 @@ def run_stage_folder(folder: Path) -> None:
         metrics = _metrics(returned, spec)
         model, dataset = outputs(folder, spec.makes)
         made = model or dataset
-        if made is None or not made.exists():
+        assert made is not None
+        if not made.exists():
             raise StageError(
                 f"stages.{spec.stage}: kind '{spec.kind}' makes a {spec.makes}, but left no "
-                f"{made.name if made else 'output'}; its run must write it"
+                f"{made.name}; its run must write it"
             )
         inputs = {reference: digest(Path(path)) for reference, path in spec.inputs.items()}
         result = StageResult(

@@ -64,7 +64,7 @@ def write_spec(folder: Path, spec: StageSpec) -> None:
 def read_spec(folder: Path) -> StageSpec | None:
     """Return stage.yaml; None if the stage has never been started.
 
-    Raises ConfigError if another version of r1trl wrote it in another format.
+    Raises ConfigError if it is of another format or cannot be read.
     """
     path = folder / "stage.yaml"
     if not path.exists():
@@ -86,7 +86,7 @@ def write_result(result: StageResult) -> None:
 def read_result(folder: Path) -> StageResult | None:
     """Return result.json; None if the stage has not finished.
 
-    Raises ConfigError if another version of r1trl wrote it in another format.
+    Raises ConfigError if it is of another format or cannot be read.
     """
     path = folder / "result.json"
     if not path.exists():

@@ -1,7 +1,7 @@
 """A training stage, whatever its kind: resumed, recorded, and its model handed over.
 
-All that touches TRL beyond constructor arguments is in this folder: six wrapped methods in
-rollouts.py, one in packing/padding_free.py, a patched module in trl_patches.py and callbacks;
+What touches TRL beyond constructor arguments and callbacks: six wrapped methods in rollouts.py, one
+in packing/padding_free.py, and a patched module in trl_patches.py.
 tests/training/test_trl_contract.py names each private thing used.
 """
 

@@ -101,7 +101,7 @@ def _questions(plan: Plan) -> dict[str, str]:
             sources |= planned.config.benchmarks
     questions: dict[str, str] = {}
     for name, source in sources.items():
-        rows, _ = load_data({name: source}, {}, plan.plugins, plan.config.seed, "benchmarks")
+        rows, _ = load_data({name: source}, {}, plan.plugins, plan.config.seed, "", "benchmarks")
         questions |= dict.fromkeys(_normalised(rows), name)
     return questions
 

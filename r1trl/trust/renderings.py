@@ -56,7 +56,7 @@ def rendered_sources(
     alone = EvaluatedModel(stage.model or "", stage.template, stage.prefill)  # type: ignore[arg-type]
     group = "benchmarks" if "benchmarks" in planned.kind.needs else "data"
     for source, entry in planned.spec.settings[group].items():
-        rows = rows_of_source(plan, planned, {source: entry}, loaded)
+        rows = rows_of_source(plan, planned, {source: entry}, group, loaded)
         if rows is None:
             continue
         picked = rows.shuffle(seed=plan.config.seed).select(range(min(count, len(rows))))
@@ -70,9 +70,13 @@ def rendered_sources(
 
 
 def rows_of_source(
-    plan: Plan, planned: PlannedStage, source: Mapping[str, Any], loaded: dict[str, "Dataset"]
+    plan: Plan,
+    planned: PlannedStage,
+    source: Mapping[str, Any],
+    group: str,
+    loaded: dict[str, "Dataset"],
 ) -> "Dataset | None":
-    """Return the rows of one source, given by its name as it stands in stage.yaml.
+    """Return the rows of one source of `data` or `benchmarks`, given as in stage.yaml.
 
     None if an earlier stage has still to make them.
     """
@@ -84,7 +88,7 @@ def rows_of_source(
     if identity not in loaded:
         config = {name: parse(SourceConfig, entry)[0]}
         key = f"stages.{planned.spec.stage}"
-        loaded[identity] = load_data(config, {}, plan.plugins, plan.config.seed, key)[0]
+        loaded[identity] = load_data(config, {}, plan.plugins, plan.config.seed, key, group)[0]
     return loaded[identity]
 
 

@@ -160,3 +160,9 @@ def test_the_overrides_stand_at_the_top_of_the_composed_yaml(composed: Any) -> N
 
 def test_the_shipped_configs_are_found() -> None:
     assert (conf_folder() / "config.yaml").is_file()
+
+
+def test_a_plugin_file_is_executed_once(plugin_file: Any, tmp_path: Path, composed: Any) -> None:
+    path = plugin_file(f"open({str(tmp_path / 'loads')!r}, 'a').write('x')\n")
+    composed("recipe=zero", "scale=tiny", f"plugins.load=[{path}]")
+    assert (tmp_path / "loads").read_text() == "x"

@@ -393,3 +393,11 @@ def test_a_needed_column_that_is_missing_is_named(toy_rows: Any) -> None:
         "stages.x.data: the rows have no column 'languages' (did you mean 'language'?); "
         "they have: prompt, solution, language"
     )
+
+
+def test_an_error_names_the_key_of_a_stages_benchmark_or_the_runs(tmp_path: Path) -> None:
+    missing = {"aime": SourceConfig(path=str(tmp_path / "no.jsonl"))}
+    for key, expected in (("stages.x", "stages.x.benchmarks.aime: "), ("", "benchmarks.aime: ")):
+        with pytest.raises(StageError) as caught:
+            load_data(missing, {}, load(), 1, key, "benchmarks")
+        assert str(caught.value).startswith(expected)

@@ -1,12 +1,12 @@
 """A model's completions of rows, with their scores beside the rows' own columns."""
 
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Dataset
+from stage_runs import assert_rounds_end_with_a_right_answer
 
 from r1trl.config.schema import SamplingConfig, ScoringConfig, StageConfig
 from r1trl.generation.answers import RowGenerator
@@ -100,13 +100,4 @@ def test_completions_depend_on_the_rows_and_the_seed_alone(make: Make) -> None:
 
 def test_rows_get_completions_until_enough_are_right(make: Make) -> None:
     rollouts = make("right", n=2, stop_after_correct=1, max_n=5).generate(rows(40), 1)
-    groups = defaultdict(list)
-    for row in rollouts:
-        groups[row["problem"]].append(row["rewards/right"])
-    sizes = Counter()
-    for values in groups.values():
-        before_last_round = values[: {2: 0, 4: 2, 5: 4}[len(values)]]
-        assert not any(before_last_round), "an earlier round had a right one"
-        assert len(values) == 5 or any(values), "a round is missing"
-        sizes[len(values)] += 1
-    assert len(groups) == 40 and set(sizes) == {2, 4, 5}
+    assert_rounds_end_with_a_right_answer(rollouts, "right", 40)

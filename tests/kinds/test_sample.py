@@ -5,7 +5,7 @@ import random
 import signal
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from completion_server import running_servers
 from datasets import Dataset
+from stage_runs import assert_rounds_end_with_a_right_answer
 
 from r1trl.plan.plan import make_plan
 from r1trl.run.launch import Workers
@@ -102,16 +103,7 @@ def kill_child(pid: int) -> None:
 def test_a_stage_generates_more_completions_until_enough_are_right(stage: Stage) -> None:
     folder = stage("early", "stages.samples.sampling={n: 2, stop_after_correct: 1, max_n: 5}")
     run_stage_folder(folder)
-    groups = defaultdict(list)
-    for row in rollouts(folder):
-        groups[row["problem"]].append(row["rewards/accuracy"])
-    sizes = Counter()
-    for values in groups.values():
-        before_last_round = values[: {2: 0, 4: 2, 5: 4}[len(values)]]
-        assert not any(before_last_round), "an earlier round had a right one"
-        assert len(values) == 5 or any(values), "a round is missing"
-        sizes[len(values)] += 1
-    assert len(groups) == 48 and set(sizes) == {2, 4, 5}
+    assert_rounds_end_with_a_right_answer(rollouts(folder), "accuracy", 48)
 
 
 @pytest.mark.slow

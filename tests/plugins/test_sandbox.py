@@ -1,5 +1,6 @@
 """The sandbox of the reward `code` against hostile programs, and its cleanup."""
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SECRET = "r1trl-secret-9b1d"
-CANARY = Path("/tmp/r1trl-hostile-canary")
+CANARY = Path(tempfile.gettempdir()) / "r1trl-hostile-canary"
 BOUND = 8.0  # seconds for a sample of one case of one second, on a busy machine
 
 
