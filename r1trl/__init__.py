@@ -1,6 +1,7 @@
 """DeepSeek-R1's recipes on TRL, every argued-about choice a plugin; these names are public."""
 
 from r1trl.errors import ConfigError, R1trlError, StageError
+from r1trl.fields import Field
 from r1trl.hookspecs import hookimpl
 from r1trl.kind import Kind, Work
 from r1trl.rewards.parts import scored_text
@@ -28,6 +29,7 @@ __all__ = [
     "Completion",
     "ConfigError",
     "Failure",
+    "Field",
     "Group",
     "Kind",
     "Model",

@@ -9,9 +9,11 @@ plan loads them on machines that have neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from r1trl.fields import Field
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -148,7 +150,9 @@ class Kind:
     is a dataclass of the stage's own keys; a field of the type `r1trl.Model` or `r1trl.Rows` is a
     reference. `makes` is what `run` must leave for later stages: model/ or rollouts.parquet.
     `draws` says when completions are generated: never, while training, or for rows. `trl_config`
-    names TRL's config class, which `args` are checked against; None: no `args`.
+    names TRL's config class, which `args` are checked against; None: no `args`. `fields` says for
+    fields of that class what may be given, and what becomes of it; of others the types are checked,
+    and what r1trl says of the fields that all of TRL's configs have.
 
     `needs` names common keys that must be given, `takes` the OPTIONAL_KEYS that it reads; the plan
     refuses others. A kind that needs `benchmarks` is run on those in place of `data`.
@@ -163,6 +167,7 @@ class Kind:
     makes: Literal["model", "dataset"] = "model"
     draws: Literal["nothing", "while training", "rows"] = "nothing"
     trl_config: str | None = None
+    fields: Mapping[str, Field] = field(default_factory=dict)
     needs: Sequence[str] = ("model", "data")
     takes: Sequence[str] = ()
     columns: Callable[[Any], Sequence[str]] = lambda stage: ()

@@ -16,12 +16,13 @@ PLUGINS = CORE.parent / "plugins"
 # From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
     "errors decoding packing",
+    "fields",
     "types kind",
     "samplers",
     "hookspecs",
     "plugins",
     "rewards config",
-    "names stage",
+    "names stage arguments",
     "data report",
     "generation plan training",
     "trust",

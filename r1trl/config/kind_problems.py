@@ -3,12 +3,13 @@
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from r1trl.config.parse import INVALID, parse_value
 from r1trl.config.schema import StageConfig
 from r1trl.errors import unknown
+from r1trl.fields import Field
 from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plugins.offer import Offer
 
@@ -44,6 +45,9 @@ def _field_problems(kind: Kind) -> Iterator[str]:
         yield from (f"{name}: {unknown('key', str(k), keys)}" for k in value if k not in keys)
     if kind.trl_config is not None and not isinstance(kind.trl_config, str):
         yield f"trl_config is {kind.trl_config!r}; give the name of TRL's config class"
+    named = isinstance(kind.fields, Mapping)
+    if not (named and all(isinstance(each, Field) for each in kind.fields.values())):
+        yield f"fields is {kind.fields!r}; give a mapping from names of fields to r1trl.Field"
 
 
 def _settings_problems(kind: Kind) -> Iterator[str]:

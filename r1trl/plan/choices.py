@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from r1trl.config.arguments import check_options
+from r1trl.config.options import check_options
 from r1trl.config.schema import StageConfig
 from r1trl.errors import unknown
 from r1trl.plugins.loading import Plugins

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from r1trl.config.arguments import check_args
+from r1trl.arguments.check import check_args
 from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
@@ -80,10 +80,11 @@ class StageCheck:
 
     def _args(self) -> list[str]:
         """Return what is wrong with TRL's arguments, or with the class that the kind names."""
-        if not self.kind.trl_config:
+        config, key = self.kind.trl_config, f"{self.key}.args"
+        if not config:
             return []
         try:
-            return check_args(self.kind.trl_config, self.stage.args, f"{self.key}.args")
+            return check_args(config, self.stage.args, key, self.kind.fields)
         except ConfigError as error:
             offer = self.plugins.find("kind", self.stage.kind)
             label = f"plugin '{offer.plugin}': kind '{offer.name}': trl_config"

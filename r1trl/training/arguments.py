@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from r1trl.config.arguments import args_of
+from r1trl.arguments.check import args_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
 from r1trl.stage.ranks import world_size

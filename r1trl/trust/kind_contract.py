@@ -8,7 +8,7 @@ import typing
 from dataclasses import replace
 from typing import Any
 
-from r1trl.config.arguments import fields
+from r1trl.arguments.source import fields
 from r1trl.config.kinds import stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import LaunchConfig

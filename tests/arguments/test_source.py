@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from r1trl.config.arguments import SET_BY_R1TRL, args_of, check_args, fields
+from r1trl.arguments.check import args_of, check_args
+from r1trl.arguments.source import fields
+from r1trl.arguments.training import SET_BY_R1TRL
 from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError
 
@@ -58,7 +60,7 @@ def test_every_default_of_the_real_config_passes_its_own_check(config: str) -> N
 @pytest.mark.parametrize("config", CONFIGS)
 def test_reading_the_fields_imports_neither_trl_nor_torch(config: str) -> None:
     code = (
-        "import sys; from r1trl.config.arguments import fields; "
+        "import sys; from r1trl.arguments.source import fields; "
         f"assert len(fields({config!r})) > 100; "
         "assert not {'trl', 'torch', 'transformers'} & set(sys.modules)"
     )
