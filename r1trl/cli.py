@@ -66,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="also score gold answers and garbage as each stage would; look at its data",
             )
+            command.add_argument(
+                "--rehearse",
+                action="store_true",
+                help="also carry the recipe out in miniature, on the CPU, in a temporary folder",
+            )
     text = "list what is offered, by which plugin, with which options"
     command = commands.add_parser("plugins", help=text, description=text)
     command.add_argument("role", nargs="?", choices=ROLES)

@@ -8,11 +8,12 @@ from r1trl.errors import ConfigError
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from r1trl.rehearsal.first import check_first
     from r1trl.run.loop import run
 
     status = 0
     for plan, text in _plans(arguments):
-        status = max(status, run(plan, text))
+        status = max(status, run(plan, text, check_first))
     return status
 
 
@@ -20,10 +21,24 @@ def _plan(arguments: argparse.Namespace) -> int:
     from r1trl.plan.describe import describe
 
     for plan, _ in _plans(arguments):
-        print(describe(plan))
+        if not arguments.rehearse:
+            print(describe(plan))
         if arguments.preflight:
             _preflight(plan)
+        if arguments.rehearse:
+            _rehearse(plan)
     return 0
+
+
+def _rehearse(plan: Any) -> None:
+    from r1trl.rehearsal.outcome import outcome
+    from r1trl.rehearsal.rehearse import rehearse
+
+    print(f"run {plan.folder} in miniature:", flush=True)
+    done = rehearse(plan, lambda line: print(line, flush=True))
+    print(outcome(plan, done))
+    if done.problems:
+        raise ConfigError(done.problems)
 
 
 def _preflight(plan: Any) -> None:

@@ -30,6 +30,10 @@ class StageError(R1trlError, RuntimeError):
     """A stage failed while it ran."""
 
 
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """A signal came, and everything is saved."""
+
+
 @contextmanager
 def errors_named(key: str) -> Iterator[None]:
     """Turn what a plugin raises into a StageError that names its key; one that has a key stays."""

@@ -33,6 +33,11 @@ def no_problems(stage: Any) -> Iterable[tuple[str, str]]:
     return ()
 
 
+def as_it_is(settings: Any) -> Any:
+    """Return a stage's small settings unchanged."""
+    return settings
+
+
 def steps_or_epochs(stage: Any) -> str:
     """Return the length of a training stage in words; empty for a stage without `args`."""
     if not stage.args:
@@ -159,7 +164,9 @@ class Kind:
     `columns(stage)` returns the columns that its rows must have. `scores`: its metrics are
     `<model>/<benchmark>/<metric>` and feed the scoreboard. `problems(stage)` yields (key, sentence)
     for what is wrong with a stage; `size(stage)` says in a few words how much it does. Both get the
-    stage's settings, with the run's launch and benchmarks filled in.
+    stage's settings, with the run's launch and benchmarks filled in. `small(settings)` gets the
+    settings that a rehearsal has made small, as nested mappings, and returns them with what of the
+    kind's own must be small too.
     """
 
     run: Callable[[Any], Mapping[str, float]]
@@ -174,3 +181,4 @@ class Kind:
     scores: bool = False
     problems: Callable[[Any], Iterable[tuple[str, str]]] = no_problems
     size: Callable[[Any], str] = steps_or_epochs
+    small: Callable[[dict[str, Any]], dict[str, Any]] = as_it_is

@@ -135,6 +135,8 @@ class Description:
     asks. `needs_groups`: the reward compares the completions of a prompt and must see all of them.
     `extract_answer(completion, **options)` returns the answer that is scored, as text, for majority
     votes. `aliases` maps former names of options to today's; they are accepted with a note.
+    `asks_outside(**options)` returns what is asked outside of this machine, such as a judge's
+    server, or None; a rehearsal does not ask it.
     """
 
     full_score: float | None = None
@@ -142,6 +144,7 @@ class Description:
     needs_groups: bool = False
     extract_answer: Callable[..., str | None] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    asks_outside: Callable[..., str | None] | None = None
 
 
 def describe(
@@ -151,10 +154,16 @@ def describe(
     needs_groups: bool = False,
     extract_answer: Callable[..., str | None] | None = None,
     aliases: Mapping[str, str] | None = None,
+    asks_outside: Callable[..., str | None] | None = None,
 ) -> Callable[[T], T]:
     """Return a decorator that attaches a `Description` to what a plugin offers."""
     described = Description(
-        full_score, missing_requirements, needs_groups, extract_answer, aliases or {}
+        full_score,
+        missing_requirements,
+        needs_groups,
+        extract_answer,
+        aliases or {},
+        asks_outside,
     )
 
     def attach(target: T) -> T:

@@ -28,6 +28,7 @@ LAYERS = (
     "trust",
     "kinds",
     "run",
+    "rehearsal",
     "commands",
     "cli",
 )

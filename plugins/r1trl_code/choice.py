@@ -45,6 +45,13 @@ def missing_requirements(
     return None
 
 
+def service(
+    *, sandbox: SandboxName = "bubblewrap", url: str | None = None, **rest: Any
+) -> str | None:
+    """Return the sandbox if it is a service on other machines, else None."""
+    return f"the sandbox {sandbox}" if sandbox == "e2b" or sandbox in SERVICES else None
+
+
 @functools.cache
 def bubblewrap_problem() -> str | None:
     """Run an empty program in bubblewrap; return why that failed, or None. Cached."""

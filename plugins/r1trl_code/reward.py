@@ -5,11 +5,11 @@ from typing import Any, Literal
 import r1trl
 from r1trl_code.answer import find_program
 from r1trl_code.cases import parse_cases
-from r1trl_code.choice import SandboxName, make_sandbox, missing_requirements
+from r1trl_code.choice import SandboxName, make_sandbox, missing_requirements, service
 from r1trl_code.sandbox import Limits
 
 
-@r1trl.verifier(missing_requirements=missing_requirements)
+@r1trl.verifier(missing_requirements=missing_requirements, asks_outside=service)
 def code(
     completion: str,
     tests: Any,

@@ -25,7 +25,12 @@ def missing_requirements(*, judge: dict[str, Any], **options: Any) -> str | None
     return llm.missing_requirements(**judge)
 
 
-@r1trl.describe(missing_requirements=missing_requirements)
+def asks_outside(*, judge: dict[str, Any], **options: Any) -> str | None:
+    """Return the judge that is asked."""
+    return llm.asks_outside(**judge)
+
+
+@r1trl.describe(missing_requirements=missing_requirements, asks_outside=asks_outside)
 def llm_judge(
     rows: "Dataset", *, judge: dict[str, Any], min_grade: float = 0.7
 ) -> list[str | None]:

@@ -29,8 +29,14 @@ def missing_requirements(
     return None
 
 
+def asks_outside(*, model: str, url: str | None = None, **options: Any) -> str | None:
+    """Return the judge that is asked."""
+    return f"the judge {model} at {url or 'api.openai.com'}"
+
+
 @r1trl.describe(
     missing_requirements=missing_requirements,
+    asks_outside=asks_outside,
     aliases={"key_variable": "api_key_env", "seconds": "timeout"},
 )
 class LLMJudge:

@@ -15,7 +15,7 @@ from r1trl.plugins.offer import Offer
 
 CHECKED_TYPES = (str, int, float, bool, type(None), Any)
 COMMON_KEYS = tuple(field.name for field in dataclasses.fields(StageConfig))
-FUNCTIONS = ("run", "columns", "problems", "size")
+FUNCTIONS = ("run", "columns", "problems", "size", "small")
 CHOICES = {"makes": ("model", "dataset"), "draws": ("nothing", "while training", "rows")}
 POSSIBLE = (
     "use str, int, float, bool, Literal, r1trl.Model, r1trl.Rows, a list or dict of these, a "

@@ -172,6 +172,7 @@ class RunConfig:
     name: str = REQUIRED
     seed: int = 1
     runs_dir: str = "runs"
+    preflight: bool = True  # whether a run begins with it
     model: ModelConfig = field(default_factory=ModelConfig)
     student: ModelConfig = field(default_factory=ModelConfig)
     teacher: str | None = None  # of a distillation: a model, or stage:<name>

@@ -5,7 +5,7 @@ a short reason. The reasons are counted for filters.json.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.parse import parse
@@ -20,16 +20,22 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 MAX_REASONS = 100
+OnEmpty = Callable[[str], None]
 
 
 def apply_filters(
-    rows: "Dataset", filters: Mapping[str, Any], plugins: Plugins, key: str
+    rows: "Dataset",
+    filters: Mapping[str, Any],
+    plugins: Plugins,
+    key: str,
+    on_empty: OnEmpty | None = None,
 ) -> tuple["Dataset", list[dict[str, Any]]]:
     """Return the rows that pass all filters, and a record of each filter; `key` is the filters'.
 
-    Raises StageError if a filter fails or no row is left.
+    Raises StageError if a filter fails or no row is left; with `on_empty` that is called with the
+    sentence instead, and the rows from before the filters are returned.
     """
-    counts: list[dict[str, Any]] = []
+    unfiltered, counts = rows, list[dict[str, Any]]()
     for name, options in filters.items():
         if options is None:
             continue
@@ -41,7 +47,10 @@ def apply_filters(
         counts.append(count | ({"reasons": _frequent(reasons)} if reasons else {}))
         if not len(rows):
             history = ", ".join(f"{c['filter']} kept {c['out']} of {c['in']}" for c in counts)
-            raise StageError(f"{key}: no row is left: {history}")
+            if on_empty is None:
+                raise StageError(f"{key}: no row is left: {history}")
+            on_empty(f"{key}: no row is left: {history}")
+            return unfiltered, counts
     return rows, counts
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
+NO_TEMPLATE = "the tokenizer has no chat template; give the stage a template=…"
+
 
 def render(
     rows: "Dataset",
@@ -25,7 +27,7 @@ def render(
     the system prompt of rows that have none. Raises StageError if there is no template at all.
     """
     if not template and not tokenizer.chat_template:
-        raise StageError("the tokenizer has no chat template; give the stage a template=…")
+        raise StageError(NO_TEMPLATE)
     prefix = "" if template else _automatic_prefix(tokenizer)
 
     def rendered(row: dict[str, Any]) -> dict[str, Any]:

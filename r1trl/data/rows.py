@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import SourceConfig
-from r1trl.data.filters import apply_filters
+from r1trl.data.filters import OnEmpty, apply_filters
 from r1trl.data.sources import load_source
 from r1trl.errors import StageError
 from r1trl.plugins.loading import Plugins
@@ -25,13 +25,15 @@ def load_data(
     seed: int,
     key: str,
     group: str = "data",
+    on_empty: OnEmpty | None = None,
 ) -> tuple["Dataset", dict[str, Any]]:
     """Load every source, put the rows together and filter them.
 
     `key` is the stage's key, empty for the run; `group` is the key of the sources in it, for
     messages. The column `source` is the name of a row's source; it replaces one of
     that name. Returns the rows and, for filters.json, the counts into and out of each filter.
-    Raises StageError if a column is missing, a filter fails or no row is left.
+    Raises StageError if a column is missing, a filter fails or no row is left; what `on_empty` does
+    instead of the last is said at `apply_filters`.
     """
     from datasets import concatenate_datasets
 
@@ -41,7 +43,8 @@ def load_data(
         if "source" in rows.column_names:
             rows = rows.remove_columns("source")
         rows = rows.add_column("source", [name] * len(rows))
-        rows, counts[name] = apply_filters(rows, source.filters, plugins, f"{at}.{name}.filters")
+        own = f"{at}.{name}.filters"
+        rows, counts[name] = apply_filters(rows, source.filters, plugins, own, on_empty)
         if source.sample_rows is not None and source.sample_rows < len(rows):
             rows = rows.shuffle(seed=seed).select(range(source.sample_rows))
         parts.append(rows)
@@ -50,7 +53,7 @@ def load_data(
         rows = concatenate_datasets(_aligned([_contiguous(part) for part in parts]))
     except ValueError as error:
         raise StageError(f"{at}: the sources do not fit together: {error}") from error
-    rows, counts["all"] = apply_filters(rows, filters, plugins, f"{key}.filters")
+    rows, counts["all"] = apply_filters(rows, filters, plugins, f"{key}.filters", on_empty)
     return rows, counts
 
 
@@ -62,17 +65,18 @@ def load_stage_rows(
     key: str,
     folder: Path,
     group: str = "data",
+    on_empty: OnEmpty | None = None,
 ) -> "Dataset":
     """Load a stage's rows on rank 0, write them to `folder`, read it on all ranks: a collective.
 
-    `key` and `group` are those of `load_data`. Rows that are equal to those of an earlier attempt
-    keep their file, and with it what `datasets` has cached of them: a stage that continues does
-    not tokenise again.
+    `key`, `group` and `on_empty` are those of `load_data`. Rows that are equal to those of an
+    earlier attempt keep their file, and with it what `datasets` has cached of them: a stage that
+    continues does not tokenise again.
     """
     from datasets import Dataset
 
     if is_main():
-        rows, counts = load_data(sources, filters, plugins, seed, key, group)
+        rows, counts = load_data(sources, filters, plugins, seed, key, group, on_empty)
         folder.mkdir(parents=True, exist_ok=True)
         rows.to_parquet(folder / "new.parquet")
         if same_files(folder / "new.parquet", folder / "rows.parquet"):

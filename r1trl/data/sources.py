@@ -28,6 +28,8 @@ def load_source(source: SourceConfig, plugins: Plugins, seed: int, key: str) -> 
             if "seed" in offer.options:
                 options.setdefault("seed", seed)
             rows = offer.bind(options)()
+            if source.take is not None:
+                rows = rows.select(range(min(source.take, len(rows))))
         else:
             rows = _load_rows(source)
         rows = map_columns(rows, source.columns)

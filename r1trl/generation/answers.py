@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
 from r1trl.data.prompts import render
+from r1trl.errors import errors_named
 from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
 from r1trl.generation.local import LocalModel
 from r1trl.generation.remote import RemoteModel
@@ -43,7 +44,9 @@ class RowGenerator:
         stage = self.stage
         self.model = self.model or make_model(stage)
         self.model.seed(seed)
-        rendered = render(rows, self.model.tokenizer, stage.template, stage.prefill, stage.system)
+        with errors_named(f"{self.key}.template"):
+            tokenizer = self.model.tokenizer
+            rendered = render(rows, tokenizer, stage.template, stage.prefill, stage.system)
         policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
         chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
         completions, scores = self._rounds(chained, policy, rendered["prompt"][:])
@@ -60,13 +63,19 @@ class RowGenerator:
         for generated in range(0, max_n, n):
             count = min(n, max_n - generated)
             empty = [Completion(i, prompts[i]) for i in pending for _ in range(count)]
-            new = chained.generate(empty)
+            new = self.complete(chained, policy, empty)
             completions += new
             scores.append(self.scorer.score(policy.columns_of(new)))
             pending = self._unsolved(completions, scores, pending)
             if not pending:
                 break
         return completions, scores
+
+    def complete(
+        self, chained: Policy, policy: ModelPolicy, empty: Sequence[Completion]
+    ) -> list[Completion]:
+        """Return a round of completions, `n` for each pending row, those of a row side by side."""
+        return chained.generate(empty)
 
     def _unsolved(
         self, completions: Sequence[Completion], scores: Sequence[Scores], pending: Sequence[int]

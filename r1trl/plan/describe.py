@@ -22,6 +22,14 @@ EXPLAINED = (
 
 def describe(plan: Plan) -> str:
     """Return the plan as a table for a terminal."""
+    rows = table(plan)
+    title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
+    here = any(row[5] == HERE for row in rows)
+    return f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
+
+
+def table(plan: Plan) -> list[list[str]]:
+    """Return the rows of the plan's table, the header first."""
     rows = [["stage", "kind", "starts from", "data", "size", "drawn by", "launch", "state"]]
     for planned in plan.stages:
         settings, stage = planned.spec.settings, plan.config.stages[planned.spec.stage]
@@ -32,9 +40,7 @@ def describe(plan: Plan) -> str:
         rows.append(
             [planned.spec.stage, stage.kind, _start(stage), data, size, drawn, launch, state]
         )
-    title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
-    here = any(row[5] == HERE for row in rows)
-    return f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
+    return rows
 
 
 def _size(planned: PlannedStage) -> str:

@@ -110,8 +110,6 @@ def _mixture(stage: StageConfig) -> Iterator[str]:
         if name not in given:
             yield f"data.{name}.weight: must be given, as other sources have one"
     for name, source in stage.data.items():
-        if source.take is not None and not source.path:
-            yield f"data.{name}.take: only a source with a path is streamed"
         for key in ("take", "sample_rows"):
             if (getattr(source, key) or 1) < 1:
                 yield f"data.{name}.{key}: {getattr(source, key)} is less than 1"

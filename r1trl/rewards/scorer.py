@@ -7,10 +7,11 @@ in the pool's processes, coroutines in a thread, the others in this thread, one 
 import inspect
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from r1trl.errors import StageError
+from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.bound_reward import BoundReward, Columns
 from r1trl.rewards.outcomes import (
@@ -42,10 +43,15 @@ class ScoringSettings(Protocol):
 
 
 class Scorer:
-    """All rewards of a stage, with their pool of scoring processes and their statistics."""
+    """All rewards of a stage, with their pool of scoring processes and their statistics.
 
-    def __init__(self, rewards: Sequence[BoundReward], scoring: ScoringSettings) -> None:
-        self.rewards = list(rewards)
+    `key` is the stage's key, which the errors of rewards begin with; empty: they begin without.
+    """
+
+    def __init__(
+        self, rewards: Sequence[BoundReward], scoring: ScoringSettings, key: str = ""
+    ) -> None:
+        self.rewards, self.key = list(rewards), key
         self.on_failure, self.max_failure_rate = scoring.on_failure, scoring.max_failure_rate
         self.pool = Pool(scoring.processes or cores(), scoring.deadline)
         self.stats = ScoringStats()
@@ -89,7 +95,8 @@ class Scorer:
         raw = {name: results[name].values for name in self.names}
         for name, column in raw.items():
             self.stats.add(name, results[name], columns)
-            self._check_failures(name, column, columns)
+            with self._errors_named(name):
+                self._check_failures(name, column, columns)
         values = apply_requires(
             replace_failures(raw, self.on_failure), {r.name: r.requires for r in self.rewards}
         )
@@ -103,16 +110,23 @@ class Scorer:
         """Run rewards at the same time."""
         with ThreadPoolExecutor(max(1, len(rewards)), "r1trl-reward") as threads:
             futures = {
-                reward.name: threads.submit(reward.ask, columns, step, self.pool)
+                reward.name: threads.submit(self._ask, reward, columns, step)
                 for reward in rewards
                 if reward.runs_off_thread
             }
             results = {
-                reward.name: reward.ask(columns, step, self.pool)
+                reward.name: self._ask(reward, columns, step)
                 for reward in rewards
                 if not reward.runs_off_thread
             }
             return results | {name: future.result() for name, future in futures.items()}
+
+    def _ask(self, reward: BoundReward, columns: Columns, step: int | None) -> RewardResult:
+        with self._errors_named(reward.name):
+            return reward.ask(columns, step, self.pool)
+
+    def _errors_named(self, name: str) -> AbstractContextManager[None]:
+        return errors_named(f"{self.key}.rewards.{name}") if self.key else nullcontext()
 
     def _check_failures(self, name: str, values: Sequence[Any], columns: Columns) -> None:
         failures = [(i, v) for i, v in enumerate(values) if isinstance(v, Failure)]
@@ -135,14 +149,19 @@ class Scorer:
             self.stats.write(folder / "scoring.json")
 
 
-def make_scorer(rewards: Mapping[str, Any], scoring: ScoringSettings, plugins: Plugins) -> Scorer:
-    """Return the scorer of a stage's `rewards:` mapping; options of None leave a reward out."""
+def make_scorer(
+    rewards: Mapping[str, Any], scoring: ScoringSettings, plugins: Plugins, key: str = ""
+) -> Scorer:
+    """Return the scorer of a stage's `rewards:` mapping; options of None leave a reward out.
+
+    `key` is the stage's key.
+    """
     bound = []
     for name, options in rewards.items():
         if options is not None:
             offer = plugins.find("reward", options.get("reward") or name)
             bound.append(bind_reward(name, offer.target, options))
-    return Scorer(bound, scoring)
+    return Scorer(bound, scoring, key)
 
 
 def bind_reward(name: str, reward: Any, options: Mapping[str, Any]) -> BoundReward:

@@ -153,6 +153,7 @@ def verifier(
     missing_requirements: Callable[..., str | None] | None = None,
     full_score: float | None = 1.0,
     aliases: Mapping[str, str] | None = None,
+    asks_outside: Callable[..., str | None] | None = None,
 ) -> Any:
     """Make a reward of a function that scores one sample; usable with and without arguments.
 
@@ -166,6 +167,7 @@ def verifier(
         missing_requirements=missing_requirements,
         extract_answer=extract_answer,
         aliases=aliases or {},
+        asks_outside=asks_outside,
     )
     if function is None:
         return lambda decorated: Verifier(decorated, fast_path, setup, description)

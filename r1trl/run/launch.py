@@ -17,14 +17,18 @@ import yaml
 
 from r1trl.stage.ranks import EXPECTED
 
+RUN_STAGE = "r1trl.run.worker:run_stage"
+
 
 class Workers:
     """The processes that a run starts; `signal_number` is the signal to leave, or None.
 
-    As a context manager it installs signal handlers, and ends the warm process.
+    `environment` is added to that of the warm process. As a context manager it installs signal
+    handlers, and ends the warm process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self.environment = dict(environment or {})
         self._warm: subprocess.Popen[str] | None = None
         self._current: subprocess.Popen[Any] | None = None
         self.signal_number: int | None = None
@@ -47,6 +51,7 @@ class Workers:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                env={**os.environ, **self.environment},
                 start_new_session=True,
             )
 
@@ -54,15 +59,17 @@ class Workers:
         """Run the worker of a stage folder to its end; return its exit status."""
         if launch["how"] == "accelerate":
             return self._accelerate(folder, launch)
+        return self.call(RUN_STAGE, folder, launch["environment"])
+
+    def call(self, function: str, folder: Path, environment: Mapping[str, str]) -> int:
+        """Call a function, "module:name", with a folder in a fork; return its exit status."""
         self.warm_up()
         assert self._warm
         assert self._warm.stdin
         assert self._warm.stdout
         self._current = self._warm
-        environment = dict(launch["environment"])
-        self._warm.stdin.write(
-            yaml.safe_dump([str(folder), environment], default_flow_style=True, width=10**6)
-        )
+        line = [function, str(folder), dict(environment)]
+        self._warm.stdin.write(yaml.safe_dump(line, default_flow_style=True, width=10**6))
         self._warm.stdin.flush()
         reply = self._warm.stdout.readline()
         if not reply:

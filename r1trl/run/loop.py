@@ -3,7 +3,7 @@
 import fcntl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,17 +17,23 @@ from r1trl.stage.files import read_result, write_atomically, write_spec
 DONE, FAILED, LEFT_EARLY = 0, 1, 3
 
 
-def run(plan: Plan, composed: str) -> int:
+def run(plan: Plan, composed: str, first: Callable[[Plan, Workers], None] | None = None) -> int:
     """Carry out a plan, or continue it; return the exit status of the command.
 
-    Raises ConfigError if another r1trl is at work in the run's folder.
+    `first` is called before the first stage that is to do, and raises what stops the run. Raises
+    ConfigError if another r1trl is at work in the run's folder.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with locked(plan.folder), Workers() as workers:
         write_atomically(plan.folder / "config.yaml", composed)
         status = DONE
+        if first and not all(stage.finished for stage in plan.stages):
+            first(plan, workers)
         for stage in plan.stages:
+            if workers.signal_number is not None:
+                print("left early; the same command continues", flush=True)
+                return LEFT_EARLY
             status = _run_stage(stage, workers)
             if status != DONE:
                 break
@@ -45,8 +51,7 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
     name, folder = stage.spec.stage, stage.folder
     if not stage.finished:
         print(f"{name} ({stage.spec.kind}) …", flush=True)
-        rotate_log(folder)
-        write_spec(folder, stage.spec)
+        write_stage(stage)
         with log_shown(folder / "log.txt"):
             status = workers.run(folder, stage.launch)
         if workers.signal_number is not None and not (folder / "result.json").exists():
@@ -63,6 +68,12 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
         print(f"the run ends after {name}: {result.stop}", file=sys.stderr)
         return FAILED
     return DONE
+
+
+def write_stage(stage: PlannedStage) -> None:
+    """Write what a worker reads of a stage; the log of an earlier attempt is kept."""
+    rotate_log(stage.folder)
+    write_spec(stage.folder, stage.spec)
 
 
 def _report_failure(name: str, folder: Path, status: int) -> None:

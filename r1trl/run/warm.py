@@ -1,7 +1,8 @@
-"""A process that has imported torch and TRL, and forks a worker for every line of its stdin.
+"""A process that has imported torch and TRL, and forks for every line of its stdin.
 
-Importing them takes many seconds and a run has a dozen stages. A fork runs the same code as
-`python -m r1trl.run.worker FOLDER`, and a crash ends that fork alone.
+Importing them takes many seconds and a run has a dozen stages. A fork calls a function with a
+folder, such as the one that `python -m r1trl.run.worker FOLDER` calls, and a crash ends that fork
+alone.
 """
 
 import ctypes
@@ -25,7 +26,10 @@ class WorkerForkServer:
         self.child = 0
 
     def serve(self) -> None:
-        """Run a worker for each line, a folder and an environment; print its exit status."""
+        """Call in a fork what each line says, and print the exit status.
+
+        A line has the function, as "module:name", its folder, and what to add to the environment.
+        """
         end_with_parent()
         signal.signal(signal.SIGTERM, self._pass_on)
         replies = os.fdopen(os.dup(1), "w")
@@ -34,10 +38,10 @@ class WorkerForkServer:
         gc.collect()
         gc.freeze()  # forks need not traverse, and so copy, what has been imported
         for line in sys.stdin:
-            folder, environment = yaml.safe_load(line)
+            function, folder, environment = yaml.safe_load(line)
             self.child = os.fork()
             if self.child == 0:
-                worker_main(Path(folder), environment)
+                fork_main(function, Path(folder), environment)
             _, status = os.waitpid(self.child, 0)
             self.child = 0
             print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
@@ -67,10 +71,12 @@ def import_everything() -> None:
         logging.disable(logging.NOTSET)
 
 
-def worker_main(folder: Path, environment: Mapping[str, str]) -> None:
-    """Become the worker of a stage, with the stage's log as output; do not return."""
-    from r1trl.run.worker import run_stage
+def fork_main(function: str, folder: Path, environment: Mapping[str, str]) -> None:
+    """Call a function with a folder, whose log.txt gets the output; do not return.
 
+    Its return value is the exit status.
+    """
+    module, _, name = function.partition(":")
     end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.update(environment)
@@ -78,7 +84,7 @@ def worker_main(folder: Path, environment: Mapping[str, str]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(0)
-    status = run_stage(folder)
+    status = getattr(importlib.import_module(module), name)(folder)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

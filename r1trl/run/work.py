@@ -1,20 +1,22 @@
 """What a kind works with, in the worker: rows, models, trainers, rollouts. See `r1trl.Work`."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from r1trl.config.models import EvaluatedModel, with_model
 from r1trl.config.schema import SourceConfig, StageConfig
+from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render
 from r1trl.data.rows import load_stage_rows
-from r1trl.errors import StageError
+from r1trl.errors import Interrupted, StageError, errors_named
 from r1trl.generation.local import load_tokenizer
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.scorer import Scorer, make_scorer, refuse_hidden_options
+from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
 from r1trl.training.tracking import Tracker
 from r1trl.types import Rows
@@ -22,17 +24,12 @@ from r1trl.types import Rows
 if TYPE_CHECKING:
     from datasets import Dataset
 
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """A signal came, and everything is saved."""
+    from r1trl.generation.answers import RowGenerator
 
 
 @dataclass
 class StageWork:
-    """The work of one stage; implements `r1trl.Work`, which documents the methods.
-
-    `should_stop` maps the keys of transitions to their methods.
-    """
+    """The work of one stage; implements `r1trl.Work`, which documents the methods."""
 
     stage: StageConfig
     name: str
@@ -42,7 +39,8 @@ class StageWork:
     seed: int
     plugins: Plugins
     tracker: Tracker
-    should_stop: Mapping[str, Callable[..., Any]]
+    transitions: StageTransitions
+    on_empty: OnEmpty | None = None  # called if filters leave no row; None: the stage fails
     _trained: bool = False
 
     @property
@@ -58,7 +56,7 @@ class StageWork:
     @functools.cached_property
     def scorer(self) -> Scorer:
         """Return the scorer of the stage's rewards."""
-        return make_scorer(self.stage.rewards, self.stage.scoring, self.plugins)
+        return make_scorer(self.stage.rewards, self.stage.scoring, self.plugins, self.key)
 
     def rows(self, sources: Mapping[str, SourceConfig | str] | None = None) -> "Dataset":
         """Return the stage's rows; those of other `sources` have a folder of their own in data/."""
@@ -73,8 +71,9 @@ class StageWork:
             self.plugins,
             self.run_seed,
             self.key,
-            self.folder / "data" / ("" if sources is None else "-".join(sources)),
+            self.folder / "data" / ("-".join(sources or ())),
             group,
+            self.on_empty,
         )
         need_columns(rows, self.kind.columns(self.stage), f"{self.key}.{group}")
         return rows
@@ -83,7 +82,8 @@ class StageWork:
         """Return rows with `prompt` as the text that the model reads."""
         stage = self.stage
         start = stage.prefill if prefill else ""
-        return render(rows, self.tokenizer(), stage.template, start, stage.system)
+        with errors_named(f"{self.key}.template"):
+            return render(rows, self.tokenizer(), stage.template, start, stage.system)
 
     def tokenizer(self, model: str | None = None) -> Any:
         """Return the tokenizer of a model."""
@@ -95,9 +95,8 @@ class StageWork:
 
     def _own_model(self) -> str:
         if self.stage.model is None:
-            raise StageError(
-                f"{self.key}.model: must be given, as kind '{self.stage.kind}' uses it"
-            )
+            missing = f"must be given, as kind '{self.stage.kind}' uses it"
+            raise StageError(f"{self.key}.model: {missing}")
         return self.stage.model
 
     def model(
@@ -108,16 +107,11 @@ class StageWork:
         **options: Any,
     ) -> Any:
         """Load a model as training does."""
-        import transformers
+        from r1trl.training.arguments import load_model, model_options
 
-        from r1trl.training.arguments import model_options
-
-        class_ = getattr(transformers, auto_class, None)
-        if class_ is None:
-            raise StageError(f"{self.key}: transformers has no class '{auto_class}'")
-        transformers.set_seed(self.seed)  # for weights that the checkpoint lacks, such as a head
-        named = model or self._own_model()
-        return class_.from_pretrained(named, **{**model_options(self.stage), **options})
+        options = {**model_options(self.stage), **options}
+        with errors_named(self.key):
+            return load_model(model or self._own_model(), auto_class, self.seed, options)
 
     def arguments(self, config_class: Any, **fixed: Any) -> Any:
         """Return TRL's config for the stage."""
@@ -161,11 +155,10 @@ class StageWork:
         from r1trl.training.trainer import train
 
         if self._trained:
-            raise StageError(
-                f"{self.key}: kind '{self.stage.kind}' trains twice; a stage trains once"
-            )
+            twice = f"kind '{self.stage.kind}' trains twice; a stage trains once"
+            raise StageError(f"{self.key}: {twice}")
         self._trained = True
-        outcome = train(trainer, self.folder, self.tracker, self.should_stop)
+        outcome = train(trainer, self.folder, self.tracker, self.transitions.should_stop)
         if outcome.signal:
             raise Interrupted(outcome.signal)
         if outcome.reason:
@@ -181,12 +174,17 @@ class StageWork:
         correct: str | None = None,
     ) -> "Dataset | None":
         """Generate and score completions for rows."""
-        from r1trl.generation.answers import RowGenerator
         from r1trl.generation.shards import generate_shards
 
         stage = with_model(self.stage, model) if model else self.stage
-        generator = RowGenerator(stage, self.scorer, self.plugins, self.key, correct)
+        generator = self.generator(stage, correct)
         return generate_shards(generator, rows, self.folder, name, self.seed)
+
+    def generator(self, stage: StageConfig, correct: str | None) -> "RowGenerator":
+        """Return what generates completions with a model of the stage."""
+        from r1trl.generation.answers import RowGenerator
+
+        return RowGenerator(stage, self.scorer, self.plugins, self.key, correct)
 
     def write_rows(self, parts: "Sequence[Dataset | None]") -> None:
         """Write rollouts.parquet, whole or not at all; close the scoring processes."""

@@ -19,9 +19,11 @@ from datasets import disable_progress_bars
 
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
-from r1trl.errors import ConfigError, R1trlError, StageError, errors_named
+from r1trl.config.schema import StageConfig
+from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
 from r1trl.plugins.loading import Plugins
-from r1trl.run.work import Interrupted, StageWork
+from r1trl.run.transitions import StageTransitions, bind_transitions
+from r1trl.run.work import StageWork
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, check_world, is_main
 from r1trl.training.tracking import Tracker
@@ -29,11 +31,17 @@ from r1trl.types import StageResult
 
 FAILED, LEFT_EARLY = 1, 3
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate", "datasets")
-Transitions = dict[str, Callable[..., Any]]
 
 
-def run_stage_folder(folder: Path) -> None:
-    """Carry out the stage in a folder; raise Interrupted if a signal ends it."""
+def run_stage_folder(
+    folder: Path,
+    work_class: type[StageWork] = StageWork,
+    transitions_class: type[StageTransitions] = StageTransitions,
+) -> None:
+    """Carry out the stage in a folder; raise Interrupted if a signal ends it.
+
+    A rehearsal has classes of its own for what the kind works with and for the transitions.
+    """
     started = time.monotonic()
     check_world()
     disable_progress_bars()  # they are for terminals, and this is a log
@@ -42,10 +50,14 @@ def run_stage_folder(folder: Path) -> None:
         raise R1trlError(f"{folder} has no stage.yaml")
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
     tracker = Tracker(spec, folder, main=is_main())
-    transitions = _transitions(spec, plugins)
+    transitions = transitions_class(bind_transitions(spec, plugins))
     if is_main():
         plugins.manager.hook.r1trl_stage_started(stage=spec.at(folder))
-    work = _work(spec, folder, plugins, tracker, transitions)
+    stage = parse_stage(spec, plugins)
+    kind, own_seed = plugins.kind(spec.kind), spec.own_seed
+    work = work_class(
+        stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions
+    )
     returned = work.kind.run(work)
     barrier()  # no result before every process has ended its work
     if is_main():
@@ -62,39 +74,21 @@ def run_stage_folder(folder: Path) -> None:
         result = StageResult(
             spec.stage, spec.kind, folder, model, dataset, metrics, inputs, versions=_versions()
         )
-        for name, transition in transitions.items():
-            result = _apply(f"stages.{spec.stage}.transitions.{name}", transition, result)
+        result = transitions.apply(result)
         result = replace(result, seconds=round(time.monotonic() - started, 3))
         plugins.manager.hook.r1trl_stage_finished(stage=spec.at(folder), result=result)
         tracker.finish(result.metrics)
         write_result(result)
 
 
-def _work(
-    spec: StageSpec, folder: Path, plugins: Plugins, tracker: Tracker, transitions: Transitions
-) -> StageWork:
-    """Return what the stage's kind works with."""
-    kind = plugins.kind(spec.kind)
-    stage, problems = parse(stage_class(kind), spec.settings, f"stages.{spec.stage}.")
+def parse_stage(spec: StageSpec, plugins: Plugins) -> StageConfig:
+    """Return the settings of a stage, typed; raise ConfigError if they do not fit its kind."""
+    stage: StageConfig
+    class_ = stage_class(plugins.kind(spec.kind))
+    stage, problems = parse(class_, spec.settings, f"stages.{spec.stage}.")
     if problems:
         raise ConfigError(problems)
-    key = f"stages.{spec.stage}.transitions"
-    should_stop = {
-        f"{key}.{n}": t.should_stop for n, t in transitions.items() if hasattr(t, "should_stop")
-    }
-    return StageWork(
-        stage, spec.stage, kind, folder, spec.seed, spec.own_seed, plugins, tracker, should_stop
-    )
-
-
-def _transitions(spec: StageSpec, plugins: Plugins) -> Transitions:
-    """Return the stage's transitions with their options bound, by name."""
-    bound: Transitions = {}
-    for name, options in spec.settings["transitions"].items():
-        if options is not None:
-            with errors_named(f"stages.{spec.stage}.transitions.{name}"):
-                bound[name] = plugins.find("transition", name).bind(options)
-    return bound
+    return stage
 
 
 def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
@@ -121,23 +115,14 @@ def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
     return metrics
 
 
-def _apply(key: str, transition: Callable[..., Any], result: StageResult) -> StageResult:
-    """Return a result passed through a transition; raise StageError if none comes back."""
-    with errors_named(key):
-        passed = transition(result)
-    if not isinstance(passed, StageResult):
-        raise StageError(f"{key}: returned {passed!r}; a transition returns a StageResult")
-    return passed
-
-
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
-def run_stage(folder: Path) -> int:
+def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:
     """Carry out a stage; return the exit status after printing what went wrong."""
     try:
-        run_stage_folder(folder)
+        carry_out(folder)
     except Interrupted as signal:
         print(f"left early on {signal}; the same command continues", flush=True)
         return LEFT_EARLY

@@ -16,6 +16,7 @@ from r1trl.types import Stage, StageResult
 
 FORMAT = 2  # of stage.yaml and result.json; 1 had no number
 SAMPLED_BYTES = 1 << 20
+NOTHING = "nothing"  # in place of the value of a key that is not there
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
     changes = []
     for key in [*old, *(k for k in new if k not in old)]:
         name = f"{prefix}{key}"
-        before, after = old.get(key, "nothing"), new.get(key, "nothing")
+        before, after = old.get(key, NOTHING), new.get(key, NOTHING)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             changes += differences(before, after, f"{name}.")
         elif before != after:

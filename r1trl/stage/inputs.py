@@ -145,11 +145,11 @@ def resolve(
             made = model if reference.wants == "model" else dataset
             path = str(folder / reference.file if reference.file else made)
             inputs[reference.value] = path
-            _put(settings, reference.key, path)
+            put(settings, reference.key, path)
     return inputs
 
 
-def _put(settings: Any, key: tuple[str, ...], value: str) -> None:
+def put(settings: Any, key: tuple[str, ...], value: str) -> None:
     """Set a value in nested mappings and lists."""
     *parents, last = key
     for part in parents:

@@ -41,6 +41,20 @@ def model_options(stage: StageConfig) -> dict[str, Any]:
     return options
 
 
+def load_model(name: str, auto_class: str, seed: int, options: Mapping[str, Any]) -> Any:
+    """Load a model by a class of transformers; `seed` is for weights that the checkpoint lacks.
+
+    Raises StageError if transformers has no such class.
+    """
+    import transformers
+
+    class_ = getattr(transformers, auto_class, None)
+    if class_ is None:
+        raise StageError(f"transformers has no class '{auto_class}'")
+    transformers.set_seed(seed)
+    return class_.from_pretrained(name, **options)
+
+
 def lora_config(stage: StageConfig) -> Any:
     """Return peft's LoraConfig if the stage trains an adapter, else None."""
     if stage.adapter is None:

@@ -67,7 +67,10 @@ class Metrics(TrainerCallback):
         reasons = {}
         for key, should_stop in self.should_stop.items():
             with errors_named(key):
-                reasons[key.rpartition(".")[2]] = should_stop(progress)
+                reason = should_stop(progress)
+                if reason is not None and not isinstance(reason, str):
+                    raise TypeError(f"should_stop returned {reason!r}; it returns a reason or None")
+                reasons[key.rpartition(".")[2]] = reason
         first = next((f"{name}: {reason}" for name, reason in reasons.items() if reason), None)
         shared: list[str | None] = broadcast_object_list([first])
         return shared[0]

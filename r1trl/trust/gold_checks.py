@@ -6,7 +6,7 @@ comes from an earlier stage that may have taught it one, the format that suits t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from r1trl.errors import suggest
 from r1trl.plugins.offer import description_of
@@ -14,6 +14,9 @@ from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
 from r1trl.trust.answer_formats import ALL_FORMATS, AnswerFormat, formats_asked_for
 from r1trl.trust.renderings import RenderedSource
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 TOLERATED = 0.1  # share of rows: real data has golds that cannot be parsed, and chance hits
 GARBAGE = "zqx-7731-nonsense"
@@ -64,28 +67,40 @@ def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
         yield from lacking or [Finding(note, wrong=False)]
         return
     prompts = source.rows["prompt"][:]
-    golds = [_first(solution) for solution in source.rows["solution"]]
-    asked = formats_asked_for(prompts)
-    if not asked and not source.model_is_trained:
+    golds = golds_of(source.rows)
+    if not formats_asked_for(prompts) and not source.model_is_trained:
         note = f"{source.key}: the prompts of {source.name} ask for no answer format"
         yield Finding(note, wrong=False)
-
-    def best(formats: Sequence[AnswerFormat]) -> tuple[AnswerFormat, GoldCheck]:
-        """Return the format whose gold answers miss the fewest full scores, and its check."""
-        checks = []
-        for each in formats:
-            checks.append((each, score_texts(source, scorer, list(map(each.fill, golds, prompts)))))
-            if not checks[-1][1].failures:
-                return checks[-1]
-        return min(checks, key=lambda pair: pair[1].failures)
-
-    used, check = best(ALL_FORMATS if source.model_is_trained or not asked else asked)
-    other = best(ALL_FORMATS)[0] if check.failures else used
+    used, check = best_format(source, scorer, usual_formats(source))
+    other = best_format(source, scorer, ALL_FORMATS)[0] if check.failures else used
     hint = "" if other == used else f"; the form {other} would suit the rewards"
     for reward in scorer.rewards:
         yield from _check_verdicts(source, reward, check, golds)
         yield from _check_gold(source, reward, check, golds, f"in the form {used}", hint)
     yield from _check_wrong(source, scorer, used, golds)
+
+
+def golds_of(rows: "Dataset") -> list[str]:
+    """Return the gold answer of each row as text: the column `solution`, the first of several."""
+    return [_first(solution) for solution in rows["solution"]]
+
+
+def usual_formats(source: RenderedSource) -> Sequence[AnswerFormat]:
+    """Return the formats that prompts ask for; all if none, or if the model may know another."""
+    asked = formats_asked_for(source.rows["prompt"][:])
+    return ALL_FORMATS if source.model_is_trained or not asked else asked
+
+
+def best_format(
+    source: RenderedSource, scorer: Scorer, formats: Sequence[AnswerFormat]
+) -> tuple[AnswerFormat, GoldCheck]:
+    """Return the format in which gold answers miss the fewest full scores, and their scores."""
+    prompts, golds, checks = source.rows["prompt"][:], golds_of(source.rows), []
+    for each in formats:
+        checks.append((each, score_texts(source, scorer, list(map(each.fill, golds, prompts)))))
+        if not checks[-1][1].failures:
+            return checks[-1]
+    return min(checks, key=lambda pair: pair[1].failures)
 
 
 def score_texts(source: RenderedSource, scorer: Scorer, completions: list[str]) -> GoldCheck:

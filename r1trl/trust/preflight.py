@@ -6,12 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from r1trl.config.schema import SourceConfig
+from r1trl.data.prompts import NO_TEMPLATE
 from r1trl.data.rows import load_data
 from r1trl.errors import R1trlError
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.trust.gold_checks import Finding, check_answers
-from r1trl.trust.renderings import RenderedSource, rendered_sources
+from r1trl.trust.lengths import check_length
+from r1trl.trust.renderings import (
+    RenderedSource,
+    rendered_sources,
+    root_model,
+    tokenizer_and_context,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,6 +42,8 @@ def preflight(plan: Plan) -> list[Finding]:
                 identity = json.dumps(planned.config.rewards, sort_keys=True)
                 scorers[identity] = scorers.get(identity) or _scorer(plan, planned)
                 findings += _check_stage(plan, planned, scorers[identity], benchmarks, loaded)
+            else:
+                findings += _check_template(plan, planned)
     finally:
         for scorer in scorers.values():
             scorer.close()
@@ -56,7 +65,7 @@ def _check_stage(
             return [Finding(f"{key}: an earlier stage has to make its prompts first", False)]
         for source in sources:
             findings += check_answers(source, scorer)
-            findings += _check_length(source)
+            findings += check_length(source)
             if "benchmarks" not in planned.kind.needs:
                 findings += _check_repeats(source, benchmarks)
     except R1trlError as error:
@@ -65,6 +74,16 @@ def _check_stage(
             Finding(message if message.startswith(key) else f"{key}.rewards: {message}")
         )
     return findings
+
+
+def _check_template(plan: Plan, planned: PlannedStage) -> Iterator[Finding]:
+    """Yield the models of a stage that reads prompts and has no template to write them with."""
+    stage, key = planned.config, f"stages.{planned.spec.stage}"
+    if stage.model is None or stage.template or "prompt" not in planned.kind.columns(stage):
+        return
+    root = root_model(plan.config, stage.model)
+    if tokenizer_and_context(root)[0].chat_template is None:
+        yield Finding(f"{key}.template: {NO_TEMPLATE} ({root})")
 
 
 def _scorer(plan: Plan, planned: PlannedStage) -> Scorer:
@@ -79,18 +98,6 @@ def _scorer(plan: Plan, planned: PlannedStage) -> Scorer:
     kept |= {other for name in kept for other in own[name].get("requires") or []}
     rewards = {name: options for name, options in own.items() if name in kept}
     return make_scorer(rewards, replace(stage.scoring, max_failure_rate=1.0), plan.plugins)
-
-
-def _check_length(source: RenderedSource) -> Iterator[Finding]:
-    """Yield a finding if the longest prompt leaves no room for a completion in the context."""
-    lengths = [len(ids) for ids in source.tokenizer(source.rows["prompt"][:])["input_ids"]]
-    longest = max(lengths) + source.max_tokens
-    if source.context and longest > source.context:
-        yield Finding(
-            f"{source.key}: a prompt of {max(lengths)} tokens ({source.name}) and a "
-            f"completion of {source.max_tokens} do not fit into the model's context of "
-            f"{source.context}"
-        )
 
 
 def _questions(plan: Plan) -> dict[str, str]:

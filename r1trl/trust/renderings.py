@@ -12,6 +12,7 @@ from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
 from r1trl.data.prompts import render
 from r1trl.data.rows import load_data
+from r1trl.errors import errors_named
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.stage.inputs import PREFIX
 
@@ -45,17 +46,24 @@ class RenderedSource:
 
 
 def rendered_sources(
-    plan: Plan, planned: PlannedStage, count: int, loaded: dict[str, "Dataset"]
+    plan: Plan,
+    planned: PlannedStage,
+    count: int,
+    loaded: dict[str, "Dataset"],
+    take: int | None = None,
 ) -> Iterator[RenderedSource]:
     """Yield every source of a stage for every model, a sample of `count` rows rendered.
 
     A source that an earlier stage has still to make is left out. `loaded` keeps rows by source.
+    With `take` only the first so many rows of a source are read, and none is filtered.
     """
     stage, key = planned.config, f"stages.{planned.spec.stage}"
     several = models_of(stage)
     alone = EvaluatedModel(stage.model or "", stage.template, stage.prefill)  # type: ignore[arg-type]
     group = "benchmarks" if "benchmarks" in planned.kind.needs else "data"
     for source, entry in planned.spec.settings[group].items():
+        if take is not None:
+            entry = {**entry, "take": min(entry["take"] or take, take), "filters": {}}
         rows = rows_of_source(plan, planned, {source: entry}, group, loaded)
         if rows is None:
             continue
@@ -63,7 +71,8 @@ def rendered_sources(
         for name, model in (several or {"": alone}).items():
             tokenizer, context = tokenizer_and_context(root_model(plan.config, model.path))
             merged = with_model(stage, model)
-            rendered = render(picked, tokenizer, merged.template, merged.prefill, merged.system)
+            with errors_named(f"{key}.models.{name}.template" if name else f"{key}.template"):
+                rendered = render(picked, tokenizer, merged.template, merged.prefill, merged.system)
             label = f"{source}, read by {name}" if name else source
             trained = model.path.startswith(PREFIX)
             yield RenderedSource(key, label, merged, tokenizer, context, trained, rendered, rows)

@@ -391,10 +391,8 @@ WRONG |= {
             *R1,
             "stages.r1.data.problems.weight=2",
             "stages.r1.data.safety.weight=-1",
-            "stages.dev3.data.general.take=5",
         ),
         [
-            "stages.dev3.data.general.take: only a source with a path is streamed",
             "stages.r1.data.safety.weight: -1 is not above 0",
             "stages.r1.data.helpful.weight: must be given, as other sources have one",
         ],

@@ -153,7 +153,9 @@ def test_a_reward_that_every_completion_satisfies_is_found(findings: Any, plugin
 
 def test_a_prompt_that_leaves_no_room_for_the_answer_is_found(findings: Any) -> None:
     texts = problems(findings("stages.zero.args.max_completion_length=100000"))
-    assert len(texts) == 1 and texts[0].startswith("stages.zero: a prompt of ")
+    assert len(texts) == 1 and texts[0].startswith(
+        "stages.zero.args.max_completion_length: a prompt of "
+    )
 
 
 def test_the_command_prints_notes_and_exits_with_2_if_there_are_problems(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""A run's settings in a file, for a process other than the driver that needs the plan."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from r1trl.config.checked import checked
+from r1trl.plan.plan import Plan, make_plan
+from r1trl.stage.files import write_atomically
+
+SETTINGS = "settings.yaml"
+
+
+def write_settings(plan: Plan, folder: Path) -> None:
+    """Write a run's settings for `read_plan`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(asdict(plan.config), sort_keys=False, allow_unicode=True)
+    write_atomically(folder / SETTINGS, text)
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return the plan of the settings in a folder."""
+    text = (folder / SETTINGS).read_text(encoding="utf-8")
+    return make_plan(checked(yaml.safe_load(text), text))

@@ -1,0 +1,84 @@
+"""The first piece of work of a run: the preflight, in the warm process, before any stage.
+
+The driver and the fork share files in the run's folder preflight/: settings.yaml in, findings.json
+out.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from r1trl.errors import ConfigError, R1trlError
+from r1trl.plan.plan import Plan
+from r1trl.plan.saved import read_plan, write_settings
+from r1trl.run.launch import Workers, last_lines
+from r1trl.run.progress import log_shown
+from r1trl.stage.files import write_atomically
+
+FINDINGS = "findings.json"
+NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+COLOUR, PLAIN = ("\x1b[32m", "\x1b[0m"), ("⟦", "⟧")
+LONGEST = 600  # characters of a piece of a row that are shown
+
+
+def check_first(plan: Plan, workers: Workers) -> None:
+    """Preflight the stages of a run that are to do; print notes.
+
+    Raises ConfigError with what is wrong, and R1trlError if the preflight itself fails.
+    """
+    if not plan.config.preflight:
+        return
+    folder = plan.folder / "preflight"
+    write_settings(plan, folder)
+    (folder / FINDINGS).unlink(missing_ok=True)
+    (folder / "log.txt").unlink(missing_ok=True)
+    print("preflight …", flush=True)
+    with log_shown(folder / "log.txt"):
+        status = workers.call("r1trl.rehearsal.first:preflight_run", folder, NO_GPU)
+    if workers.signal_number is not None:
+        return
+    if status != 0 or not (folder / FINDINGS).exists():
+        raise R1trlError(
+            f"the preflight failed (exit status {status}); preflight=false leaves it out; last "
+            f"lines of {folder / 'log.txt'}:\n{last_lines(folder)}"
+        )
+    found = json.loads((folder / FINDINGS).read_text(encoding="utf-8"))
+    print(shown(found["rows"], sys.stdout.isatty()), end="")
+    print("".join(f"note: {each['text']}\n" for each in found["findings"] if not each["wrong"]))
+    problems = [each["text"] for each in found["findings"] if each["wrong"]]
+    if problems:
+        raise ConfigError([*problems, "nothing was started; preflight=false starts all the same"])
+
+
+def preflight_run(folder: Path) -> int:
+    """Preflight the plan in a folder; write findings.json; return 0."""
+    from r1trl.rehearsal.training_rows import training_rows
+    from r1trl.trust.preflight import preflight
+
+    plan = read_plan(folder)
+    plan = replace(plan, stages=[stage for stage in plan.stages if not stage.finished])
+    rows, findings = training_rows(plan, folder)
+    shutil.rmtree(folder / "models", ignore_errors=True)
+    findings += preflight(plan)
+    content = {"findings": [asdict(f) for f in findings], "rows": [asdict(row) for row in rows]}
+    write_atomically(folder / FINDINGS, json.dumps(content, ensure_ascii=False))
+    return 0
+
+
+def shown(rows: Sequence[dict[str, object]], colours: bool) -> str:
+    """Return rows as the model reads them; what is in the loss is green, or in brackets."""
+    start, end = COLOUR if colours else PLAIN
+    text = ""
+    for row in rows:
+        pieces: list[tuple[str, bool]] = row["pieces"]  # type: ignore[assignment]
+        loss = f"{start}loss{end}"
+        text += f"{row['key']}: a row as the model reads it in training, {loss} marked:\n"
+        text += "".join(f"{start}{_cut(t)}{end}" if on else _cut(t) for t, on in pieces) + "\n\n"
+    return text
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"

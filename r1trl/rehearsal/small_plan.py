@@ -1,0 +1,122 @@
+"""The plan of a rehearsal: every stage made small, in a folder of its own, on shrunk models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from r1trl.config.checked import Composed
+from r1trl.config.kinds import load_plugins, stage_class
+from r1trl.config.parse import parse
+from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig, WandbConfig
+from r1trl.errors import ConfigError
+from r1trl.plan.choices import active
+from r1trl.plan.plan import Plan, PlannedStage, make_plan
+from r1trl.plugins.loading import Plugins
+from r1trl.rehearsal.small import ROWS, small_source, small_stage
+from r1trl.rehearsal.stand_ins import REWARD
+from r1trl.rewards.scorer import COMMON_OPTIONS
+from r1trl.stage.files import NOTHING, differences
+from r1trl.stage.inputs import put, references_of
+
+
+@dataclass(frozen=True)
+class SmallPlan:
+    """A plan in miniature; `not_asked` says what outside of this machine is left out."""
+
+    plan: Plan
+    not_asked: Sequence[str]
+
+
+def small_plan(plan: Plan, models: Mapping[str, str], folder: Path) -> SmallPlan:
+    """Return the small plan of a run, in `folder`/runs; `models` maps models to shrunk ones."""
+    not_asked: list[str] = []
+    stages = {p.spec.stage: _small(p, plan.plugins, models, not_asked) for p in plan.stages}
+    if plan.config.wandb.enabled:
+        not_asked.append("wandb: nothing is logged to Weights & Biases")
+    load = [*plan.config.plugins.load, "r1trl.rehearsal.stand_ins"]
+    benchmarks = {
+        name: SourceConfig(**small_source(asdict(source), ROWS))
+        for name, source in plan.config.benchmarks.items()
+    }
+    config = replace(
+        plan.config,
+        runs_dir=str(folder / "runs"),
+        stages=stages,
+        benchmarks=benchmarks,
+        launch=LaunchConfig(),
+        wandb=WandbConfig(),
+        plugins=replace(plan.config.plugins, load=load),
+    )
+    plugins = load_plugins(load, config.plugins.block)
+    return SmallPlan(make_plan(Composed(config, plugins, "")), not_asked)
+
+
+def _small(
+    planned: PlannedStage, plugins: Plugins, models: Mapping[str, str], not_asked: list[str]
+) -> StageConfig:
+    """Return the small settings of a stage."""
+    key, settings = f"stages.{planned.spec.stage}", asdict(planned.config)
+    for reference in references_of(planned.config):
+        if reference.wants == "model" and reference.value in models:
+            put(settings, reference.key, models[reference.value])
+    small = small_stage(settings, planned.kind)
+    small["rewards"] = _without_outside(small["rewards"], "reward", plugins, key, not_asked)
+    for group in (small, *small["data"].values(), *small["benchmarks"].values()):
+        group["filters"] = _without_outside(group["filters"], "filter", plugins, key, not_asked)
+    if planned.config.endpoints:
+        not_asked.append(f"{key}.endpoints: a small model here writes the completions instead")
+    if "benchmarks" not in planned.kind.needs:
+        small["benchmarks"] = {}
+    stage: StageConfig
+    stage, problems = parse(stage_class(planned.kind), small, f"{key}.")
+    if problems:
+        raise ConfigError(problems)
+    return stage
+
+
+def _without_outside(
+    chosen: Mapping[str, Any], role: str, plugins: Plugins, key: str, not_asked: list[str]
+) -> dict[str, Any]:
+    """Return what is chosen of a role without what asks something outside of this machine.
+
+    A filter is dropped; a reward gets a stand-in without verdicts, as others may refer to it.
+    """
+    kept = dict(chosen)
+    for name, options in active(chosen).items():
+        own = {k: v for k, v in options.items() if role != "reward" or k not in COMMON_OPTIONS}
+        offer = plugins.find(role, options.get("reward", name) if role == "reward" else name)
+        asks = offer.description.asks_outside
+        asked = asks(**own) if asks else None
+        if asked:
+            common = {k: v for k, v in options.items() if k in COMMON_OPTIONS}
+            kept[name] = {**common, "reward": REWARD} if role == "reward" else None
+            not_asked.append(f"{key}.{role}s.{name}: {asked} is not asked")
+    return kept
+
+
+def changes(plan: Plan, small: Plan) -> list[str]:
+    """Return what was made small, one line for each key: today's value and those in its place."""
+    found: dict[str, tuple[str, dict[str, None]]] = {}
+    for before, after in zip(plan.stages, small.stages, strict=True):
+        old, new = (_comparable(each) for each in (before, after))
+        for line in differences(old, new):
+            key, _, values = line.partition(": was ")
+            was, _, now = values.rpartition(", would be ")
+            if now.startswith(str(small.folder.parents[1])):
+                continue  # a shrunk model
+            found.setdefault(f"{key}={now}", (now, {}))[1][was] = None
+    shown = {key: [each for each in was if each != NOTHING] for key, (_, was) in found.items()}
+    return [f"{key} in place of {', '.join(was)}" for key, was in shown.items() if was]
+
+
+def _comparable(planned: PlannedStage) -> dict[str, Any]:
+    """Return a stage's settings without what has not become small, sources under one name."""
+    settings = asdict(planned.config)
+    for group in ("data", "benchmarks"):
+        for name in list(settings[group]):
+            source = settings[group].pop(name)
+            settings[group]["*"] = {k: source[k] for k in ("take", "sample_rows", "split")}
+    for name in ("rewards", "filters"):
+        settings.pop(name)  # what is not asked is told elsewhere
+    return settings

@@ -1,0 +1,181 @@
+"""The rows of SFT stages as TRL feeds them to the model, seen before any training.
+
+The stage's own kind builds its trainer on a shrunk model with one row; it is not trained.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r1trl.errors import R1trlError, errors_named
+from r1trl.plan.plan import Plan, PlannedStage
+from r1trl.rehearsal.shrink import shrink
+from r1trl.rehearsal.small import small_stage
+from r1trl.run.transitions import StageTransitions
+from r1trl.run.work import StageWork
+from r1trl.run.worker import parse_stage
+from r1trl.stage.inputs import references_of
+from r1trl.training.tracking import Tracker
+from r1trl.trust.answer_formats import ALL_FORMATS
+from r1trl.trust.gold_checks import Finding, golds_of
+from r1trl.trust.renderings import root_model, rows_of_source
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SFT = "SFTConfig"  # the config of TRL's trainer on given rows; kinds that have it are looked at
+IGNORED = -100  # the label of a token that is not in the loss
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """A row of a source as text: pieces, each with whether the loss is on it."""
+
+    key: str
+    pieces: list[tuple[str, bool]]
+
+
+@dataclass
+class TrainerOnly(StageWork):
+    """The work of a stage that ends when its trainer is made; `one_row` is the stage's data."""
+
+    one_row: Any = None
+    trainer: Any = None
+
+    def rows(self, sources: Mapping[str, Any] | None = None) -> "Dataset":
+        """Return the one row."""
+        rows: Dataset = self.one_row
+        return rows
+
+    def train(self, trainer: Any) -> dict[str, float]:
+        """Keep the trainer."""
+        self.trainer = trainer
+        return {}
+
+
+def training_rows(plan: Plan, folder: Path) -> tuple[list[ShownRow], list[Finding]]:
+    """Return a row of each source of the SFT stages, and what is wrong with how rows end.
+
+    `folder` is for shrunk models. A source that an earlier stage has still to make has a made-up
+    row in its form.
+    """
+    rows, findings = list[ShownRow](), list[Finding]()
+    for planned in plan.stages:
+        if planned.kind.trl_config != SFT:
+            continue
+        for source, entry in planned.spec.settings["data"].items():
+            key = f"stages.{planned.spec.stage}.data.{source}"
+            try:
+                one_row = _one_row(plan, planned, source, entry)
+                if one_row is None:
+                    findings.append(Finding(f"{key}: an earlier stage has to make it", wrong=False))
+                    continue
+                with errors_named(key):
+                    row, wrong = _look(plan, planned, one_row, key, folder)
+            except R1trlError as error:
+                findings.append(Finding(str(error)))
+                continue
+            rows.append(row)
+            findings += wrong
+    return rows, findings
+
+
+def _one_row(
+    plan: Plan, planned: PlannedStage, source: str, entry: Mapping[str, Any]
+) -> "Dataset | None":
+    """Return a row of a source; made up in the form of a `sample` stage's if it is not there."""
+    from datasets import Dataset
+
+    first = {**entry, "take": 1, "filters": {}, "sample_rows": None}
+    rows = rows_of_source(plan, planned, {source: first}, "data", {})
+    if rows is not None:
+        return rows.select([0])
+    path = str(entry["path"])
+    maker = next((s for s in plan.stages if path.startswith(f"{s.folder}/")), None)
+    if maker is None or maker.kind.draws != "rows" or entry["columns"]:
+        return None
+    for name, own in maker.spec.settings["data"].items():
+        found = rows_of_source(plan, maker, {name: {**own, "take": 1, "filters": {}}}, "data", {})
+        if found is not None and "solution" in found.column_names:
+            gold, prompt = golds_of(found)[0], found["prompt"][0]
+            text = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+            row = {"prompt": prompt, "completion": ALL_FORMATS[0].fill(gold, text)}
+            return Dataset.from_list([row])
+    return None
+
+
+def _look(
+    plan: Plan, planned: PlannedStage, one_row: "Dataset", key: str, folder: Path
+) -> tuple[ShownRow, list[Finding]]:
+    """Return a row as the stage's trainer has it, and whether it ends as generation does."""
+    trainer = _trainer(plan, planned, one_row, folder)
+    if not len(trainer.train_dataset):
+        limit = f"args.max_length={planned.config.args.get('max_length')}"
+        text = f"{key}: nothing of its first row is in the loss; {limit} may cut it off"
+        return ShownRow(key, []), [Finding(text)]
+    row, tokenizer = trainer.train_dataset[0], trainer.processing_class
+    ids, labels = row["input_ids"], row["labels"]
+    shown = ShownRow(key, _pieces(ids, labels, tokenizer))
+    learned = [label for label in labels if label != IGNORED]
+    cut = len(ids) >= (trainer.args.max_length or len(ids) + 1)
+    if cut or tokenizer.eos_token_id in learned:
+        return shown, []
+    special = [token for token in learned if token in tokenizer.all_special_ids]
+    end = tokenizer.decode(special[-1:] or learned[-1:])
+    mend = f"set args.eos_token={end!r}" if special else "end the template's turns with it"
+    stage = f"stages.{planned.spec.stage}"
+    text = (
+        f"{key}: the model learns to end a turn with {end!r}, and generation stops at "
+        f"{tokenizer.eos_token!r}, which is not in the loss; {mend} ({stage})"
+    )
+    return shown, [Finding(text, wrong=_is_sampled(plan, planned.spec.stage))]
+
+
+def _trainer(plan: Plan, planned: PlannedStage, one_row: "Dataset", folder: Path) -> Any:
+    """Return the trainer that the stage's kind makes, on a shrunk model."""
+    root = root_model(plan.config, str(planned.config.model))
+    model = folder / "models" / "".join(c if c.isalnum() else "-" for c in root)
+    if not model.exists():
+        shrink(root, model, plan.config.seed)
+    longest = planned.config.args.get("max_length")
+    settings = small_stage(asdict(planned.config), planned.kind)
+    settings |= {"model": str(model), "benchmarks": {}, "launch": None}
+    if longest is not None:
+        settings["args"]["max_length"] = longest
+    spec = replace(planned.spec, settings=settings, wandb={})
+    work = TrainerOnly(
+        parse_stage(spec, plan.plugins),
+        spec.stage,
+        planned.kind,
+        folder,
+        spec.seed,
+        spec.own_seed,
+        plan.plugins,
+        Tracker(spec, folder, main=False),
+        StageTransitions({}),
+        one_row=one_row,
+    )
+    planned.kind.run(work)
+    return work.trainer
+
+
+def _pieces(ids: list[int], labels: list[int], tokenizer: Any) -> list[tuple[str, bool]]:
+    """Return a row's tokens as text, in pieces that are in the loss or not."""
+    pieces: list[tuple[list[int], bool]] = []
+    for token, label in zip(ids, labels, strict=True):
+        on = label != IGNORED
+        if not pieces or pieces[-1][1] != on:
+            pieces.append(([], on))
+        pieces[-1][0].append(token)
+    return [(tokenizer.decode(part), on) for part, on in pieces]
+
+
+def _is_sampled(plan: Plan, name: str) -> bool:
+    """Return True if a later stage generates with the model that a stage makes."""
+    return any(
+        reference.stage == name and reference.file is None
+        for planned in plan.stages
+        if planned.kind.draws != "nothing"
+        for reference in references_of(planned.config)
+    )

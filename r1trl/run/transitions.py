@@ -1,0 +1,49 @@
+"""A stage's transitions: asked while it trains whether it should stop, applied to its result."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from r1trl.errors import StageError, errors_named
+from r1trl.plugins.loading import Plugins
+from r1trl.stage.files import StageSpec
+from r1trl.types import Progress, StageResult
+
+
+@dataclass(frozen=True)
+class StageTransitions:
+    """The transitions of a stage with their options bound, by their config keys."""
+
+    bound: Mapping[str, Callable[..., Any]]
+
+    @property
+    def should_stop(self) -> Mapping[str, Callable[[Progress], str | None]]:
+        """Return the `should_stop` of those that have one, by their keys."""
+        return {k: t.should_stop for k, t in self.bound.items() if hasattr(t, "should_stop")}
+
+    def apply(self, result: StageResult) -> StageResult:
+        """Return a result passed through all transitions, in their order."""
+        for key, transition in self.bound.items():
+            result = self.apply_one(key, transition, result)
+        return result
+
+    def apply_one(
+        self, key: str, transition: Callable[..., Any], result: StageResult
+    ) -> StageResult:
+        """Return a result passed through a transition; raise StageError if none comes back."""
+        with errors_named(key):
+            passed = transition(result)
+        if not isinstance(passed, StageResult):
+            raise StageError(f"{key}: returned {passed!r}; a transition returns a StageResult")
+        return passed
+
+
+def bind_transitions(spec: StageSpec, plugins: Plugins) -> dict[str, Callable[..., Any]]:
+    """Return a stage's transitions with their options bound, by their config keys."""
+    bound: dict[str, Callable[..., Any]] = {}
+    for name, options in spec.settings["transitions"].items():
+        if options is not None:
+            key = f"stages.{spec.stage}.transitions.{name}"
+            with errors_named(key):
+                bound[key] = plugins.find("transition", name).bind(options)
+    return bound
