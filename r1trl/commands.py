@@ -23,6 +23,8 @@ def _plan(arguments: argparse.Namespace) -> int:
     for plan, _ in _plans(arguments):
         if not arguments.rehearse:
             print(describe(plan))
+        for note in plan.notes:
+            print(f"note: {note}", file=sys.stderr)
         if arguments.preflight:
             _preflight(plan)
         if arguments.rehearse:

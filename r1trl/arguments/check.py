@@ -1,6 +1,7 @@
 """A stage's `args` checked against a TRL config: names, types, values."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from r1trl.arguments.source import fields
@@ -39,6 +40,13 @@ def _problem(value: Any, type_: Any, field: Field) -> str | None:
         return field.problem(convert(value, type_))
     except ValueError as error:
         return str(error)
+
+
+def missing_packages(args: Mapping[str, Any]) -> list[str]:
+    """Return what a stage's arguments need and this machine does not have, each with its key."""
+    if args.get("use_vllm") and find_spec("vllm") is None:
+        return ["args.use_vllm: vLLM is not installed here; pip install vllm"]
+    return []
 
 
 def args_of(config: str, args: Mapping[str, Any]) -> dict[str, Any]:

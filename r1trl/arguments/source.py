@@ -37,6 +37,30 @@ def fields(config: str) -> dict[str, Any]:
     raise ConfigError([f"TRL has no config class '{config}'; a kind's trl_config names one"])
 
 
+@functools.cache
+def defaults(config: str) -> dict[str, Any]:
+    """Return the defaults of a TRL config's fields that its source writes as plain values."""
+    for file in _candidates(config):
+        for node in _tree(file).body:
+            if isinstance(node, ast.ClassDef) and node.name == config:
+                bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+                inherited = {n: v for b in bases for n, v in defaults(b).items()}
+                return inherited | dict(_own_defaults(node))
+    return {}
+
+
+def _own_defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
+    for item in node.body:
+        if not (isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)):
+            continue
+        value = item.value
+        if isinstance(value, ast.Call):  # field(default=…)
+            named = [k.value for k in value.keywords if k.arg == "default"]
+            value = named[0] if named else None
+        if isinstance(value, ast.Constant):
+            yield item.target.id, value.value
+
+
 def source_files(package: str, pattern: str) -> list[Path]:
     """Return the source files of an installed package that a glob pattern names; none if absent."""
     spec = importlib.util.find_spec(package)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from r1trl.arguments.check import missing_packages
 from r1trl.config.checked import Composed
 from r1trl.config.models import models_of
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
@@ -50,6 +51,15 @@ class Plan:
     folder: Path
     stages: list[PlannedStage]
     plugins: Plugins
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what this machine lacks for stages, which may run on another one."""
+        return [
+            f"stages.{planned.spec.stage}.{missing}, where the stage runs"
+            for planned in self.stages
+            for missing in missing_packages(planned.config.args)
+        ]
 
 
 def make_plan(composed: Composed) -> Plan:

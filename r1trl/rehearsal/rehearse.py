@@ -125,7 +125,8 @@ class _Rehearsing:
         self.done.notes += read_notes(stage.folder)
         self.done.states[name] = REHEARSED if problem is None else "failed"
         if problem is not None:
-            self.done.problems.append(problem)
+            known = [each.partition(": ")[0] for each in self.done.problems]
+            self.done.problems += [] if problem.partition(": ")[0] in known else [problem]
             self._hand_over(stage)
 
     def _carry_out(self, stage: PlannedStage) -> str | None:
@@ -138,8 +139,10 @@ class _Rehearsing:
         return problem_in(stage.folder, f"stages.{stage.spec.stage}")
 
     def _call(self, function: str, folder: Path, environment: dict[str, str] | None = None) -> int:
-        """Call a function in a fork; raise R1trlError if a signal came meanwhile."""
-        status = self.workers.call(function, folder, {**(environment or {}), **CPU})
+        """Call a function in a fork; raise R1trlError if a signal has come."""
+        status = -1
+        if self.workers.signal_number is None:
+            status = self.workers.call(function, folder, {**(environment or {}), **CPU})
         if self.workers.signal_number is not None:
             raise R1trlError("the rehearsal was interrupted")
         return status

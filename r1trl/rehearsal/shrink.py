@@ -28,6 +28,7 @@ LIMITS = {
     "num_attention_heads": HEADS,
     "head_dim": HEAD,
     "intermediate_size": MLP,
+    "ffn_hidden_size": MLP,
     "moe_intermediate_size": MLP,
     "shared_expert_intermediate_size": MLP,
     "num_experts": EXPERTS,
@@ -67,8 +68,10 @@ def shrink(model: str, target: Path, seed: int) -> None:
     made = class_.from_config(config, dtype=torch.float32)
     with torch.inference_mode():
         made(input_ids=torch.tensor([[0, 1, 2]]))
-    made.generation_config = _generation_config(model) or made.generation_config
     made.save_pretrained(target)
+    own = None if head else _generation_config(model)
+    if own is not None:
+        own.save_pretrained(target)
     transformers.AutoTokenizer.from_pretrained(model).save_pretrained(target)
 
 

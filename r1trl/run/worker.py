@@ -17,6 +17,7 @@ from typing import Any
 
 from datasets import disable_progress_bars
 
+from r1trl.arguments.check import missing_packages
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
@@ -54,6 +55,8 @@ def run_stage_folder(
     if is_main():
         plugins.manager.hook.r1trl_stage_started(stage=spec.at(folder))
     stage = parse_stage(spec, plugins)
+    for missing in missing_packages(stage.args):
+        raise StageError(f"stages.{spec.stage}.{missing}, or set it to false")
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
     work = work_class(
         stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions

@@ -22,18 +22,20 @@ def check_lengths(plan: Plan) -> Iterator[Finding]:
             continue
         try:
             for source in rendered_sources(plan, planned, LOOKED_AT, loaded, take=LOOKED_AT):
-                yield from check_length(source)
+                yield from check_length(source, planned.kind.draws)
         except R1trlError as error:
             yield Finding(str(error))
 
 
-def check_length(source: RenderedSource) -> Iterator[Finding]:
-    """Yield a finding if the longest prompt leaves no room for a completion in the context."""
+def check_length(source: RenderedSource, draws: str) -> Iterator[Finding]:
+    """Yield a finding if the longest prompt leaves no room for a completion in the context.
+
+    `draws` is that of the stage's kind.
+    """
+    limit = "sampling.max_tokens" if draws == "rows" else "args.max_completion_length"
     lengths = [len(ids) for ids in source.tokenizer(source.rows["prompt"][:])["input_ids"]]
     longest = max(lengths) + source.max_tokens
     if source.context and longest > source.context:
-        trained = "max_completion_length" in source.stage.args
-        limit = "args.max_completion_length" if trained else "sampling.max_tokens"
         yield Finding(
             f"{source.key}.{limit}: a prompt of {max(lengths)} tokens ({source.name}) and a "
             f"completion of {source.max_tokens} do not fit into the model's context of "

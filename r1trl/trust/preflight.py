@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from r1trl.arguments.check import missing_packages
 from r1trl.config.schema import SourceConfig
 from r1trl.data.prompts import NO_TEMPLATE
 from r1trl.data.rows import load_data
@@ -38,6 +39,8 @@ def preflight(plan: Plan) -> list[Finding]:
     findings: list[Finding] = []
     try:
         for planned in plan.stages:
+            key = f"stages.{planned.spec.stage}"
+            findings += [Finding(f"{key}.{m}") for m in missing_packages(planned.config.args)]
             if planned.config.rewards:
                 identity = json.dumps(planned.config.rewards, sort_keys=True)
                 scorers[identity] = scorers.get(identity) or _scorer(plan, planned)
@@ -65,7 +68,7 @@ def _check_stage(
             return [Finding(f"{key}: an earlier stage has to make its prompts first", False)]
         for source in sources:
             findings += check_answers(source, scorer)
-            findings += check_length(source)
+            findings += check_length(source, planned.kind.draws)
             if "benchmarks" not in planned.kind.needs:
                 findings += _check_repeats(source, benchmarks)
     except R1trlError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1trl.arguments.source import defaults
 from r1trl.config.models import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
@@ -27,6 +28,7 @@ class RenderedSource:
     `key` is the stage's key; `name` names the source and the model, for messages; `stage` has the
     model's settings. `context` is the model's longest input in tokens, if known. `model_is_trained`
     is True if the model comes from an earlier stage, which may have taught it an answer format.
+    `max_tokens` is the most tokens that a completion may have.
     """
 
     key: str
@@ -37,12 +39,7 @@ class RenderedSource:
     model_is_trained: bool
     rows: "Dataset"
     all_rows: "Dataset"
-
-    @property
-    def max_tokens(self) -> int:
-        """Return the most tokens that a completion may have."""
-        longest = self.stage.sampling.max_tokens
-        return int(self.stage.args.get("max_completion_length", longest))
+    max_tokens: int
 
 
 def rendered_sources(
@@ -75,7 +72,19 @@ def rendered_sources(
                 rendered = render(picked, tokenizer, merged.template, merged.prefill, merged.system)
             label = f"{source}, read by {name}" if name else source
             trained = model.path.startswith(PREFIX)
-            yield RenderedSource(key, label, merged, tokenizer, context, trained, rendered, rows)
+            longest = longest_completion(planned)
+            yield RenderedSource(
+                key, label, merged, tokenizer, context, trained, rendered, rows, longest
+            )
+
+
+def longest_completion(planned: PlannedStage) -> int:
+    """Return the most tokens that a completion of a stage may have."""
+    stage, config = planned.config, planned.kind.trl_config
+    if planned.kind.draws == "rows" or config is None:
+        return stage.sampling.max_tokens
+    default = defaults(config).get("max_completion_length")
+    return int(stage.args.get("max_completion_length", default) or 0)
 
 
 def rows_of_source(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from r1trl.arguments.check import args_of, check_args
-from r1trl.arguments.source import fields
+from r1trl.arguments.source import defaults, fields
 from r1trl.arguments.training import SET_BY_R1TRL
 from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError
@@ -60,7 +60,7 @@ def test_every_default_of_the_real_config_passes_its_own_check(config: str) -> N
 @pytest.mark.parametrize("config", CONFIGS)
 def test_reading_the_fields_imports_neither_trl_nor_torch(config: str) -> None:
     code = (
-        "import sys; from r1trl.arguments.source import fields; "
+        "import sys; from r1trl.arguments.source import defaults, fields; "
         f"assert len(fields({config!r})) > 100; "
         "assert not {'trl', 'torch', 'transformers'} & set(sys.modules)"
     )
@@ -105,3 +105,14 @@ def test_a_config_of_trls_experimental_part_is_read_too() -> None:
 def test_a_config_class_that_trl_does_not_have_is_named() -> None:
     with pytest.raises(ConfigError, match="TRL has no config class 'GRPOCnfig'"):
         fields("GRPOCnfig")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_defaults_that_are_read_are_those_of_the_real_config(config: str) -> None:
+    import trl
+
+    real = {field.name: field.default for field in dataclasses.fields(getattr(trl, config))}
+    read = defaults(config)
+    assert len(read) > 80 and {name: real[name] for name in read} == read

@@ -673,3 +673,14 @@ def test_a_plan_says_who_draws_completions(started: Any) -> None:
     cells = [line.split() for line in describe(vllm).splitlines()]
     drawn = {line[0]: "vLLM," in line for line in cells if line and line[0].startswith("zero")}
     assert drawn == {"zero_first": False, "zero": True}
+
+
+def test_vllm_that_is_not_installed_here_is_noted_as_it_may_be_elsewhere(
+    composed: Callable[..., Composed],
+) -> None:
+    plan = make_plan(composed(*ZERO, "stages.zero.args.use_vllm=true"))
+    assert plan.notes == [
+        "stages.zero.args.use_vllm: vLLM is not installed here; pip install vllm, where the stage "
+        "runs"
+    ]
+    assert make_plan(composed(*ZERO)).notes == []

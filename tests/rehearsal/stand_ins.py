@@ -1,0 +1,63 @@
+"""Local stand-ins for the models and data of the paper's scale, of the same shape."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from conftest import byte_tokenizer
+from hub_rows import FIXTURES
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SOURCES = {
+    "sources.problems": "openr1-math-220k",
+    "sources.general": "smoltalk",
+    "sources.helpful": "ultrafeedback-prompts",
+    "sources.safety": "beavertails-prompts",
+    "sources.preferences": "ultrafeedback-pairs",
+    "sources.safety_labels": "beavertails",
+    "benchmarks.math_500": "math-500",
+    "benchmarks.aime_2024": "aime-2024",
+}
+
+
+def qwen_folder(folder: Path, context: int = 131072, **fields: Any) -> Path:
+    """Write the config of Qwen2.5-7B with a small vocabulary, its tokenizer, and no weights.
+
+    The file of the weights is empty: whoever reads it fails.
+    """
+    from transformers import Qwen2Config
+
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(folder)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_hidden_layers=28,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        max_position_embeddings=context,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        architectures=["Qwen2ForCausalLM"],
+        **fields,
+    )
+    config.save_pretrained(folder)
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+def paper_overrides(folder: Path) -> list[str]:
+    """Write stand-ins for everything that the paper's scale gets from the Hub; return overrides."""
+    model = qwen_folder(folder / "qwen")
+    overrides = [f"model.path={model}", f"student.path={model}"]
+    for key, name in SOURCES.items():
+        file = folder / f"{name}.jsonl"
+        rows = FIXTURES[name][0]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        overrides.append(f"{key}.path={file}")
+    return overrides
