@@ -16,7 +16,7 @@ from r1trl.plan.saved import write_settings
 from r1trl.rehearsal.shrink import PREPARED, models_to_shrink
 from r1trl.rehearsal.small_plan import SmallPlan, changes, small_plan
 from r1trl.run.launch import Workers, last_lines
-from r1trl.run.loop import write_stage
+from r1trl.run.loop import LEFT_EARLY, write_stage
 from r1trl.stage.files import outputs, read_result, write_result
 from r1trl.stage.notes import read_notes
 from r1trl.types import StageResult
@@ -113,13 +113,11 @@ class _Rehearsing:
         return None
 
     def _rehearse(self, stage: PlannedStage) -> None:
-        """Carry a stage out; if it has trained, once more from its checkpoint."""
+        """Carry a stage out; one that trains leaves early, and continues from its checkpoint."""
         name, started = stage.spec.stage, time.monotonic()
-        problem = self._carry_out(stage)
-        if problem is None and list(stage.folder.glob("checkpoints/*/complete.json")):
-            (stage.folder / "result.json").unlink()
-            shutil.rmtree(stage.folder / "model")
-            again = self._carry_out(stage)
+        status, problem = self._carry_out(stage)
+        if status == LEFT_EARLY:
+            _, again = self._carry_out(stage)
             problem = again and f"{again} (when it continued from its checkpoint)"
         self.done.seconds[name] = time.monotonic() - started
         self.done.notes += read_notes(stage.folder)
@@ -129,14 +127,14 @@ class _Rehearsing:
             self.done.problems += [] if problem.partition(": ")[0] in known else [problem]
             self._hand_over(stage)
 
-    def _carry_out(self, stage: PlannedStage) -> str | None:
-        """Run a stage's worker; return what went wrong, with its key, or None."""
+    def _carry_out(self, stage: PlannedStage) -> tuple[int, str | None]:
+        """Run a stage's worker; return its status, and what went wrong, with its key, or None."""
         write_stage(stage)
         environment = stage.launch["environment"]
         status = self._call("r1trl.rehearsal.worker:rehearse_stage", stage.folder, environment)
         if status == 0 and read_result(stage.folder):
-            return None
-        return problem_in(stage.folder, f"stages.{stage.spec.stage}")
+            return status, None
+        return status, problem_in(stage.folder, f"stages.{stage.spec.stage}")
 
     def _call(self, function: str, folder: Path, environment: dict[str, str] | None = None) -> int:
         """Call a function in a fork; raise R1trlError if a signal has come."""

@@ -11,10 +11,9 @@ from r1trl.kind import Kind
 
 ROWS, BENCHMARK_ROWS = 32, 4  # of each source
 TOKENS, LONGEST_ROW = 8, 1024
-SAMPLES, GROUPS, BATCH = 2, 2, 2
+STEPS, SAMPLES, GROUPS, BATCH = 2, 2, 2, 2  # one step, and one more from its checkpoint
 # TRL's arguments: given or not, they become these.
 ARGS: Mapping[str, Any] = {
-    "max_steps": 1,
     "max_completion_length": TOKENS,
     "logging_strategy": "steps",
     "logging_steps": 1,
@@ -63,6 +62,7 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         small["sampling"] = _sampling(small["sampling"])
     if kind.trl_config:
         small["args"] = small_args(settings["args"], kind.trl_config)
+        small["args"]["max_steps"] = steps(settings["transitions"])
     if small["batch"] is not None:
         small["batch"] = BATCH
     if kind.trl_config:
@@ -72,6 +72,15 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         small["rollout"] = {"outputs": GROUPS * group, "minibatches": 1}
         small["args"]["per_device_train_batch_size"] = group
     return dict(kind.small(small))
+
+
+def steps(transitions: Mapping[str, Any]) -> int:
+    """Return the steps of a training stage: enough checkpoints for transitions that want several.
+
+    Those have an option `last`.
+    """
+    wanted = [o.get("last") for o in transitions.values() if isinstance(o, Mapping)]
+    return max([STEPS, *(number for number in wanted if isinstance(number, int))])
 
 
 def small_source(source: Mapping[str, Any], rows: int) -> dict[str, Any]:
@@ -110,7 +119,7 @@ def _local(launch: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _sampling(sampling: Mapping[str, Any]) -> dict[str, Any]:
-    n = min(sampling["n"], SAMPLES)
+    n = SAMPLES  # a gold completion, and one that is not
     small = {"n": n, "max_tokens": TOKENS, "batch_size": min(sampling["batch_size"], ROWS)}
     if sampling["stop_after_correct"] is not None:
         small |= {"stop_after_correct": 1, "max_n": n + 1}

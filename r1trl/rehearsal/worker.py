@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
-from r1trl.errors import R1trlError
+from r1trl.errors import Interrupted, R1trlError
 from r1trl.run.transitions import StageTransitions
 from r1trl.run.work import StageWork
 from r1trl.run.worker import run_stage, run_stage_folder
@@ -43,6 +43,17 @@ class RehearsedWork(StageWork):
             ids = self.tokenizer()(texts, add_special_tokens=False)["input_ids"]
             self.scorer.score({**columns, "completion": texts, "completion_ids": ids})
         return trainer
+
+    def train(self, trainer: Any) -> dict[str, float]:
+        """Train one step and leave with its checkpoint; continue from it when there is one."""
+        from r1trl.training.callbacks import StopAfterStep
+        from r1trl.training.checkpoints import whole_checkpoint
+
+        if whole_checkpoint(self.folder / "checkpoints") is not None:
+            return super().train(trainer)
+        trainer.add_callback(StopAfterStep())
+        super().train(trainer)
+        raise Interrupted("the first step of a rehearsal")
 
     def generator(self, stage: StageConfig, correct: str | None) -> "RowGenerator":
         """Return what generates completions, gold ones among them."""

@@ -121,6 +121,14 @@ def completion_rows(rollout: Rollout, step: int, count: int) -> list[dict[str, A
     ]
 
 
+class StopAfterStep(TrainerCallback):
+    """End the training at the end of a step, as if a signal had come."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Save and stop."""
+        control.should_save = control.should_training_stop = True
+
+
 class Signals(TrainerCallback):
     """Save and leave at the end of the step after SIGTERM or SIGUSR1.
 

@@ -35,7 +35,8 @@ def at(settings: dict[str, Any], key: str) -> Any:
 
 
 SMALL = [
-    ("zero", (), "args.max_steps", 1),
+    ("zero", (), "args.max_steps", 2),
+    ("zero", ("stages.zero.transitions.average_checkpoints={last: 4}",), "args.max_steps", 4),
     ("zero", (), "args.max_completion_length", 8),
     ("zero", (), "args.num_generations", 16),
     ("zero", (), "rollout.outputs", 32),
@@ -61,7 +62,7 @@ SMALL = [
     ("zero_samples", (), "data.problems.sample_rows", 32),
     ("scoreboard", (), "benchmarks.aime_2024.take", 4),
     ("scoreboard", (), "sampling.temperature", 0.6),
-    ("helpful_rm", (), "args.max_steps", 1),
+    ("helpful_rm", (), "args.max_steps", 2),
 ]
 
 
@@ -148,5 +149,5 @@ def test_what_is_changed_is_told_with_what_it_was(
     assert "args.optim=adamw_torch in place of adamw_8bit" in told
     assert "dtype=float32 in place of bfloat16" in told
     assert "launch.how=local in place of accelerate" in told
-    assert "args.max_steps=1 in place of 8200, 2200, 1000, 1700, 10400" in told
+    assert "args.max_steps=2 in place of 8200, 2200, 1000, 1700, 10400" in told
     assert not [line for line in told if "learning_rate" in line or "in place of nothing" in line]
