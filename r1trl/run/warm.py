@@ -1,7 +1,8 @@
 """A process that has imported torch and TRL, and forks a worker for every line of its stdin.
 
 Importing them takes many seconds and a run has a dozen stages. A fork runs the same code as
-`python -m r1trl.run.worker FOLDER`, and a crash ends that fork alone.
+`python -m r1trl.run.worker FOLDER`, and a crash ends that fork alone. CUDA is not initialised here:
+a fork could not use it.
 """
 
 import ctypes
@@ -17,6 +18,8 @@ from types import FrameType
 
 import yaml
 
+from r1trl.stage.devices import Gpus, driver_gpus
+
 
 class WorkerForkServer:
     """Forks workers, one at a time."""
@@ -31,13 +34,14 @@ class WorkerForkServer:
         replies = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print while they are imported is no reply
         import_everything()
+        gpu = may_have_gpu()
         gc.collect()
         gc.freeze()  # forks need not traverse, and so copy, what has been imported
         for line in sys.stdin:
             folder, environment = yaml.safe_load(line)
             self.child = os.fork()
             if self.child == 0:
-                worker_main(Path(folder), environment)
+                worker_main(Path(folder), environment, gpu)
             _, status = os.waitpid(self.child, 0)
             self.child = 0
             print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
@@ -48,7 +52,12 @@ class WorkerForkServer:
 
 
 def import_everything() -> None:
-    """Import what stages need; TRL and transformers load their classes when first named."""
+    """Import what stages need; TRL and transformers load their classes when first named.
+
+    They ask for GPUs, and must be answered by the driver (NVML): CUDA that is initialised before a
+    fork cannot be used after it.
+    """
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     import accelerate.utils
     import transformers
     import trl
@@ -67,8 +76,21 @@ def import_everything() -> None:
         logging.disable(logging.NOTSET)
 
 
-def worker_main(folder: Path, environment: Mapping[str, str]) -> None:
-    """Become the worker of a stage, with the stage's log as output; do not return."""
+def may_have_gpu() -> bool:
+    """Return True if PyTorch sees a GPU, asked as libraries ask, or if NVIDIA's driver runs."""
+    import torch
+
+    return torch.cuda.is_available() or driver_gpus() != Gpus(0)
+
+
+def worker_main(folder: Path, environment: Mapping[str, str], gpu: bool) -> None:
+    """Become the worker of a stage, with the stage's log as output; do not return.
+
+    It is a new program if a fork would differ from one: if there is an `environment`, which
+    libraries read while they are imported, or a `gpu` that cannot be used after the fork.
+    """
+    import torch
+
     from r1trl.run.worker import run_stage
 
     end_with_parent()
@@ -77,7 +99,10 @@ def worker_main(folder: Path, environment: Mapping[str, str]) -> None:
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.close(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if environment or (gpu and torch.cuda._is_in_bad_fork()):
+        program = [sys.executable, "-m", "r1trl.run.worker", str(folder)]
+        os.execv(program[0], program)  # noqa: S606 - there is no shell to start it through
     status = run_stage(folder)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -22,8 +22,9 @@ from r1trl.config.parse import parse
 from r1trl.errors import ConfigError, R1trlError, StageError, errors_named
 from r1trl.plugins.loading import Plugins
 from r1trl.run.work import Interrupted, StageWork
+from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
-from r1trl.stage.ranks import barrier, check_world, is_main
+from r1trl.stage.ranks import barrier, check_world, is_main, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
@@ -40,12 +41,14 @@ def run_stage_folder(folder: Path) -> None:
     spec = read_spec(folder)
     if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")
+    hide_gpus(spec.settings.get("args", {}), world_size())
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
     tracker = Tracker(spec, folder, main=is_main())
     transitions = _transitions(spec, plugins)
     if is_main():
         plugins.manager.hook.r1trl_stage_started(stage=spec.at(folder))
     work = _work(spec, folder, plugins, tracker, transitions)
+    take_device(work.stage, work.key)
     returned = work.kind.run(work)
     barrier()  # no result before every process has ended its work
     if is_main():
