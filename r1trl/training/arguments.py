@@ -27,6 +27,7 @@ def trl_arguments(
         "report_to": "none",
         "seed": seed,
         "bf16": stage.dtype == "bfloat16",
+        "fp16": stage.dtype == "float16",
         "model_init_kwargs": model_options(stage),
         **fixed,
     }

@@ -67,7 +67,7 @@ def run_of(folder: Path, *overrides: str) -> Run:
     return Run(folder, RECIPE, f"plugins.load=[{plugin}]", *overrides)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_a_local_stage_computes_on_one_gpu(dtype: str, tmp_path: Path) -> None:
     run = run_of(tmp_path, f"stages.learn.dtype={dtype}", f"stages.samples.dtype={dtype}")
     assert run.carry_out() == 0, run.log("learn")
