@@ -146,7 +146,8 @@ def take_device(stage: StageConfig, key: str) -> None:
         if usable.number:
             import torch
 
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            # As accelerate does; a scheduler may show each rank its own GPU alone.
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % usable.number)
     print(f"rank {os.environ.get('RANK', '0')} is on {described(device())}", flush=True)
 
 

@@ -261,3 +261,26 @@ def test_models_are_on_the_cpu_if_that_is_chosen(
     devices.take_device(StageConfig(kind="x", model="m"), "stages.x")
     assert devices.device().type == "cpu" and not devices.uses_gpu()
     assert capsys.readouterr().out == "rank 0 is on the CPU\n"
+
+
+@pytest.mark.parametrize(
+    ("local_rank", "gpus", "taken"),
+    [(None, 8, 0), ("5", 8, 5), ("5", 1, 0)],  # the last: a scheduler shows each rank its own
+)
+def test_every_rank_takes_a_gpu_of_its_own(
+    local_rank: str | None, gpus: int, taken: int, environment: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    import torch
+
+    current: list[int] = []
+    environment.setattr(devices, "driver_gpus", lambda: Gpus(gpus))
+    environment.setattr(devices, "torch_gpus", lambda: Gpus(gpus))
+    environment.setattr(torch.cuda, "is_available", lambda: True)
+    environment.setattr(torch.cuda, "set_device", current.append)
+    environment.setattr(torch.cuda, "current_device", lambda: current[-1])
+    environment.setattr(torch.cuda, "get_device_name", lambda where: f"number {where.index}")
+    if local_rank:
+        environment.setenv("LOCAL_RANK", local_rank)
+    devices.take_device(StageConfig(kind="x", model="m"), "stages.x")
+    assert devices.device() == torch.device("cuda", taken)
+    assert f"is on cuda:{taken} (number {taken})" in capsys.readouterr().out
