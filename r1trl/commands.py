@@ -1,7 +1,9 @@
 """What each command does; it imports what it needs, so that the others stay fast."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from r1trl.errors import ConfigError
@@ -23,8 +25,6 @@ def _plan(arguments: argparse.Namespace) -> int:
     for plan, _ in _plans(arguments):
         if not arguments.rehearse:
             print(describe(plan))
-        for note in plan.notes:
-            print(f"note: {note}", file=sys.stderr)
         if arguments.preflight:
             _preflight(plan)
         if arguments.rehearse:
@@ -57,9 +57,11 @@ def _preflight(plan: Any) -> None:
 
 
 def _plans(arguments: argparse.Namespace) -> list[Any]:
-    """Return the plan and the composed YAML of every run; print notes on former names."""
+    """Return the plan and the composed YAML of every run; print notes on names and GPUs."""
     from r1trl.config.compose import compose, sweep
+    from r1trl.plan.describe import gpu_notes
     from r1trl.plan.plan import make_plan
+    from r1trl.stage.devices import driver_gpus
 
     overrides = sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
     plans = []
@@ -68,10 +70,16 @@ def _plans(arguments: argparse.Namespace) -> list[Any]:
             composed = compose(each, arguments.config_dir)
         except ConfigError as error:
             raise ConfigError(error.problems + _further(error.partial)) from error
-        for note in composed.notes:
-            print(f"note: {note}", file=sys.stderr)
-        plans.append((make_plan(composed), composed.text))
+        _print_notes(composed.notes)
+        plan = make_plan(composed)
+        _print_notes([*plan.notes, *gpu_notes(plan, os.environ, driver_gpus().number)])
+        plans.append((plan, composed.text))
     return plans
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _further(composed: Any) -> list[str]:

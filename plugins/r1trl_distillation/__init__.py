@@ -6,6 +6,7 @@ distribution that the teacher gives for the next one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import r1trl
 
@@ -32,7 +33,7 @@ def run(work: r1trl.Work) -> Mapping[str, float]:
 
     stage = work.stage
     check_teacher(work)
-    options = {"dtype": stage.dtype}
+    options: dict[str, Any] = {"dtype": stage.dtype, "device_map": None}  # whole on the device
     if stage.attn_implementation:
         options["attn_implementation"] = stage.attn_implementation
     options |= stage.args.get("teacher_model_init_kwargs") or {}

@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 
 class SequenceScorer:
-    """A reward model on this process's accelerator, or on the CPU if there is none.
+    """A reward model on the device that accelerate has given this process.
 
     Raises ValueError if the folder or Hub id is not a trained reward model.
     """
 
     def __init__(self, model: str) -> None:
-        import torch
+        from accelerate import PartialState
         from transformers import AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.network = load(model)
-        self.device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        self.device = PartialState().device
         self.network.to(self.device).eval()
         config = self.network.config.get_text_config()
         if config.pad_token_id is None:

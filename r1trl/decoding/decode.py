@@ -90,6 +90,7 @@ def max_rows_for_length(model: Any) -> Callable[[int], int]:
     token_bytes = 2 * config.num_hidden_layers * heads * dim * model.dtype.itemsize
     free = psutil.virtual_memory().available
     if model.device.type == "cuda":
-        cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        free = torch.cuda.mem_get_info(model.device)[0] + cached
+        where = model.device
+        cached = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
+        free = torch.cuda.mem_get_info(where)[0] + cached
     return lambda length: int(CACHE_MEMORY_FRACTION * free / (token_bytes * length))

@@ -10,6 +10,7 @@ from r1trl.config.schema import SamplingConfig, StageConfig
 from r1trl.decoding.batch import StopCondition
 from r1trl.decoding.decode import decode
 from r1trl.decoding.sampling_params import SamplingParams
+from r1trl.stage.devices import device
 from r1trl.types import Completion
 
 
@@ -121,7 +122,7 @@ def truncate_ids_to_text(ids: Sequence[int], text: str, tokenizer: Any) -> tuple
 
 
 def load_model(path: str, dtype: str, attn_implementation: str | None) -> tuple[Any, Any]:
-    """Load a model and its tokenizer for generation, on a GPU if there is one.
+    """Load a model and its tokenizer for generation, on this rank's GPU if there is one.
 
     `dtype` is the name of a torch dtype; None as `attn_implementation` is transformers' default.
     """
@@ -129,7 +130,7 @@ def load_model(path: str, dtype: str, attn_implementation: str | None) -> tuple[
 
     options = {"attn_implementation": attn_implementation} if attn_implementation else {}
     model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), load_tokenizer(path)
+    return model.to(device()).eval(), load_tokenizer(path)
 
 
 def load_tokenizer(path: str) -> Any:

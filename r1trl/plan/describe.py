@@ -10,6 +10,7 @@ from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.tables import aligned
+from r1trl.stage.devices import idle_gpus, runs_a_model
 
 HERE = "r1trl"
 EXPLAINED = (
@@ -41,6 +42,17 @@ def table(plan: Plan) -> list[list[str]]:
             [planned.spec.stage, stage.kind, _start(stage), data, size, drawn, launch, state]
         )
     return rows
+
+
+def gpu_notes(plan: Plan, environment: Mapping[str, str], gpus: int) -> list[str]:
+    """Return which stages leave GPUs of this machine unused, of `gpus` that it has."""
+    stages: dict[str, list[str]] = {}
+    for planned in plan.stages:
+        local = planned.launch["how"] == "local" and not planned.config.args.get("use_cpu")
+        idle = idle_gpus({**environment, **planned.launch["environment"]}, gpus)
+        if idle and local and not planned.finished and runs_a_model(planned.config):
+            stages.setdefault(idle, []).append(f"stages.{planned.spec.stage}")
+    return [f"{', '.join(names)}: {idle}" for idle, names in stages.items()]
 
 
 def _size(planned: PlannedStage) -> str:

@@ -5,6 +5,7 @@ out.
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ def check_first(plan: Plan, workers: Workers) -> None:
     (folder / "log.txt").unlink(missing_ok=True)
     print("preflight …", flush=True)
     with log_shown(folder / "log.txt"):
-        status = workers.call("r1trl.rehearsal.first:preflight_run", folder, NO_GPU)
+        status = workers.call("r1trl.rehearsal.first:preflight_run", folder, {})
     if workers.signal_number is not None:
         return
     if status != 0 or not (folder / FINDINGS).exists():
@@ -55,6 +56,7 @@ def check_first(plan: Plan, workers: Workers) -> None:
 
 def preflight_run(folder: Path) -> int:
     """Preflight the plan in a folder; write findings.json; return 0."""
+    os.environ.update(NO_GPU)
     from r1trl.rehearsal.training_rows import training_rows
     from r1trl.trust.preflight import preflight
 

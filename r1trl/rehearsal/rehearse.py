@@ -130,7 +130,7 @@ class _Rehearsing:
     def _carry_out(self, stage: PlannedStage) -> tuple[int, str | None]:
         """Run a stage's worker; return its status, and what went wrong, with its key, or None."""
         write_stage(stage)
-        environment = stage.launch["environment"]
+        environment = {k: v for k, v in stage.launch["environment"].items() if k not in CPU}
         status = self._call("r1trl.rehearsal.worker:rehearse_stage", stage.folder, environment)
         if status == 0 and read_result(stage.folder):
             return status, None
@@ -140,7 +140,7 @@ class _Rehearsing:
         """Call a function in a fork; raise R1trlError if a signal has come."""
         status = -1
         if self.workers.signal_number is None:
-            status = self.workers.call(function, folder, {**(environment or {}), **CPU})
+            status = self.workers.call(function, folder, environment or {})
         if self.workers.signal_number is not None:
             raise R1trlError("the rehearsal was interrupted")
         return status

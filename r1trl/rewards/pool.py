@@ -167,8 +167,11 @@ class Pool:
 
 
 def cores() -> int:
-    """Return this rank's share of the machine's usable cores, at least 1."""
-    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    """Return this rank's share of the machine's usable cores, at least 1.
+
+    If the launcher does not say how many ranks the machine has, all are taken to be on it.
+    """
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("WORLD_SIZE", "1"))
     usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, usable // ranks)
 

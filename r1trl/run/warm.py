@@ -2,7 +2,7 @@
 
 Importing them takes many seconds and a run has a dozen stages. A fork calls a function with a
 folder, such as the one that `python -m r1trl.run.worker FOLDER` calls, and a crash ends that fork
-alone.
+alone. CUDA is not initialised here: a fork could not use it.
 """
 
 import ctypes
@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 
 import yaml
+
+from r1trl.stage.devices import Gpus, driver_gpus
 
 
 class WorkerForkServer:
@@ -35,13 +37,14 @@ class WorkerForkServer:
         replies = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print while they are imported is no reply
         import_everything()
+        gpu = may_have_gpu()
         gc.collect()
         gc.freeze()  # forks need not traverse, and so copy, what has been imported
         for line in sys.stdin:
             function, folder, environment = yaml.safe_load(line)
             self.child = os.fork()
             if self.child == 0:
-                fork_main(function, Path(folder), environment)
+                fork_main(function, Path(folder), environment, gpu)
             _, status = os.waitpid(self.child, 0)
             self.child = 0
             print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
@@ -52,7 +55,12 @@ class WorkerForkServer:
 
 
 def import_everything() -> None:
-    """Import what stages need; TRL and transformers load their classes when first named."""
+    """Import what stages need; TRL and transformers load their classes when first named.
+
+    They ask for GPUs, and must be answered by the driver (NVML): CUDA that is initialised before a
+    fork cannot be used after it.
+    """
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     import accelerate.utils
     import transformers
     import trl
@@ -71,11 +79,22 @@ def import_everything() -> None:
         logging.disable(logging.NOTSET)
 
 
-def fork_main(function: str, folder: Path, environment: Mapping[str, str]) -> None:
+def may_have_gpu() -> bool:
+    """Return True if PyTorch sees a GPU, asked as libraries ask, or if NVIDIA's driver runs."""
+    import torch
+
+    return torch.cuda.is_available() or driver_gpus() != Gpus(0)
+
+
+def fork_main(function: str, folder: Path, environment: Mapping[str, str], gpu: bool) -> None:
     """Call a function with a folder, whose log.txt gets the output; do not return.
 
-    Its return value is the exit status.
+    Its return value is the exit status. It is called in a new program if a fork would differ from
+    one: if there is an `environment`, which libraries read while they are imported, or a `gpu` that
+    cannot be used after the fork.
     """
+    import torch
+
     module, _, name = function.partition(":")
     end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -83,7 +102,11 @@ def fork_main(function: str, folder: Path, environment: Mapping[str, str]) -> No
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.close(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if environment or (gpu and torch.cuda._is_in_bad_fork()):
+        call = f"import sys, pathlib, {module} as m; sys.exit(m.{name}(pathlib.Path(sys.argv[1])))"
+        program = [sys.executable, "-c", call, str(folder)]
+        os.execv(program[0], program)  # noqa: S606 - there is no shell to start it through
     status = getattr(importlib.import_module(module), name)(folder)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -25,8 +25,9 @@ from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
 from r1trl.plugins.loading import Plugins
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
+from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
-from r1trl.stage.ranks import barrier, check_world, is_main
+from r1trl.stage.ranks import barrier, check_world, is_main, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
@@ -49,6 +50,7 @@ def run_stage_folder(
     spec = read_spec(folder)
     if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")
+    hide_gpus(spec.settings.get("args", {}), world_size())
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
     tracker = Tracker(spec, folder, main=is_main())
     transitions = transitions_class(bind_transitions(spec, plugins))
@@ -61,6 +63,7 @@ def run_stage_folder(
     work = work_class(
         stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions
     )
+    take_device(work.stage, work.key)
     returned = work.kind.run(work)
     barrier()  # no result before every process has ended its work
     if is_main():

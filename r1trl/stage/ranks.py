@@ -3,6 +3,7 @@
 import os
 
 from r1trl.errors import R1trlError
+from r1trl.stage.devices import uses_gpu
 
 EXPECTED = "R1TRL_PROCESSES"
 
@@ -25,10 +26,9 @@ def is_main() -> bool:
 def barrier() -> None:
     """Wait for all processes of the stage; a collective."""
     if world_size() > 1:
-        import torch
         from accelerate import PartialState
 
-        PartialState(cpu=not torch.cuda.is_available()).wait_for_everyone()
+        PartialState(cpu=not uses_gpu()).wait_for_everyone()
 
 
 def check_world() -> None:

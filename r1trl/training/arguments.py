@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from r1trl.arguments.check import args_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
+from r1trl.stage.devices import uses_gpu
 from r1trl.stage.ranks import world_size
 
 
@@ -19,23 +18,28 @@ def trl_arguments(
 
     `trl_config` is the name of the config class, `folder` the stage's.
     """
-    cuda = torch.cuda.is_available()
+    gpu = uses_gpu()
     return {
-        "use_cpu": not cuda,
-        "dataloader_pin_memory": cuda,
+        "use_cpu": not gpu,
+        "dataloader_pin_memory": gpu,
         **args_of(trl_config, stage.args),
         "output_dir": str(folder / "checkpoints"),
         "report_to": "none",
         "seed": seed,
         "bf16": stage.dtype == "bfloat16",
+        "fp16": stage.dtype == "float16",
         "model_init_kwargs": model_options(stage),
         **fixed,
     }
 
 
 def model_options(stage: StageConfig) -> dict[str, Any]:
-    """Return how weights to be trained are loaded: in float32, whatever the computation is in."""
-    options = {"dtype": "float32"}
+    """Return how weights to be trained are loaded: in float32, whatever the computation is in.
+
+    The trainer moves them to its device whole; TRL's own `device_map` would leave layers on the CPU
+    if they do not fit, and say nothing.
+    """
+    options: dict[str, Any] = {"dtype": "float32", "device_map": None}
     if stage.attn_implementation:
         options["attn_implementation"] = stage.attn_implementation
     return options

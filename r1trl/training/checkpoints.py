@@ -60,10 +60,11 @@ def has_synced_reference(trainer: Any) -> bool:
 
 
 def save_weights(weights: Mapping[str, Any], path: Path) -> None:
-    """Write tensors as safetensors; tied ones are written once each."""
+    """Write tensors as safetensors, copied to the CPU; tied ones are written once each."""
     from safetensors.torch import save_file
 
-    save_file({name: tensor.contiguous().clone() for name, tensor in weights.items()}, path)
+    copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}
+    save_file({name: copy.contiguous() for name, copy in copies.items()}, path)
 
 
 def whole_checkpoint(folder: Path) -> Path | None:

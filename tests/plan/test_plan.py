@@ -15,7 +15,7 @@ import yaml
 from r1trl.config.checked import Composed, checked
 from r1trl.config.compose import compose
 from r1trl.errors import ConfigError
-from r1trl.plan.describe import describe
+from r1trl.plan.describe import describe, gpu_notes
 from r1trl.plan.plan import make_plan
 from r1trl.run.loop import locked
 from r1trl.stage.files import digest, write_result, write_spec
@@ -684,3 +684,24 @@ def test_vllm_that_is_not_installed_here_is_noted_as_it_may_be_elsewhere(
         "runs"
     ]
     assert make_plan(composed(*ZERO)).notes == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "gpus", "stages"),
+    [
+        ((), 1, []),
+        ((), 2, ["zero_first", "zero", "scoreboard"]),
+        (("launch=accelerate", "launch.processes=2"), 8, []),
+        (("launch.environment={CUDA_VISIBLE_DEVICES: '0'}",), 8, []),
+        (("stages.zero.args.use_cpu=true",), 8, ["zero_first", "scoreboard"]),
+        (("stages.zero.launch={how: accelerate, processes: 2}",), 8, ["zero_first", "scoreboard"]),
+    ],
+)
+def test_stages_that_leave_gpus_unused_are_named(
+    overrides: tuple[str, ...], gpus: int, stages: list[str], composed: Any, tmp_path: Path
+) -> None:
+    plan = make_plan(composed(*ZERO, f"runs_dir={tmp_path}", *overrides))
+    uses_all = f"launch=accelerate launch.processes={gpus} uses all"
+    names = ", ".join(f"stages.{name}" for name in stages)
+    expected = [f"{names}: one process uses 1 of {gpus} GPUs; {uses_all}"] if stages else []
+    assert gpu_notes(plan, {}, gpus) == expected

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from r1trl.plugins.loading import load
-from r1trl.rewards.pool import Failure, Pool
+from r1trl.rewards.pool import Failure, Pool, cores
 
 PLUGIN = """
 import os, time
@@ -202,3 +202,24 @@ def test_scoring_processes_end_when_their_parent_is_killed(
     while alive(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(child)
+
+
+@pytest.mark.parametrize(
+    ("environment", "share"),
+    [
+        ({}, 16),
+        ({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}, 4),  # two machines
+        ({"WORLD_SIZE": "8"}, 2),  # a launcher that does not say how many are here
+        ({"WORLD_SIZE": "32", "LOCAL_WORLD_SIZE": "32"}, 1),
+    ],
+)
+def test_the_ranks_of_a_machine_share_its_cores(
+    environment: dict[str, str], share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert cores() == share

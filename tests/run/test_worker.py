@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from r1trl.run.worker import run_stage
+from r1trl.stage import devices
 from r1trl.stage.files import StageSpec, write_spec
 
 KIND = """
@@ -28,10 +29,10 @@ LEAVE = "(work.folder / 'model').mkdir()"
 def carried_out(tmp_path: Path, plugin_file: Any, capfd: Any) -> Any:
     """Return a function that runs a stage of a kind with a body; it returns status and output."""
 
-    def run_(body: str, scores: bool = False) -> tuple[int, str]:
+    def run_(body: str, scores: bool = False, **more: Any) -> tuple[int, str]:
         path = plugin_file(KIND.format(body=body.replace("\n", "\n    "), scores=scores))
         plugins = {"load": [path], "block": []}
-        settings = {"kind": "odd", "data": {}, "transitions": {}}
+        settings = {"kind": "odd", "data": {}, "transitions": {}, **more}
         spec = StageSpec("s", "odd", "x", 1, settings, "model", scores, {}, plugins)
         write_spec(tmp_path / "stage", spec)
         return run_stage(tmp_path / "stage"), "".join(capfd.readouterr())
@@ -69,3 +70,20 @@ def test_metrics_are_plain_finite_numbers(carried_out: Any, tmp_path: Path) -> N
     assert status == 0 and "the metric 'lost' is nan, and is left out" in output
     result = json.loads((tmp_path / "stage" / "result.json").read_text())
     assert result["metrics"] == {"a": 0.5, "steps": 3}
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"), [({}, 1), ({"args": {"use_cpu": True}}, 0), ({"model": None}, 0)]
+)
+def test_a_stage_does_not_begin_on_the_cpu_if_there_is_a_gpu(
+    settings: dict[str, Any], status: int, carried_out: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "ACCELERATE_USE_CPU"):
+        monkeypatch.setenv(name, "")  # so that a later value is undone
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(devices, "driver_gpus", lambda: devices.Gpus(1))
+    monkeypatch.setattr(devices, "torch_gpus", lambda: devices.Gpus(0, "it is old"))
+    got, output = carried_out(f"print('begun')\n{LEAVE}\nreturn {{}}", **{"model": "m", **settings})
+    assert got == status and ("begun" in output) is (status == 0), output
+    refused = "error: stages.s.launch: NVIDIA's driver has 1 GPU, and PyTorch can use no GPU (it is"
+    assert (refused in output) is (status == 1)

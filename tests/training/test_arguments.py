@@ -1,0 +1,30 @@
+"""TRL's arguments that follow from a stage: its precision, its device, how weights are loaded."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1trl.config.schema import StageConfig
+from r1trl.training.arguments import trl_arguments
+
+
+def arguments_of(folder: Path, **settings: Any) -> dict[str, Any]:
+    """Return the arguments of GRPO for a stage with these settings."""
+    return trl_arguments(StageConfig(kind="x", **settings), "GRPOConfig", folder, 1, {})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_the_dtype_chooses_the_precision_of_training(dtype: str, tmp_path: Path) -> None:
+    arguments = arguments_of(tmp_path, dtype=dtype)
+    chosen = {name: arguments[name] for name in ("bf16", "fp16")}
+    assert chosen == {"bf16": dtype == "bfloat16", "fp16": dtype == "float16"}
+    assert arguments["model_init_kwargs"] == {"dtype": "float32", "device_map": None}
+
+
+def test_the_trainer_is_where_the_user_wants_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    arguments = arguments_of(tmp_path)
+    assert arguments["use_cpu"] and not arguments["dataloader_pin_memory"]
