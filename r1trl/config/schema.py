@@ -23,6 +23,8 @@ class ModelConfig:
     path: str = REQUIRED  # a folder or a Hub id
     dtype: str = "bfloat16"
     distill_learning_rate: float = 1e-4
+    # Ends a turn in the chat template, if that is not the tokenizer's end token; SFT makes it that.
+    eos_token: str | None = None
 
 
 @dataclass

@@ -18,6 +18,7 @@ from r1trl.rehearsal.small_plan import SmallPlan, changes, small_plan
 from r1trl.run.launch import Workers, last_lines
 from r1trl.run.loop import LEFT_EARLY, write_stage
 from r1trl.stage.files import outputs, read_result, write_result
+from r1trl.stage.inputs import references_of
 from r1trl.stage.notes import read_notes
 from r1trl.types import StageResult
 
@@ -101,11 +102,9 @@ class _Rehearsing:
 
     def _missing(self, stage: PlannedStage, failed_models: dict[str, str]) -> str | None:
         """Return why a stage cannot be rehearsed, or None."""
-        name = stage.spec.stage
-        original = next(p for p in self.plan.stages if p.spec.stage == name)
-        for model, key in models_to_shrink(self.plan).items():
-            if model in failed_models and model in str(original.spec.settings):
-                return f"{model} cannot be made small ({key})"
+        for reference in references_of(self.plan.config.stages[stage.spec.stage]):
+            if reference.wants == "model" and reference.value in failed_models:
+                return f"{reference.value} cannot be made small"
         for reference in stage.spec.inputs:
             before = reference.removeprefix("stage:").partition("/")[0]
             if before in self.failed:

@@ -31,10 +31,11 @@ def qwen_folder(folder: Path, context: int = 131072, **fields: Any) -> Path:
     from transformers import Qwen2Config
 
     tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     tokenizer.chat_template = CHATML
     tokenizer.save_pretrained(folder)
     config = Qwen2Config(
-        vocab_size=len(tokenizer),
+        vocab_size=len(tokenizer) + 16,  # more embeddings than tokens, as Qwen has
         hidden_size=3584,
         intermediate_size=18944,
         num_hidden_layers=28,

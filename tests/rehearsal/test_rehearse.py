@@ -236,6 +236,24 @@ def test_the_outcome_is_the_plan_with_seconds_and_the_changes(zero: Any) -> None
     assert "args.max_steps=2 in place of 60, 30" in text
 
 
+def test_a_model_that_does_not_become_small_is_named(
+    composed: Callable[..., Any], tmp_path: Path
+) -> None:
+    from transformers import AutoConfig
+
+    byte_tokenizer().save_pretrained(tmp_path)
+    AutoConfig.for_model("jamba").save_pretrained(tmp_path)  # its attention is in a later layer
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    plan = make_plan(composed("recipe=dr_grpo", "scale=tiny", f"model.path={tmp_path}"))
+    done = rehearse(plan, lambda line: None)
+    reason = f"not, because {tmp_path} cannot be made small"
+    assert done.problems == [] and not done.folder.exists()
+    assert done.states == {"dr_grpo": reason, "scoreboard": reason}
+    [note] = [n for n in done.notes if n.startswith("stages.dr_grpo.model: ")]
+    assert "cannot be made small: ValueError: " in note
+    assert outcome(plan, done).endswith("rehearsal: what could be rehearsed works")
+
+
 def test_a_signal_ends_a_rehearsal_and_its_folder_goes(
     composed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

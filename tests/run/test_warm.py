@@ -94,7 +94,8 @@ import r1trl
 
 def run(work):
     '''Write which program this is.'''
-    print("program:", "fork" if sys.argv[1][0] == "[" else "new", os.environ.get("MINE"), sys.stdin.read())
+    program = "fork" if sys.argv[1][0] == "[" else "new"
+    print("program:", program, os.environ.get("MINE"), sys.stdin.read())
     (work.folder / "model").mkdir()
     return {}
 
