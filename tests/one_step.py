@@ -14,6 +14,7 @@ from r1trl.config.parse import parse
 from r1trl.config.schema import LaunchConfig
 from r1trl.kind import Kind
 from r1trl.plan.stages import StageCheck
+from r1trl.run.transitions import StageTransitions
 from r1trl.run.work import StageWork
 from r1trl.stage.files import StageSpec
 from r1trl.training.tracking import Tracker
@@ -141,7 +142,8 @@ class OneStep:
         folder.mkdir(parents=True)
         spec = StageSpec("x", stage.kind, "run", 1, {})
         tracker = Tracker(spec, folder, main=True)
-        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, {})
+        transitions = StageTransitions({})
+        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, transitions)
         return dict(kind.run(work))
 
     def weights(self) -> bytes:

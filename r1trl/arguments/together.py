@@ -22,6 +22,24 @@ WORKERS = (
     "dataloader_persistent_workers",
     "dataloader_multiprocessing_context",
 )
+# What has a field of its own, by its names in generation_kwargs.
+OWN_FIELDS = {
+    "max_new_tokens": "max_completion_length",
+    "max_tokens": "max_completion_length",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "repetition_penalty",
+    "cache_implementation": "cache_implementation",
+}
+ACCELERATOR_OPTIONS = (
+    "dispatch_batches",
+    "even_batches",
+    "use_seedable_sampler",
+    "non_blocking",
+    "gradient_accumulation_kwargs",
+)
 SHAPES = ("linear", "cosine", "1-sqrt")
 MIN_LR = ("min_lr", "min_lr_rate")
 # What lr_scheduler_kwargs may have; the constant schedules ignore it.
@@ -50,11 +68,14 @@ def problems_together(args: Args) -> Problems:
     yield from _schedule(args)
     yield from _workers(args)
     yield from _checkpointing(args)
+    yield from _mappings(args)
     optim = str(args.get("optim"))
     if optim.startswith(("galore", "apollo")) and not args.get("optim_target_modules"):
         yield "optim", f"'{optim}' needs optim_target_modules, such as all-linear"
     if args.get("log_completions_hub_repo") and not args.get("log_completions"):
         yield "log_completions_hub_repo", "needs log_completions=true"
+    if args.get("use_vllm") and args.get("use_transformers_continuous_batching"):
+        yield "use_transformers_continuous_batching", "reaches nothing with use_vllm=true"
 
 
 def _texts(args: Args) -> Problems:
@@ -81,6 +102,8 @@ def _is_count(text: str) -> bool:
 def _schedule(args: Args) -> Problems:
     """Yield what a learning rate schedule lacks, or has no use for."""
     schedule, given = args.get("lr_scheduler_type", "linear"), args.get("lr_scheduler_kwargs") or {}
+    if schedule == "constant" and args.get("warmup_steps"):
+        yield "warmup_steps", "reaches nothing with a constant schedule; use constant_with_warmup"
     if schedule not in SCHEDULE_KWARGS or not isinstance(given, Mapping):
         return
     known, problems = SCHEDULE_KWARGS[schedule], []
@@ -100,6 +123,24 @@ def _schedule(args: Args) -> Problems:
     if schedule == "warmup_stable_decay" and "num_decay_steps" not in given:
         problems.append(f"{schedule} needs num_decay_steps")
     yield from (("lr_scheduler_kwargs", problem) for problem in problems)
+
+
+def _mappings(args: Args) -> Problems:
+    """Yield options in mappings that break the stage, or belong somewhere else."""
+    generation, accelerator, liger = (
+        value if isinstance(value := args.get(name), Mapping) else {}
+        for name in ("generation_kwargs", "accelerator_config", "liger_kernel_config")
+    )
+    for option in generation:
+        if option in OWN_FIELDS:
+            own = OWN_FIELDS[option]
+            yield "generation_kwargs", f"'{option}' has a field of its own; set args.{own}"
+    for option in accelerator:
+        if option not in ACCELERATOR_OPTIONS:
+            there = ", ".join(ACCELERATOR_OPTIONS)
+            yield "accelerator_config", f"'{option}' is not possible; choose one of: {there}"
+    if args.get("use_liger_kernel") and liger.get("fused_linear_cross_entropy"):
+        yield "liger_kernel_config", "fused_linear_cross_entropy does not fit TRL's own fused head"
 
 
 def _workers(args: Args) -> Problems:

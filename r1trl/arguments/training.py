@@ -25,11 +25,10 @@ SET_BY_R1TRL = (
     "remove_unused_columns",
 )
 
-REACHES_NOTHING = "evaluation is all that reads it, and r1trl's training stages evaluate nothing"
-NOTHING_EVALUATED = Field(
-    verdict="refused", reason=f"{REACHES_NOTHING}; add a stage of kind evaluate"
-)
 NO_EVALUATION = "r1trl's training stages evaluate nothing; add a stage of kind evaluate"
+NOTHING_EVALUATED = Field(
+    verdict="refused", reason=f"evaluation is all that reads it, and {NO_EVALUATION}"
+)
 BY_DTYPE = Field(
     verdict="refused",
     reason="is set from the stage's dtype; set dtype=bfloat16, float16 or float32",

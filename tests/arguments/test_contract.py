@@ -339,6 +339,7 @@ REACH_NOTHING: dict[str, dict[str, Any]] = {
         "batch_eval_metrics": True,
         "include_for_metrics": ["loss"],
         "label_names": ["nonsense"],
+        "warmup_steps": 1,  # the schedule is constant
         "metric_for_best_model": "nonsense",
         "greater_is_better": True,
         "bf16_full_eval": True,

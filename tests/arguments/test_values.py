@@ -98,6 +98,21 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
             {"lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": {}},
             "lr_scheduler_kwargs: warmup_stable_decay needs num_decay_steps",
         ),
+        (
+            {"warmup_steps": 10, "lr_scheduler_type": "constant"},
+            "reaches nothing with a constant schedule; use constant_with_warmup",
+        ),
+        (
+            {"accelerator_config": {"split_batches": True}},
+            "'split_batches' is not possible; choose one of: dispatch_batches, even_batches, ",
+        ),
+        (
+            {
+                "liger_kernel_config": {"fused_linear_cross_entropy": True},
+                "use_liger_kernel": True,
+            },
+            "fused_linear_cross_entropy does not fit TRL's own fused head",
+        ),
         ({"lr_scheduler_kwargs": "min_lr"}, "value 'min_lr' is not a mapping"),
         (
             {"log_level": "loud"},
@@ -307,6 +322,18 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"log_completions_hub_repo": "me/mine"}, "needs log_completions=true"),
         ({"num_completions_to_print": 0}, "0 is not possible; it must be at least 1"),
         ({"generation_kwargs": "top_k"}, "value 'top_k' is not a mapping"),
+        (
+            {"generation_kwargs": {"temperature": 0.5}},
+            "'temperature' has a field of its own; set args.temperature",
+        ),
+        (
+            {"generation_kwargs": {"max_new_tokens": 5}},
+            "'max_new_tokens' has a field of its own; set args.max_completion_length",
+        ),
+        (
+            {"use_transformers_continuous_batching": True, "use_vllm": True},
+            "reaches nothing with use_vllm=true",
+        ),
         ({"num_generations_eval": 2}, NOT_EVALUATED),
         (
             {"max_tool_calling_iterations": 3},
@@ -428,7 +455,8 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
 RIGHT: dict[str, list[dict[str, Any]]] = {
     "sft": [
         {"learning_rate": "1e-6", "weight_decay": 0, "adam_beta1": 0, "max_grad_norm": 0},
-        {"max_steps": -1, "num_train_epochs": "0.5", "warmup_steps": 0.1},
+        {"max_steps": -1, "num_train_epochs": "0.5"},
+        {"warmup_steps": 0.1, "lr_scheduler_type": "linear"},
         {"logging_steps": 0.1, "save_steps": 0.5, "save_strategy": "steps"},
         {"logging_steps": 2.5, "logging_strategy": "epoch"},
         {"save_total_limit": None, "max_length": None, "pad_to_multiple_of": "auto"},
@@ -440,6 +468,8 @@ RIGHT: dict[str, list[dict[str, Any]]] = {
         {"dataloader_num_workers": 1, "dataloader_prefetch_factor": 2},
         {"gradient_checkpointing": True, "activation_checkpointing": True},
         {"padding_free": True, "max_length": None},
+        {"warmup_steps": 10, "lr_scheduler_type": "constant_with_warmup"},
+        {"accelerator_config": {"even_batches": False}},
         {"packing": True, "padding_free": True},
         {
             "optim": "galore_adamw",
@@ -459,6 +489,7 @@ RIGHT: dict[str, list[dict[str, Any]]] = {
             "vllm_importance_sampling_mode": "token_truncate",
             "vllm_importance_sampling_clip_max": None,
         },
+        {"generation_kwargs": {"suppress_tokens": [3]}},
         {"use_vllm": True, "vllm_mode": "server", "vllm_tensor_parallel_size": 2},
     ],
     "rloo": [{"sync_ref_model": True}, {"reward_clip_range": [-1, "1"]}],
