@@ -14,8 +14,8 @@ class Field:
     """What may be given for a field of TRL's config, or for a key of r1trl's.
 
     `choices` are the values that are possible, of a list those of its entries; `at_least`, `above`,
-    `at_most` and `below` bound a number; `also` are values outside the bounds that mean something,
-    such as -1 for no limit. None is left to the field's type.
+    `at_most` and `below` bound a number; `also` are values that mean something though they are out
+    of the bounds, such as -1 for no limit, or of another type. None is left to the field's type.
 
     `verdict` says what becomes of a value: it reaches TRL and does there what it does without r1trl
     ("equal"); it is "refused", because it would reach nothing, or something that breaks the stage;
@@ -38,17 +38,21 @@ class Field:
             return self.reason
         if isinstance(value, list | tuple):
             return next((text for item in value if (text := self.problem(item))), None)
-        if value is None or value in self.also:
+        if value is None or self.takes_as_it_is(value):
             return None
         text = self._choice_problem(value) or self._range_problem(value)
         return f"{text}; {self.reason}" if text and self.reason else text
 
+    def takes_as_it_is(self, value: Any) -> bool:
+        """Return True for one of `also`, which is not converted to the field's type."""
+        return any(type(each) is type(value) and each == value for each in self.also)
+
     def _choice_problem(self, value: Any) -> str | None:
         if not self.choices or value in self.choices:
             return None
-        names = [str(choice) for choice in self.choices]
-        hint = suggest(str(value), names)
-        return f"'{value}' is not possible{hint}; choose one of: {', '.join(names)}"
+        names = [_text(each) for each in (*self.choices, *self.also) if each != ""]
+        hint = suggest(_text(value), names)
+        return f"'{_text(value)}' is not possible{hint}; choose one of: {', '.join(names)}"
 
     def _range_problem(self, value: Any) -> str | None:
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -70,4 +74,9 @@ class Field:
             ("below", self.below),
         )
         text = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-        return " or ".join([text, *map(str, self.also)])
+        return " or ".join([text, *map(_text, self.also)])
+
+
+def _text(value: Any) -> str:
+    """Return a value as YAML has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -157,16 +157,17 @@ class Kind:
     `draws` says when completions are generated: never, while training, or for rows. `trl_config`
     names TRL's config class, which `args` are checked against; None: no `args`. `fields` says for
     fields of that class what may be given, and what becomes of it; of others the types are checked,
-    and what r1trl says of the fields that all of TRL's configs have.
+    and what r1trl says of the fields that several of TRL's configs have.
 
     `needs` names common keys that must be given, `takes` the OPTIONAL_KEYS that it reads; the plan
     refuses others. A kind that needs `benchmarks` is run on those in place of `data`.
     `columns(stage)` returns the columns that its rows must have. `scores`: its metrics are
     `<model>/<benchmark>/<metric>` and feed the scoreboard. `problems(stage)` yields (key, sentence)
     for what is wrong with a stage; `size(stage)` says in a few words how much it does. Both get the
-    stage's settings, with the run's launch and benchmarks filled in. `small(settings)` gets the
-    settings that a rehearsal has made small, as nested mappings, and returns them with what of the
-    kind's own must be small too.
+    stage's settings, with the run's launch and benchmarks filled in; for `problems`, `stage.args`
+    are of the types of TRL's config, without those that are refused by themselves.
+    `small(settings)` gets the settings that a rehearsal has made small, as nested mappings, and
+    returns them with what of the kind's own must be small too.
     """
 
     run: Callable[[Any], Mapping[str, float]]

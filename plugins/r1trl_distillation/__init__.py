@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import r1trl
+from r1trl_distillation.fields import DISTILLATION_FIELDS, problems
 
 INSTEAD = "or fine-tune on the teacher's answers with recipe=distill"
 
@@ -93,8 +94,10 @@ def r1trl_kinds() -> Mapping[str, r1trl.Kind]:
         run=run,
         settings=DistillationSettings,
         trl_config="DistillationConfig",
+        fields=DISTILLATION_FIELDS,
         draws="while training",
         takes=("batch", "adapter"),
         columns=lambda stage: ("prompt",),
+        problems=problems,
     )
     return {"distillation": kind}

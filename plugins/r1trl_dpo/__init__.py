@@ -7,6 +7,7 @@ that the stage starts from, or, with an adapter, that model without the adapter.
 from collections.abc import Mapping
 
 import r1trl
+from r1trl_dpo.fields import DPO_FIELDS, problems
 
 COLUMNS = ("prompt", "chosen", "rejected")
 
@@ -36,7 +37,9 @@ def r1trl_kinds() -> Mapping[str, r1trl.Kind]:
     kind = r1trl.Kind(
         run=run,
         trl_config="DPOConfig",
+        fields=DPO_FIELDS,
         takes=("batch", "adapter"),
         columns=lambda stage: COLUMNS,
+        problems=problems,
     )
     return {"dpo": kind}

@@ -1,18 +1,23 @@
-"""A stage's `args` checked against a TRL config: names, types, values."""
+"""A stage's `args` checked against a TRL config: names, types, values, and what goes together."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from r1trl.arguments.shared import SHARED_FIELDS
 from r1trl.arguments.source import fields
+from r1trl.arguments.together import problems_together
 from r1trl.arguments.training import SET_BY_R1TRL, TRAINING_FIELDS
 from r1trl.config.values import convert
 from r1trl.errors import suggest
 from r1trl.fields import Field
 
+FIELDS: Mapping[str, Field] = {**TRAINING_FIELDS, **SHARED_FIELDS}
+Table = Mapping[str, Field]
+
 
 def check_args(
-    config: str, args: Mapping[str, Any], key: str, own: Mapping[str, Field] | None = None
+    config: str, args: Mapping[str, Any], key: str, own: Table | None = None
 ) -> list[str]:
     """Check arguments against a TRL config class, given by its name; return the problems.
 
@@ -20,7 +25,7 @@ def check_args(
     which goes before that of all kinds.
     """
     known, problems = fields(config), []
-    table = {**TRAINING_FIELDS, **(own or {})}
+    table = {**FIELDS, **(own or {})}
     for name, value in args.items():
         if name in SET_BY_R1TRL:
             problems.append(f"{key}: r1trl sets '{name}' itself")
@@ -29,17 +34,47 @@ def check_args(
         else:
             problem = _problem(value, known[name], table.get(name, Field()))
             problems += [f"{key}.{name}: {problem}"] if problem else []
-    return problems
+    together = problems_together(possible_args(config, args, own))
+    return problems + [f"{key}.{name}: {problem}" for name, problem in together]
+
+
+def possible_args(config: str, args: Mapping[str, Any], own: Table | None = None) -> dict[str, Any]:
+    """Return the arguments that are possible, each by itself, converted as `args_of` does."""
+    known, table = fields(config), {**FIELDS, **(own or {})}
+    possible = {
+        name: value
+        for name, value in args.items()
+        if name in known
+        and name not in SET_BY_R1TRL
+        and not _problem(value, known[name], table.get(name, Field()))
+    }
+    return args_of(config, possible, own)
+
+
+def args_of(config: str, args: Mapping[str, Any], own: Table | None = None) -> dict[str, Any]:
+    """Return the arguments converted to the types of the TRL config ('1e-6' to 1e-06).
+
+    `own` is the table of the stage's kind. Raises ValueError if one cannot be converted.
+    """
+    known, table = fields(config), {**FIELDS, **(own or {})}
+    return {n: _converted(v, known[n], table.get(n, Field())) for n, v in args.items()}
 
 
 def _problem(value: Any, type_: Any, field: Field) -> str | None:
-    """Return why a value is not possible: refused, of another type, or out of range."""
-    if field.verdict == "refused":
-        return field.reason
+    """Return why a value is not possible: refused, no choice, of another type, or out of range."""
+    if field.verdict == "refused" or field.choices:
+        problem = field.problem(value)
+        if problem:
+            return problem
     try:
-        return field.problem(convert(value, type_))
+        return field.problem(_converted(value, type_, field))
     except ValueError as error:
         return str(error)
+
+
+def _converted(value: Any, type_: Any, field: Field) -> Any:
+    """Return a value as the type; one that means something as it is is left so."""
+    return value if field.takes_as_it_is(value) else convert(value, type_)
 
 
 def missing_packages(args: Mapping[str, Any]) -> list[str]:
@@ -47,9 +82,3 @@ def missing_packages(args: Mapping[str, Any]) -> list[str]:
     if args.get("use_vllm") and find_spec("vllm") is None:
         return ["args.use_vllm: vLLM is not installed here; pip install vllm"]
     return []
-
-
-def args_of(config: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments converted to the types of the TRL config ('1e-6' to 1e-06)."""
-    known = fields(config)
-    return {name: convert(value, known[name]) for name, value in args.items()}

@@ -26,13 +26,123 @@ SET_BY_R1TRL = (
 )
 
 NO_EVALUATION = "r1trl's training stages evaluate nothing; add a stage of kind evaluate"
-BY_DTYPE = "is set from the stage's dtype; set dtype=bfloat16, float16 or float32"
+NOTHING_EVALUATED = Field(
+    verdict="refused", reason=f"evaluation is all that reads it, and {NO_EVALUATION}"
+)
+BY_DTYPE = Field(
+    verdict="refused",
+    reason="is set from the stage's dtype; set dtype=bfloat16, float16 or float32",
+)
+NEVER = Field(verdict="refused", reason="TRL's trainers do not read it; leave it out")
+EVALUATION = (
+    "per_device_eval_batch_size",
+    "eval_steps",
+    "eval_delay",
+    "eval_on_start",
+    "eval_do_concat_batches",
+    "eval_use_gather_object",
+    "eval_accumulation_steps",
+    "prediction_loss_only",
+    "batch_eval_metrics",
+    "include_for_metrics",
+    "label_names",
+    "metric_for_best_model",
+    "greater_is_better",
+    "bf16_full_eval",
+    "fp16_full_eval",
+)
+SCHEDULES = (
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "cosine_warmup_with_min_lr",
+    "polynomial",
+    "inverse_sqrt",
+    "constant",
+    "constant_with_warmup",
+    "warmup_stable_decay",
+)
+LOG_LEVELS = ("detail", "debug", "info", "warning", "error", "critical", "passive")
+BACKENDS = (  # those that accelerate and torch 2.6 or later, or a package for a device, have
+    "inductor",
+    "eager",
+    "aot_eager",
+    "cudagraphs",
+    "onnxrt",
+    "tensorrt",
+    "tvm",
+    "hpu_backend",
+    "neuron",
+)
+MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs", "lite")
 
 TRAINING_FIELDS: Mapping[str, Field] = {
-    "bf16": Field(verdict="refused", reason=BY_DTYPE),
-    "fp16": Field(verdict="refused", reason=BY_DTYPE),
-    "per_device_eval_batch_size": Field(verdict="refused", reason=NO_EVALUATION),
-    "eval_strategy": Field(choices=("no",), reason=NO_EVALUATION),
-    "learning_rate": Field(above=0),
+    # how long, and how many rows at once
+    "num_train_epochs": Field(above=0),
     "max_steps": Field(at_least=1, also=(-1,)),
+    "per_device_train_batch_size": Field(at_least=1),
+    "auto_find_batch_size": Field(
+        choices=(False,),
+        reason="an update would have fewer rows than batch or rollout say; lower "
+        "per_device_train_batch_size",
+    ),
+    # the optimizer
+    "learning_rate": Field(above=0),
+    "lr_scheduler_type": Field(
+        choices=SCHEDULES,
+        reason="reduce_lr_on_plateau and greedy need an evaluation, and there is none in training",
+    ),
+    "warmup_steps": Field(at_least=0),  # below 1: a share of all steps
+    "weight_decay": Field(at_least=0),
+    "adam_beta1": Field(at_least=0, below=1),
+    "adam_beta2": Field(at_least=0, below=1),
+    "adam_epsilon": Field(above=0),
+    "max_grad_norm": Field(at_least=0),  # 0: gradients are not clipped
+    "label_smoothing_factor": Field(at_least=0, at_most=1),
+    "neftune_noise_alpha": Field(above=0),
+    # precision and speed
+    "bf16": BY_DTYPE,
+    "fp16": BY_DTYPE,
+    "torch_compile_backend": Field(choices=BACKENDS),
+    "torch_compile_mode": Field(choices=MODES),
+    "torch_empty_cache_steps": Field(at_least=1),
+    "parallelism_config": Field(
+        verdict="refused",
+        reason="is an object, not a value; set parallelism_config in launch.config",
+    ),
+    # records
+    "logging_steps": Field(above=0),  # below 1: a share of all steps
+    "log_level": Field(choices=LOG_LEVELS),
+    "log_level_replica": Field(choices=LOG_LEVELS),
+    "include_num_input_tokens_seen": Field(choices=("all", "non_padding", "no", True, False)),
+    "debug": Field(choices=("underflow_overflow", "tpu_metrics_debug"), also=("",)),
+    # checkpoints
+    "save_strategy": Field(choices=("steps", "epoch", "no"), reason="best needs an evaluation"),
+    "save_steps": Field(above=0),  # below 1: a share of all steps
+    "save_total_limit": Field(at_least=1, reason="null keeps all"),
+    "save_only_model": Field(
+        choices=(False,), reason="without the optimizer, a stopped stage cannot continue"
+    ),
+    "save_on_each_node": Field(
+        choices=(False,), reason="a stage has one folder, which all nodes see"
+    ),
+    "enable_jit_checkpoint": Field(
+        choices=(False,), reason="r1trl itself saves and leaves on SIGTERM and SIGUSR1"
+    ),
+    # rows on their way to the model
+    "dataloader_num_workers": Field(at_least=0),
+    "dataloader_prefetch_factor": Field(at_least=1),
+    "length_column_name": Field(
+        verdict="refused", reason="no column of lengths reaches the trainer, which counts tokens"
+    ),
+    # several processes
+    "ddp_bucket_cap_mb": Field(at_least=1),
+    "ddp_timeout": Field(at_least=1),
+    "local_rank": Field(verdict="refused", reason="is set by the launcher; see launch"),
+    # evaluation
+    "eval_strategy": Field(choices=("no",), reason=NO_EVALUATION),
+    "load_best_model_at_end": Field(choices=(False,), reason=NO_EVALUATION),
+    **dict.fromkeys(EVALUATION, NOTHING_EVALUATED),
+    **dict.fromkeys(("do_train", "do_eval", "do_predict"), NEVER),
 }

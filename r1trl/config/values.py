@@ -27,6 +27,10 @@ def convert(value: Any, type_: Any) -> Any:
         if not isinstance(value, list):
             raise ValueError(f"value '{value}' is not a list")
         return [convert(item, arguments[0] if arguments else Any) for item in value]
+    if origin is tuple and ... not in arguments:
+        if not isinstance(value, list | tuple) or len(value) != len(arguments):
+            raise ValueError(f"value '{value}' is not a list of {len(arguments)}")
+        return tuple(convert(item, each) for item, each in zip(value, arguments, strict=True))
     if origin is dict or type_ is dict:
         if not isinstance(value, Mapping):
             raise ValueError(f"value '{value}' is not a mapping")

@@ -1,9 +1,10 @@
 """Reinforcement learning with GRPO: advantages are relative to the group of a prompt."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from r1trl import Kind, Work
+from r1trl import Work
+from r1trl.kinds.grpo_fields import GRPO_FIELDS, problems
+from r1trl.kinds.rollouts import rollout_kind
 
 
 def run(work: Work) -> Mapping[str, float]:
@@ -13,18 +14,4 @@ def run(work: Work) -> Mapping[str, float]:
     return work.train(work.rollouts(GRPOTrainer, GRPOConfig))
 
 
-def steps_of_outputs(stage: Any) -> str:
-    """Return the updates of a stage and the completions in each, in words."""
-    outputs = stage.rollout.outputs // stage.rollout.minibatches
-    return f"{stage.args.get('max_steps', '?')} steps × {outputs} outputs"
-
-
-KIND = Kind(
-    run=run,
-    trl_config="GRPOConfig",
-    draws="while training",
-    needs=("model", "data", "rewards"),
-    takes=("samplers", "rollout", "adapter"),
-    columns=lambda stage: ("prompt",),
-    size=steps_of_outputs,
-)
+KIND = rollout_kind(run=run, trl_config="GRPOConfig", fields=GRPO_FIELDS, problems=problems)

@@ -1,12 +1,30 @@
 """Training a reward model: on pairs of responses, or on responses with a label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from r1trl import Kind, Work, scored_text
+from r1trl import Field, Kind, Work, scored_text
+from r1trl.arguments.shared import OWN_LOSS, RENDERED
 
 COLUMNS = {"pairwise": ("chosen", "rejected"), "pointwise": ("completion", "label")}
+REWARD_FIELDS: Mapping[str, Field] = {
+    "center_rewards_coefficient": Field(at_least=0),
+    "label_smoothing_factor": OWN_LOSS,
+    "average_tokens_across_devices": OWN_LOSS,
+    "chat_template_path": RENDERED,
+}
+PAIRWISE_ONLY = (  # fields of RewardConfig that RewardTrainer reads and PointwiseTrainer does not
+    "activation_offloading",
+    "center_rewards_coefficient",
+    "dataset_num_proc",
+    "disable_dropout",
+    "eos_token",
+    "pad_to_multiple_of",
+    "pad_token",
+    "trust_remote_code",
+)
+BY_LENGTH = ("group_by_length", "batch_rebalance")
 
 
 @dataclass
@@ -72,10 +90,23 @@ def _pointwise(work: Work, rows: Any) -> Any:
     )
 
 
+def problems(stage: Any) -> Iterator[tuple[str, str]]:
+    """Yield the arguments that the trainer of the stage's objective does not read."""
+    if stage.objective == "pointwise":
+        for name in PAIRWISE_ONLY:
+            if stage.args.get(name) not in (None, False):
+                yield f"args.{name}", "reaches nothing with objective=pointwise; leave it out"
+    elif stage.args.get("train_sampling_strategy") in BY_LENGTH:
+        sorts = stage.args["train_sampling_strategy"]
+        yield "args.train_sampling_strategy", f"{sorts} sorts single texts, not pairs; use random"
+
+
 KIND = Kind(
     run=run,
     settings=RewardModelSettings,
     trl_config="RewardConfig",
+    fields=REWARD_FIELDS,
     takes=("batch",),
     columns=columns,
+    problems=problems,
 )

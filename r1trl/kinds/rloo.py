@@ -1,10 +1,10 @@
 """Reinforcement learning with RLOO: each completion's baseline is the mean of the others'."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from r1trl import Work
-from r1trl.kinds import grpo
+from r1trl.kinds.rollouts import ROLLOUT_FIELDS, rollout_kind, rollout_problems
 
 
 def run(work: Work) -> Mapping[str, float]:
@@ -14,4 +14,12 @@ def run(work: Work) -> Mapping[str, float]:
     return work.train(work.rollouts(RLOOTrainer, RLOOConfig))
 
 
-KIND = replace(grpo.KIND, run=run, trl_config="RLOOConfig")
+def problems(stage: Any) -> Iterator[tuple[str, str]]:
+    """Yield what does not go together in a stage of kind rloo."""
+    yield from rollout_problems(stage, beta=0.05)
+    low, high = stage.args.get("reward_clip_range") or (0, 1)
+    if low >= high:
+        yield "args.reward_clip_range", f"{low:g} is not below {high:g}"
+
+
+KIND = rollout_kind(run=run, trl_config="RLOOConfig", fields=ROLLOUT_FIELDS, problems=problems)

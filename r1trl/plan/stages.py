@@ -1,11 +1,11 @@
 """What can be wrong with a stage, found before it starts; every problem carries its key."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
-from r1trl.arguments.check import check_args
+from r1trl.arguments.check import check_args, possible_args
 from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
@@ -71,29 +71,37 @@ class StageCheck:
         problems += check_samplers(stage, key, plugins)
         problems += check_drawing(stage, key)
         problems += check_offers(plugins, "transition", stage.transitions, f"{key}.transitions")
-        problems += self._args()
+        args, wrong = self._args()
+        problems += wrong
         if stage.batch is not None and "batch" in self.kind.takes:
             problems += [f"{key}.{line}" for line in check_batch(stage, self.launch)]
         if "rollout" in self.kind.takes:
             problems += [f"{key}.{line}" for line in check_rollout(stage, self.launch, plugins)]
-        return problems + self._of_kind()
+        return problems + self._of_kind(replace(stage, args=args))
 
-    def _args(self) -> list[str]:
-        """Return what is wrong with TRL's arguments, or with the class that the kind names."""
-        config, key = self.kind.trl_config, f"{self.key}.args"
+    def _args(self) -> tuple[dict[str, Any], list[str]]:
+        """Return TRL's arguments that are possible, converted, and what is wrong.
+
+        That is with the others, or with the class that the kind names.
+        """
+        config, args, table = self.kind.trl_config, self.stage.args, self.kind.fields
         if not config:
-            return []
+            return {}, []
         try:
-            return check_args(config, self.stage.args, key, self.kind.fields)
+            problems = check_args(config, args, f"{self.key}.args", table)
+            if args.get("ddp_backend") and self.launch.how == "local":
+                needs = "a local stage is one process, without a backend; set launch.how=accelerate"
+                problems.append(f"{self.key}.args.ddp_backend: {needs}")
+            return possible_args(config, args, table), problems
         except ConfigError as error:
             offer = self.plugins.find("kind", self.stage.kind)
             label = f"plugin '{offer.plugin}': kind '{offer.name}': trl_config"
-            return [f"{self.key}.kind: {label}: {problem}" for problem in error.problems]
+            return {}, [f"{self.key}.kind: {label}: {problem}" for problem in error.problems]
 
-    def _of_kind(self) -> list[str]:
-        """Return the problems that the stage's kind finds."""
+    def _of_kind(self, stage: StageConfig) -> list[str]:
+        """Return the problems that the stage's kind finds; `stage.args` are possible ones."""
         try:
-            return [f"{self.key}.{name}: {text}" for name, text in self.kind.problems(self.stage)]
+            return [f"{self.key}.{name}: {text}" for name, text in self.kind.problems(stage)]
         except Exception as error:  # noqa: BLE001 - whatever a kind raises is the reason
             failed = f"{type(error).__name__}: {error}"
             return [f"{self.key}: problems of kind '{self.stage.kind}' failed: {failed}"]

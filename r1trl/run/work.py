@@ -119,8 +119,7 @@ class StageWork:
 
         if "batch" in self.kind.takes:
             fixed = batch_arguments(self.stage, self.key) | fixed
-        named = self.kind.trl_config or config_class.__name__
-        return config_class(**trl_arguments(self.stage, named, self.folder, self.seed, fixed))
+        return config_class(**trl_arguments(self.stage, self.folder, self.seed, fixed))
 
     def adapter(self) -> Any:
         """Return peft's LoraConfig, or None."""

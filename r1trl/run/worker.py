@@ -17,7 +17,7 @@ from typing import Any
 
 from datasets import disable_progress_bars
 
-from r1trl.arguments.check import missing_packages
+from r1trl.arguments.check import args_of, missing_packages
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
@@ -88,12 +88,17 @@ def run_stage_folder(
 
 
 def parse_stage(spec: StageSpec, plugins: Plugins) -> StageConfig:
-    """Return the settings of a stage, typed; raise ConfigError if they do not fit its kind."""
+    """Return the settings of a stage, typed, TRL's arguments too.
+
+    Raises ConfigError if they do not fit its kind.
+    """
     stage: StageConfig
-    class_ = stage_class(plugins.kind(spec.kind))
-    stage, problems = parse(class_, spec.settings, f"stages.{spec.stage}.")
+    kind = plugins.kind(spec.kind)
+    stage, problems = parse(stage_class(kind), spec.settings, f"stages.{spec.stage}.")
     if problems:
         raise ConfigError(problems)
+    if kind.trl_config:
+        stage = replace(stage, args=args_of(kind.trl_config, stage.args, kind.fields))
     return stage
 
 

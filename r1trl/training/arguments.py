@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1trl.arguments.check import args_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
 from r1trl.stage.devices import uses_gpu
@@ -12,17 +11,17 @@ from r1trl.stage.ranks import world_size
 
 
 def trl_arguments(
-    stage: StageConfig, trl_config: str, folder: Path, seed: int, fixed: Mapping[str, Any]
+    stage: StageConfig, folder: Path, seed: int, fixed: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the arguments of TRL's config: defaults, then `stage.args`, then ours, then `fixed`.
 
-    `trl_config` is the name of the config class, `folder` the stage's.
+    `stage.args` are of the types of TRL's config; `folder` is the stage's.
     """
     gpu = uses_gpu()
     return {
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
-        **args_of(trl_config, stage.args),
+        **stage.args,
         "output_dir": str(folder / "checkpoints"),
         "report_to": "none",
         "seed": seed,

@@ -10,8 +10,8 @@ from r1trl.training.arguments import trl_arguments
 
 
 def arguments_of(folder: Path, **settings: Any) -> dict[str, Any]:
-    """Return the arguments of GRPO for a stage with these settings."""
-    return trl_arguments(StageConfig(kind="x", **settings), "GRPOConfig", folder, 1, {})
+    """Return TRL's arguments for a stage with these settings."""
+    return trl_arguments(StageConfig(kind="x", **settings), folder, 1, {})
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -1,0 +1,66 @@
+"""What kinds of stages with rollouts share: their keys, and what may be given for their fields."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from r1trl import Field, Kind
+from r1trl.arguments.shared import OWN_LOSS, RENDERED
+from r1trl.arguments.training import NOTHING_EVALUATED
+
+NO_IMAGES = Field(verdict="refused", reason="reaches nothing: r1trl's prompts are texts")
+OWN_ORDER = Field(
+    verdict="refused",
+    reason="reaches nothing: prompts are drawn in groups, by the seed; give the stage samplers",
+)
+COUNTED = Field(verdict="refused", reason="reaches nothing: the metric num_tokens counts them")
+
+ROLLOUT_FIELDS: Mapping[str, Field] = {
+    "beta": Field(at_least=0),  # 0: no reference model
+    "num_iterations": Field(at_least=1),
+    "epsilon": Field(at_least=0),
+    "epsilon_high": Field(at_least=0),
+    "train_sampling_strategy": OWN_ORDER,
+    "chat_template_kwargs": RENDERED,
+    "label_smoothing_factor": OWN_LOSS,
+    "average_tokens_across_devices": OWN_LOSS,
+    "include_num_input_tokens_seen": COUNTED,
+    "log_multimodal": NO_IMAGES,
+    "num_generations_eval": NOTHING_EVALUATED,
+}
+
+
+def rollout_problems(stage: Any, beta: float) -> Iterator[tuple[str, str]]:
+    """Yield what TRL would refuse when the trainer is built; `beta` is TRL's default."""
+    args = stage.args
+    for name in ("num_generations", "max_completion_length"):
+        if name in args and args[name] is None:
+            yield f"args.{name}", "must be a number"
+    if args.get("sync_ref_model") and args.get("beta", beta) == 0:
+        yield (
+            "args.sync_ref_model",
+            "needs a reference model, and with args.beta=0 there is none; set one of them",
+        )
+    size, mode = args.get("vllm_tensor_parallel_size", 1), args.get("vllm_mode", "colocate")
+    if args.get("use_vllm") and mode == "colocate" and stage.launch.processes % size:
+        yield (
+            "args.vllm_tensor_parallel_size",
+            f"{size} does not divide launch.processes={stage.launch.processes}",
+        )
+
+
+def steps_of_outputs(stage: Any) -> str:
+    """Return the updates of a stage and the completions in each, in words."""
+    outputs = stage.rollout.outputs // stage.rollout.minibatches
+    return f"{stage.args.get('max_steps', '?')} steps × {outputs} outputs"
+
+
+def rollout_kind(**own: Any) -> Kind:
+    """Return a kind that trains on completions of its own; `own` are the other fields of Kind."""
+    return Kind(
+        draws="while training",
+        needs=("model", "data", "rewards"),
+        takes=("samplers", "rollout", "adapter"),
+        columns=lambda stage: ("prompt",),
+        size=steps_of_outputs,
+        **own,
+    )

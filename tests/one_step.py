@@ -1,0 +1,151 @@
+"""One training step of each built-in kind that trains, in this process and by r1trl's real code."""
+
+import functools
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from r1trl.arguments.check import args_of
+from r1trl.config.kinds import load_plugins, stage_class
+from r1trl.config.parse import parse
+from r1trl.config.schema import LaunchConfig
+from r1trl.kind import Kind
+from r1trl.plan.stages import StageCheck
+from r1trl.run.transitions import StageTransitions
+from r1trl.run.work import StageWork
+from r1trl.stage.files import StageSpec
+from r1trl.training.tracking import Tracker
+
+ROLLOUT = {"outputs": 4, "minibatches": 1}
+REWARDS = {"varied": {}}
+VARIED = """
+import r1trl
+
+def varied(prompts, completions, completion_ids, **columns):
+    return [sum(ids) % 5 / 4 for ids in completion_ids]
+
+@r1trl.hookimpl
+def r1trl_rewards():
+    return {"varied": varied}
+"""
+SETTINGS: Mapping[str, dict[str, Any]] = {
+    "grpo": {"kind": "grpo", "rollout": ROLLOUT, "rewards": REWARDS},
+    "rloo": {"kind": "rloo", "rollout": ROLLOUT, "rewards": REWARDS},
+    "sft": {"kind": "sft"},
+    "pairwise": {"kind": "reward_model", "objective": "pairwise", "text": "response"},
+    "pointwise": {"kind": "reward_model", "objective": "pointwise", "text": "response"},
+    "dpo": {"kind": "dpo"},
+    "distillation": {"kind": "distillation"},
+}
+ROWS = [
+    {
+        "prompt": f"{i} + 1 = ",
+        "completion": f"{i + 1}" * (1 + i % 3),
+        "chosen": f"{i + 1}" * (1 + i % 3),
+        "rejected": "no" * (1 + i % 2),
+        "label": i % 2,
+    }
+    for i in range(8)
+]
+ARGS = {
+    "max_steps": 1,
+    "per_device_train_batch_size": 4,
+    "learning_rate": 0.01,
+    "lr_scheduler_type": "constant",
+    "gradient_checkpointing": False,
+    "logging_steps": 1,
+    "save_strategy": "no",
+}
+SHORT = {"max_completion_length": 8}
+GROUPS = {"num_generations": 2, **SHORT}
+OWN_ARGS = {"grpo": GROUPS, "rloo": GROUPS, "distillation": SHORT}
+
+
+@functools.cache
+def kind_of(name: str) -> Kind:
+    """Return a kind by its name in SETTINGS."""
+    return load_plugins().kind(SETTINGS[name]["kind"])
+
+
+@dataclass
+class OneStep:
+    """Stages of one kind, by its name in SETTINGS, that train a model for one step.
+
+    Each stage has a folder of its own in `folder`. To plan, `model` need not exist.
+    """
+
+    name: str
+    model: Path
+    folder: Path
+    count: int = 0
+
+    @functools.cached_property
+    def plugins(self) -> Any:
+        """Return the plugins, with a reward that differs among completions."""
+        file = self.folder / "varied.py"
+        file.write_text(VARIED)
+        return load_plugins([str(file)])
+
+    def make_teacher(self) -> None:
+        """Write a model with the same tokens and twice the weights, unless it is there."""
+        from safetensors.torch import load_file, save_file
+
+        teacher = self.folder / "teacher"
+        if not teacher.exists():
+            file = Path(shutil.copytree(self.model, teacher)) / "model.safetensors"
+            weights = {name: 2 * weight for name, weight in load_file(file).items()}
+            save_file(weights, file, {"format": "pt"})
+
+    @property
+    def config(self) -> str:
+        """Return the name of TRL's config."""
+        return str(kind_of(self.name).trl_config)
+
+    def stage(self, args: Mapping[str, Any]) -> Any:
+        """Return the settings of a stage with arguments, as they stand in a recipe."""
+        rows = self.folder / "rows.jsonl"
+        rows.write_text("\n".join(map(json.dumps, ROWS)) + "\n")
+        settings = {
+            "model": str(self.model),
+            "dtype": "float32",
+            "template": "{{ prompt }}",
+            "data": {"rows": {"path": str(rows)}},
+            "scoring": {"processes": 1},
+            "args": {**ARGS, **OWN_ARGS.get(self.name, {}), **args},
+            **SETTINGS[self.name],
+        }
+        if self.name == "distillation":
+            settings["teacher"] = str(self.folder / "teacher")
+        kind = self.plugins.kind(settings["kind"])
+        stage, problems = parse(stage_class(kind), settings)
+        assert problems == []
+        return replace(stage, launch=LaunchConfig(how="accelerate"))
+
+    def problems(self, args: Mapping[str, Any]) -> list[str]:
+        """Return what the plan finds wrong with arguments."""
+        return StageCheck("x", self.stage(args), (), self.plugins).problems()
+
+    def train(self, args: Mapping[str, Any], *, unchecked: bool = False) -> dict[str, float]:
+        """Train for one step; return the metrics. `unchecked` values are not converted."""
+        stage = self.stage(args)
+        kind = self.plugins.kind(stage.kind)
+        if not unchecked:
+            converted = args_of(str(kind.trl_config), stage.args, kind.fields)
+            stage = replace(stage, args=converted)
+        if self.name == "distillation":
+            self.make_teacher()
+        self.count += 1
+        folder = self.folder / f"{self.name}-{self.count}"
+        folder.mkdir(parents=True)
+        spec = StageSpec("x", stage.kind, "run", 1, {})
+        tracker = Tracker(spec, folder, main=True)
+        transitions = StageTransitions({})
+        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, transitions)
+        return dict(kind.run(work))
+
+    def weights(self) -> bytes:
+        """Return the weights that the last stage has written."""
+        return (self.folder / f"{self.name}-{self.count}/model/model.safetensors").read_bytes()
