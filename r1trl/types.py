@@ -7,7 +7,7 @@ kind.py.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType, Protocol, TypeVar
@@ -134,7 +134,9 @@ class Description:
     `missing_requirements(**options)` returns what this machine lacks for it, or None; the plan
     asks. `needs_groups`: the reward compares the completions of a prompt and must see all of them.
     `extract_answer(completion, **options)` returns the answer that is scored, as text, for majority
-    votes. `aliases` maps former names of options to today's; they are accepted with a note.
+    votes. `source_names(**options)` returns the names of the stage's sources that the options of a
+    sampler name; the plan checks them. `aliases` maps former names of options to today's; they are
+    accepted with a note.
     """
 
     full_score: float | None = None
@@ -142,6 +144,7 @@ class Description:
     needs_groups: bool = False
     extract_answer: Callable[..., str | None] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    source_names: Callable[..., Iterable[str]] | None = None
 
 
 def describe(
@@ -151,10 +154,11 @@ def describe(
     needs_groups: bool = False,
     extract_answer: Callable[..., str | None] | None = None,
     aliases: Mapping[str, str] | None = None,
+    source_names: Callable[..., Iterable[str]] | None = None,
 ) -> Callable[[T], T]:
     """Return a decorator that attaches a `Description` to what a plugin offers."""
     described = Description(
-        full_score, missing_requirements, needs_groups, extract_answer, aliases or {}
+        full_score, missing_requirements, needs_groups, extract_answer, aliases or {}, source_names
     )
 
     def attach(target: T) -> T:

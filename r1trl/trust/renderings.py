@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1trl.config.models import EvaluatedModel, models_of, with_model
+from r1trl.config.kinds import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
 from r1trl.data.prompts import render
