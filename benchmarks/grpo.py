@@ -37,10 +37,11 @@ SYSTEMS = ("trl", "r1trl")
 WARM = 1  # steps that are not counted
 EXAMPLE = HERE.parent / "examples" / "smollm2_gym"
 SHARED = (
-    "stages.zero_first.rewards={accuracy: null, think_format: null, right: {}}",
+    "stages.zero_first.rewards={right: {}}",
     f"plugins.load=[{HERE / 'right.py'}]",
     "stages.zero_first.args.save_strategy=no",
-    "stages.zero_first.transitions={equal_rewards: null, entropy_collapse: null}",
+    "stages.zero_first.transitions.equal_rewards=null",
+    "stages.zero_first.transitions.entropy_collapse=null",
     "~stages.zero",
     "~stages.scoreboard",
 )

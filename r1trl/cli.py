@@ -62,6 +62,13 @@ def parser() -> argparse.ArgumentParser:
         )
         if name == "plan":
             command.add_argument(
+                "-v",
+                "--verbose",
+                action="store_true",
+                help="also print the rewards, filters, samplers, transitions and arguments of each "
+                "stage, with their options",
+            )
+            command.add_argument(
                 "--preflight",
                 action="store_true",
                 help="also score gold answers and garbage as each stage would; look at its data",

@@ -21,10 +21,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from r1trl.plan.describe import describe
+    from r1trl.plan.details import details
 
     for plan, _ in _plans(arguments):
         if not arguments.rehearse:
             print(describe(plan))
+        if arguments.verbose:
+            print(f"\n{details(plan)}")
         if arguments.preflight:
             _preflight(plan)
         if arguments.rehearse:
@@ -58,16 +61,17 @@ def _preflight(plan: Any) -> None:
 
 def _plans(arguments: argparse.Namespace) -> list[Any]:
     """Return the plan and the composed YAML of every run; print notes on names and GPUs."""
-    from r1trl.config.compose import compose, sweep
+    from r1trl.config.compose import compose
+    from r1trl.config.overrides import sweep
     from r1trl.plan.describe import gpu_notes
     from r1trl.plan.plan import make_plan
     from r1trl.stage.devices import driver_gpus
 
-    overrides = sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
+    runs = sweep(arguments.overrides) if arguments.multirun else [(arguments.overrides, "")]
     plans = []
-    for each in overrides:
+    for overrides, tail in runs:
         try:
-            composed = compose(each, arguments.config_dir)
+            composed = compose(overrides, arguments.config_dir, tail)
         except ConfigError as error:
             raise ConfigError(error.problems + _further(error.partial)) from error
         _print_notes(composed.notes)

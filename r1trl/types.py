@@ -7,7 +7,7 @@ kind.py.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType, Protocol, TypeVar
@@ -134,9 +134,10 @@ class Description:
     `missing_requirements(**options)` returns what this machine lacks for it, or None; the plan
     asks. `needs_groups`: the reward compares the completions of a prompt and must see all of them.
     `extract_answer(completion, **options)` returns the answer that is scored, as text, for majority
-    votes. `aliases` maps former names of options to today's; they are accepted with a note.
-    `asks_outside(**options)` returns what is asked outside of this machine, such as a judge's
-    server, or None; a rehearsal does not ask it.
+    votes. `source_names(**options)` returns the names of the stage's sources that the options of a
+    sampler name; the plan checks them. `aliases` maps former names of options to today's; they are
+    accepted with a note. `asks_outside(**options)` returns what is asked outside of this machine,
+    such as a judge's server, or None; a rehearsal does not ask it.
     """
 
     full_score: float | None = None
@@ -145,6 +146,7 @@ class Description:
     extract_answer: Callable[..., str | None] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     asks_outside: Callable[..., str | None] | None = None
+    source_names: Callable[..., Iterable[str]] | None = None
 
 
 def describe(
@@ -155,6 +157,7 @@ def describe(
     extract_answer: Callable[..., str | None] | None = None,
     aliases: Mapping[str, str] | None = None,
     asks_outside: Callable[..., str | None] | None = None,
+    source_names: Callable[..., Iterable[str]] | None = None,
 ) -> Callable[[T], T]:
     """Return a decorator that attaches a `Description` to what a plugin offers."""
     described = Description(
@@ -164,6 +167,7 @@ def describe(
         extract_answer,
         aliases or {},
         asks_outside,
+        source_names,
     )
 
     def attach(target: T) -> T:

@@ -11,7 +11,8 @@ from typing import Any
 from r1trl.arguments.check import args_of
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
-from r1trl.config.schema import LaunchConfig
+from r1trl.config.checked import Composed
+from r1trl.config.schema import LaunchConfig, RunConfig, StageConfig
 from r1trl.kind import Kind
 from r1trl.plan.stages import StageCheck
 from r1trl.run.transitions import StageTransitions
@@ -126,7 +127,12 @@ class OneStep:
 
     def problems(self, args: Mapping[str, Any]) -> list[str]:
         """Return what the plan finds wrong with arguments."""
-        return StageCheck("x", self.stage(args), (), self.plugins).problems()
+        return self.problems_of(self.stage(args))
+
+    def problems_of(self, stage: StageConfig) -> list[str]:
+        """Return what the plan finds wrong with a stage."""
+        run = Composed(RunConfig(name="r", stages={"x": stage}), self.plugins, "")
+        return StageCheck("x", stage, run).problems()
 
     def train(self, args: Mapping[str, Any], *, unchecked: bool = False) -> dict[str, float]:
         """Train for one step; return the metrics. `unchecked` values are not converted."""

@@ -43,7 +43,8 @@ def r1trl(*arguments: str, folder: Path | None = None) -> subprocess.CompletedPr
         (["plugins"], "accuracy  (math)"),
         (["plugins", "kind"], "evaluate  (kinds)  Generate completions of every model"),
         (["plan", "recipe=r1", "name=x"], "run runs/x: 11 stages, seed 1"),
-        (["plan", "-m", "recipe=zero", "scale=tiny", "seed=1,2"], "run runs/zero-seed=2"),
+        (["plan", "-m", "recipe=zero", "scale=tiny", "seed=1,2"], "run runs/zero-tiny-seed=2"),
+        (["plan", "-v", "recipe=zero", "scale=tiny"], "rewards.accuracy   "),
     ],
 )
 def test_a_driver_answers_without_importing_torch_or_trl(arguments: list[str], shown: str) -> None:
@@ -61,7 +62,8 @@ def test_a_driver_answers_without_importing_torch_or_trl(arguments: list[str], s
             ["run", "recipe=zero", "scale=tiny", "name=a/b", "stages.zero.rewards.acuracy={}"],
             ["error: name: 'a/b' cannot be", "error: stages.zero.rewards: no reward is called"],
         ),
-        (["plan", "-m", "recipe"], ["error: Error parsing override 'recipe'"]),
+        (["plan", "-m", "recipe"], ["error: 'recipe': is no override; give key=value"]),
+        (["plan", "recipe=zero", "seed=1,2"], ["error: seed: 1,2 is a sweep; add -m, or quote it"]),
         (["plugins", "--load", "nowhere.py"], ["error: plugins.load: 'nowhere.py' cannot be"]),
         (["report", "nowhere"], ["error: nowhere is not the folder of a run"]),
     ],
@@ -179,6 +181,8 @@ def test_former_names_are_accepted_with_a_note_each(tmp_path: Path) -> None:
         "note: stages.zero.filters.tidy.lines is called "
         "'stages.zero.filters.no_markdown.min_lines' now",
         "note: sources.problems.limit is called 'sources.problems.sample_rows' now",
+        "note: stages.scoreboard.metrics is replaced as a whole, without format, "
+        "language_consistency",
         "note: stages.zero.samplers.adaptive.memory is called 'ema_decay' now",
     ]
 

@@ -195,7 +195,7 @@ def test_general_data_and_rewards_take_part_in_the_last_400_steps_only() -> None
 def test_the_tiny_scale_changes_sizes_data_and_models_and_nothing_else() -> None:
     sizes = {"max_steps", "num_generations", "learning_rate", "ref_model_sync_steps", "save_steps"}
     sizes |= {"per_device_train_batch_size", "gradient_checkpointing", "max_completion_length"}
-    sizes |= {"num_train_epochs", "max_length"}
+    sizes |= {"num_train_epochs", "max_length", "eos_token"}  # the last is the model's
     paper, tiny = (run_of("full", scale).config.stages for scale in SCALES)
     assert list(paper) == list(tiny)
     for name, stage in paper.items():

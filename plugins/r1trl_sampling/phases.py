@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-@r1trl.describe(aliases={"begin": "start_steps"})
+def source_names(*, start_steps: dict[str, int], by: str = "source") -> list[str]:
+    """Return the sources that `start_steps` names; none if its names are another column's."""
+    return list(start_steps) if by == "source" else []
+
+
+@r1trl.describe(aliases={"begin": "start_steps"}, source_names=source_names)
 class Phases:
     """Sample prompts evenly from the rows of the sources that have started.
 

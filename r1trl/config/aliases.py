@@ -3,7 +3,6 @@
 Former names of keys in files are replaced by `parse.rename_keys`.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,20 +19,12 @@ ROLE_OF = {
 }
 
 
-def rename_override(override: str, plugins: Plugins, renaming: Renaming) -> str:
-    """Return `key=value` with former names in the key replaced, before it is composed.
-
-    The key is noted as given on the command line, where it overrides a file's old name too.
-    """
-    match = re.match(r"([~+]*)([^=@]+)(.*)", override, re.DOTALL)
-    if match is None:
-        return override
-    prefix, key, rest = match.groups()
+def rename_key(key: str, plugins: Plugins, renaming: Renaming) -> str:
+    """Return a key of the command line with former names in it replaced, before it is composed."""
     renamed = ".".join(_rename_path(key.split("."), plugins))
     if renamed != key:
         renaming.notes.append(f"{key} is called '{renamed}' now")
-    renaming.given.add(renamed)
-    return prefix + renamed + rest
+    return renamed
 
 
 def _rename_path(path: Sequence[str], plugins: Plugins) -> list[str]:

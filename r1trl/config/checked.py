@@ -1,15 +1,34 @@
 """Composed values into a checked run: plugins loaded, stages parsed with their kinds' keys."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from r1trl.config.aliases import rename_source, rename_stage
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import REQUIRED, RunConfig, SourceConfig, StageConfig
-from r1trl.errors import ConfigError, unknown
+from r1trl.errors import ConfigError, suggest, unknown
 from r1trl.plugins.loading import Plugins
+
+FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
+GROUPS = ("recipe", "dataset")  # of Hydra's, besides those that are keys too
+RUN_KEYS = tuple(each.name for each in fields(RunConfig))
+STAGE_KEYS = tuple(each.name for each in fields(StageConfig))
+
+
+@dataclass(frozen=True)
+class Given:
+    """The keys of a command line, and `new`, those that no file has.
+
+    `referred_to` are the keys that stages refer to by `${key}`.
+    """
+
+    keys: AbstractSet[str] = frozenset()
+    new: AbstractSet[str] = frozenset()
+    referred_to: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -20,6 +39,7 @@ class Composed:
     plugins: Plugins
     text: str
     notes: list[str] = field(default_factory=list)
+    given: Given = Given()
 
 
 def checked(
@@ -27,15 +47,20 @@ def checked(
     text: str,
     renaming: Renaming | None = None,
     loaded: Plugins | None = None,
+    given: Given = Given(),
+    problems: Sequence[str] = (),
 ) -> Composed:
     """Return values as a run; raise ConfigError with everything that the schema does not allow.
 
     `renaming` has the notes and keys of the command line; `loaded` are the plugins that it names,
-    which are loaded anew only if the values name others.
+    which are loaded anew only if the values name others. `problems` are those found before.
     """
     renaming = renaming or Renaming()
     stages = values.pop("stages", None) or {}
-    config, problems = parse(RunConfig, rename_keys(RunConfig, values, "", renaming))
+    problems = [*problems, *_unknown_keys(values, stages)]
+    values = {name: value for name, value in values.items() if name in RUN_KEYS}
+    config, wrong = parse(RunConfig, rename_keys(RunConfig, values, "", renaming))
+    problems += wrong
     named = tuple(config.plugins.load), tuple(config.plugins.block)
     same = loaded is not None and (loaded.extra, loaded.block) == named
     plugins = loaded if loaded is not None and same else load_plugins(*named)
@@ -48,12 +73,35 @@ def checked(
         for name, stage in stages.items():
             if stage is not None:
                 config.stages[name] = _stage(name, stage, sources, plugins, renaming, problems)
+        problems += _without_kind(stages)
     else:
         problems.append(f"stages: value '{stages}' is not a mapping")
-    composed = Composed(config, plugins, text, renaming.notes)
+    composed = Composed(config, plugins, text, renaming.notes, given)
     if problems:
         raise ConfigError(sorted(problems), composed)
     return composed
+
+
+def _unknown_keys(values: Mapping[str, Any], stages: Any) -> Iterator[str]:
+    """Yield the keys that a run does not have; one of a stage with a stage that has it."""
+    there = sorted((*RUN_KEYS, *GROUPS))
+    for name in values:
+        if name in RUN_KEYS:
+            continue
+        if name in STAGE_KEYS and isinstance(stages, Mapping) and stages:
+            close = f"; it is a key of a stage, such as stages.{next(iter(stages))}.{name}"
+        else:
+            close = suggest(name, there)
+        yield f"{name}: there is no such key{close}; there are: {', '.join(there)}"
+
+
+def _without_kind(stages: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the stages that have no kind: mostly, another one's name is misspelt."""
+    known = [n for n, stage in stages.items() if isinstance(stage, Mapping) and stage.get("kind")]
+    for name, stage in stages.items():
+        if isinstance(stage, Mapping) and name not in known:
+            what = f"the recipe has no stage '{name}'{suggest(str(name), known)}"
+            yield f"stages.{name}: {what}; to add a stage give it a kind: stages.{name}.kind=…"
 
 
 def _stage(
@@ -75,9 +123,8 @@ def _stage(
     if isinstance(kind, str) and kind in kinds:
         class_ = stage_class(kinds[kind].target)
     else:
-        missing = kind == REQUIRED
-        said = "must be given" if missing else unknown("kind", str(kind), kinds)
-        problems.append(f"{key}.kind: {said}")
+        if kind != REQUIRED:
+            problems.append(f"{key}.kind: {unknown('kind', str(kind), kinds)}")
         common = StageConfig.__dataclass_fields__  # the others may be the kind's own
         values = {k: v for k, v in values.items() if k in common and k != "kind"}
     values = _with_sources(rename_keys(class_, values, f"{key}.", renaming), sources)
@@ -100,3 +147,41 @@ def _with_sources(stage: dict[str, Any], sources: Mapping[str, Any]) -> dict[str
             entry = {**sources[name], **{k: v for k, v in entry.items() if v is not None}}
         filled[name] = entry
     return {**stage, "data": filled}
+
+
+def superseded(
+    values: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]], given: AbstractSet[str]
+) -> list[str]:
+    """Return the keys of the run's sources that a path or dataset of the user's makes meaningless.
+
+    `files` has what the files of the chosen datasets say, by the keys of sources. What stands there
+    is not the user's own, unless it is in `given`, the keys of the command line.
+    """
+    found = []
+    for key, file in files.items():
+        group, _, name = key.partition(".")
+        source = (values.get(group) or {}).get(name)
+        if not isinstance(source, Mapping):
+            continue
+        now, before = _flat(source), _flat(file)
+        left = [k for k in before if now.get(k) == before[k] and f"{key}.{k}" not in given]
+        own = {k for k in ("path", "dataset") if now.get(k)} - set(left)
+        gone: tuple[str, ...] = ()
+        if own == {"path"}:
+            gone = ("dataset", "options", *(("name", "split") if is_file(now["path"]) else ()))
+        elif own == {"dataset"}:
+            gone = ("path", "name", "split", *(("options",) if f"{key}.dataset" in given else ()))
+        found += [f"{key}.{k}" for k in left if k in gone or k.partition(".")[0] in gone]
+    return found
+
+
+def _flat(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a source with an entry `options.<name>` for each option, in place of `options`."""
+    options = source.get("options") or {}
+    flat = {name: value for name, value in source.items() if name != "options"}
+    return flat | {f"options.{name}": value for name, value in options.items()}
+
+
+def is_file(path: Any) -> bool:
+    """Return True if a path names one file of rows: a local one, or what a stage makes."""
+    return str(path).startswith("stage:") or Path(str(path)).suffix in FILE_SUFFIXES

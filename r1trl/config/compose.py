@@ -5,17 +5,23 @@ Hydra's own advice for an unknown key is to append it with `+`, which lets a typ
 know.
 """
 
-import itertools
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from r1trl.config.aliases import rename_override
-from r1trl.config.checked import Composed, checked
+import yaml
+
+from r1trl.config.aliases import rename_key
+from r1trl.config.checked import Composed, Given, checked, superseded
+from r1trl.config.keys import apply, delete_key, is_new, referred_to, unknown_references
 from r1trl.config.kinds import load_plugins
+from r1trl.config.overrides import PROBLEMS, Override, package_of, read_all, split, unknown_options
 from r1trl.config.parse import Renaming
-from r1trl.errors import ConfigError, unknown
+from r1trl.config.schema import ONLY_REFERRED_TO, REQUIRED
+from r1trl.errors import ConfigError, suggest
 from r1trl.plugins.loading import config_folders
 
 
@@ -26,91 +32,46 @@ def conf_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-def compose(overrides: list[str], own: Path | None) -> Composed:
+def compose(overrides: Sequence[str], own: Path | None, tail: str = "") -> Composed:
     """Compose a run.
 
     `own` is a folder of the user's recipes and other groups. It is searched besides the shipped one
     and the `conf/` of plugin packages: the installed ones, and those that `plugins.load` names in
-    `overrides`. Raises ConfigError with every key that is wrong; its `partial` is the `Composed`
-    without them.
+    `overrides`. The run's name ends in `tail`. Raises ConfigError with every key that is wrong; its
+    `partial` is the `Composed` without them.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+    read, renaming = read_all(overrides), Renaming()
+    chosen = [_named(read, f"plugins.{name}") for name in ("load", "block")]
+    plugins, folders = load_plugins(*chosen), _folders(config_folders(*chosen), own)
+    groups, keys = split(read, folders)
+    keys = [replace(o, key=rename_key(o.key, plugins, renaming)) for o in keys]
+    values, choices = _composed(groups, folders)
+    new = {o.key for o in keys if is_new(values, o.key)}
+    new |= {package_of(o) for o in groups if o.prefix == "+"}
+    problems = apply(keys, values, renaming.notes)
+    values["name"] = _name(values.get("name"), choices, tail)
+    renaming.given |= {o.key for o in keys if not o.deletes}
+    renaming.given |= {package_of(o) for o in groups if not o.deletes} - {""}
+    for key in superseded(values, _dataset_files(choices, folders), renaming.given):
+        delete_key(values, key)
+    resolved, written = _resolved(values, problems)
+    head = "\n".join(["composed from these overrides:", *(o.text for o in (*groups, *keys))])
+    text = f"{textwrap.indent(head, '# ')}\n{written}"
+    given = Given(renaming.given, new, referred_to(values, ONLY_REFERRED_TO))
+    return checked(resolved, text, renaming, plugins, given, problems)
 
-    OmegaConf.register_new_resolver("package", _package_folder, replace=True)
+
+def _named(overrides: Sequence[Override], key: str) -> list[str]:
+    """Return the list of names that an override gives a key; empty if none does."""
+    values = [override.value for override in overrides if override.key == key]
+    return [str(name) for name in values[-1]] if values and isinstance(values[-1], list) else []
+
+
+def _folders(further: Sequence[Path], own: Path | None) -> list[Path]:
+    """Return the folders of configs, the shipped one first; raise ConfigError if files clash."""
     if own and not own.is_dir():
         raise ConfigError([f"--config-dir: there is no folder {own}"])
-    chosen, renaming = _plugins_chosen(overrides), Renaming()
-    plugins = load_plugins(chosen["load"], chosen["block"])
-    overrides = [rename_override(override, plugins, renaming) for override in overrides]
-    further = config_folders(chosen["load"], chosen["block"])
-    further += [own.resolve()] if own else []
-    folders = [conf_folder(), *further]
-    if shadowed := _shadowed_files(folders, own):
-        raise ConfigError(shadowed)
-    groups = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
-    paths = ",".join(f"'file://{_quotable(folder)}'" for folder in further)
-    search = [f"hydra.searchpath=[{paths}]"]
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            hydra_overrides = [_add_or_override(o, groups) for o in overrides]
-            composed = hydra_compose("config", hydra_overrides + (search if further else []))
-            values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError([_one_line(error, overrides, folders)]) from error
-    header = "".join(f"# {override}\n" for override in overrides)
-    text = f"# composed from these overrides:\n{header}{OmegaConf.to_yaml(composed)}"
-    return checked(cast(dict[str, Any], values), text, renaming, plugins)
-
-
-def _quotable(folder: Path) -> str:
-    """Return a path for a quoted value of an override."""
-    return str(folder).replace("\\", "\\\\").replace("'", "\\'")
-
-
-def _plugins_chosen(overrides: Iterable[str]) -> dict[str, list[str]]:
-    """Return `plugins.load` and `plugins.block` of the command line, parsed as Hydra does."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    chosen: dict[str, list[str]] = {"load": [], "block": []}
-    for override in overrides:
-        name = override.partition("=")[0].lstrip("+").removeprefix("plugins.")
-        if name in chosen and override.lstrip("+").startswith("plugins."):
-            try:
-                value = OverridesParser.create().parse_override(override).value()
-            except HydraException:
-                continue  # composing will say what is wrong with it
-            chosen[name] = [str(v) for v in value] if isinstance(value, list) else []
-    return chosen
-
-
-def _add_or_override(override: str, groups: set[str]) -> str:
-    """Make `key=value` and `+key=value` add or override; leave groups and deletions alone.
-
-    `dataset=…` is the problems that are trained on.
-    """
-    key, equals, value = override.partition("=")
-    bare = key.lstrip("+")
-    if key == "dataset":
-        return f"dataset@sources.problems={value}"
-    if (
-        not equals
-        or key.startswith("~")
-        or "@" in key
-        or (bare.partition("/")[0] in groups and "." not in bare)
-    ):
-        return override
-    return f"++{bare}={value}"
-
-
-def _shadowed_files(folders: list[Path], own: Path | None) -> list[str]:
-    """Name every file of a folder that one of the same name in an earlier folder would hide."""
+    folders = [conf_folder(), *further, *([own.resolve()] if own else [])]
     first: dict[Path, Path] = {}
     problems = []
     for folder in folders:
@@ -124,7 +85,102 @@ def _shadowed_files(folders: list[Path], own: Path | None) -> list[str]:
                 problems.append(
                     f"plugins: {file} would be hidden by {other}; rename it, or block its plugin"
                 )
-    return problems
+    if problems:
+        raise ConfigError(problems)
+    return folders
+
+
+def _composed(groups: Sequence[Override], folders: Sequence[Path]) -> tuple[dict[str, Any], Any]:
+    """Return the chosen groups as nested values, and the option of each group.
+
+    Raises ConfigError if Hydra cannot compose them.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if unknown := list(unknown_options(groups, folders)):
+        raise ConfigError(unknown)
+    OmegaConf.register_new_resolver("package", _package_folder, replace=True)
+    paths = [str(folder).replace("\\", "\\\\").replace("'", "\\'") for folder in folders[1:]]
+    search = ",".join(f"'file://{path}'" for path in paths)
+    overrides = [
+        f"dataset@{PROBLEMS}={o.written}" if o.key == "dataset" else o.text for o in groups
+    ]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            overrides += [f"hydra.searchpath=[{search}]"] if search else []
+            composed = hydra_compose("config", overrides, return_hydra_config=True)
+            values: Any = OmegaConf.to_container(composed, resolve=False)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError([_one_line(error, folders)]) from error
+    return values, values.pop("hydra")["runtime"]["choices"]
+
+
+def _one_line(error: Exception, folders: Sequence[Path]) -> str:
+    """Return in one line why Hydra cannot compose, after the key or the file that it is about."""
+    text = " ".join(str(error).split())
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
+        return f"{mark.name}, line {mark.line + 1}: {error.problem}"
+    found = re.match(r"(?:In '(\S+)': )?(.*)", text)
+    where, text = (f"{found[1]}: " if found[1] else "", found[2]) if found else ("", text)
+    if match := re.match(
+        r"Could not override '(\S+)'\.(?: Did you mean to override (.*?)\?)?", text
+    ):
+        key, there = match[1], (match[2] or "").removeprefix("one of ").split(", ")
+        return f"{where}{key}: nothing is chosen there{suggest(key, there)}; to add one: +{key}=…"
+    if match := re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once", text):
+        return f"{where}{match[1] or match[2]}: is chosen already; leave out the +"
+    if match := re.match(r"Could not delete '(\S+)'", text):
+        return f"{where}{match[1]}: there is nothing to delete"
+    if match := re.match(r"Could not (?:find|load) '(\S+)'", text):
+        group, _, name = match[1].rpartition("/")
+        there = [file.stem for folder in folders for file in (folder / group).glob("*.yaml")]
+        return f"{where}there is no config {match[1]}{suggest(name, there)}"
+    return f"{where}{text}"
+
+
+def _resolved(values: Mapping[str, Any], problems: Sequence[str]) -> tuple[Any, str]:
+    """Return values with their interpolations resolved, and as YAML with them.
+
+    Raises ConfigError with what is wrong with them, after the problems found before.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if missing := unknown_references(values):
+        raise ConfigError([*problems, *missing])
+    try:
+        config = OmegaConf.create(dict(values))
+        return OmegaConf.to_container(config, resolve=True), OmegaConf.to_yaml(config)
+    except OmegaConfBaseException as error:
+        text = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error))
+        told = f"{error.full_key}: {text.splitlines()[0]}" if error.full_key else text
+        raise ConfigError([*problems, told]) from error
+
+
+def _name(given: Any, choices: Mapping[str, Any], tail: str) -> Any:
+    """Return the run's name: the given one, or `<recipe>-<scale>`; with the tail of a sweep."""
+    if given in (None, REQUIRED):
+        parts = [str(choices.get("recipe") or "run"), str(choices.get("scale") or "")]
+        given = re.sub(r"[^\w.=,+-]+", "-", "-".join(filter(None, parts)))
+    return f"{given}-{tail}" if tail else given
+
+
+def _dataset_files(choices: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Return what the files of the chosen datasets say, by the keys of their sources."""
+    found = {}
+    for choice, option in choices.items():
+        group, _, package = choice.partition("@")
+        files = [folder / group / f"{option}.yaml" for folder in folders]
+        file = next((file for file in files if file.is_file()), None)
+        if group == "dataset" and package and file:
+            found[package] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return found
 
 
 def _package_folder(name: str) -> str:
@@ -135,52 +191,3 @@ def _package_folder(name: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         raise ValueError(f"no package is called '{name}'")
     return str(spec.submodule_search_locations[0])
-
-
-def _one_line(error: Exception, overrides: list[str], folders: list[Path]) -> str:
-    """Return Hydra's message in one line, with a suggestion if a group has no such option."""
-    text = " ".join(str(error).split())
-    for override in overrides:
-        group, _, choice = override.lstrip("+").partition("=")
-        group = group.partition("@")[0]
-        options = sorted({p.stem for f in folders for p in (f / group).glob("*.yaml")})
-        if options and choice not in options and "." not in group:
-            return f"{group}: {unknown(group, choice, options)}"
-    return text
-
-
-def sweep(overrides: list[str]) -> list[list[str]]:
-    """Expand `key=a,b` into one list of overrides per combination, each with a name of its own."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise ConfigError([" ".join(str(error).split())]) from error
-    choices: list[list[str]] = []
-    for override in parsed:
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={v}" for v in override.sweep_string_iterator()])
-        else:
-            choices.append([str(override.input_line)])
-    combinations = [list(c) for c in itertools.product(*choices)]
-    swept = [i for i, override in enumerate(parsed) if override.is_sweep_override()]
-    return [_named(combination, swept) for combination in combinations]
-
-
-def _short(override: str) -> str:
-    """Return `key=value` with the last part of the key, fit for the name of a folder."""
-    key, _, value = override.partition("=")
-    return re.sub(r"[^\w.=,+-]", "-", f"{key.rpartition('.')[2].lstrip('+')}={value}")
-
-
-def _named(combination: list[str], swept: list[int]) -> list[str]:
-    if not swept:
-        return combination
-    tail = ",".join(_short(combination[i]) for i in swept)
-    name = next((o.partition("=")[2] for o in combination if o.startswith("name=")), None)
-    rest = [o for o in combination if not o.startswith("name=")]
-    recipe = next((o.partition("=")[2] for o in combination if o.startswith("recipe=")), "run")
-    return [*rest, f"name='{name or recipe}-{tail}'"]

@@ -71,8 +71,10 @@ def _settings_problems(kind: Kind) -> Iterator[str]:
             yield f"{key}: every stage has a key of that name; choose another"
         elif not _can_check(hints[field.name]):
             yield f"{key}: a value of type {hints[field.name]!r} cannot be checked; {POSSIBLE}"
+        elif not isinstance(field.metadata.get("field", Field()), Field):
+            yield f"{key}: its metadata field is {field.metadata['field']!r}; give an r1trl.Field"
         elif _default_problem(field, hints[field.name]):
-            yield f"{key}: the default {field.default!r} is not of its type"
+            yield f"{key}: the default {field.default!r} is not of its type, or out of its bounds"
         if alias is not None and (alias in (*COMMON_KEYS, *own, *aliases) or alias == ""):
             yield f"{key}: its alias {alias!r} is another key; choose another"
         aliases.append(str(alias))
@@ -91,7 +93,8 @@ def _hints(settings: Any) -> dict[str, Any]:
 def _default_problem(field: "dataclasses.Field[Any]", hint: Any) -> bool:
     if field.default is dataclasses.MISSING or dataclasses.is_dataclass(field.default):
         return False
-    return parse_value(hint, field.default, "")[0] is INVALID
+    possible = field.metadata.get("field", Field()).problem(field.default) is None
+    return not possible or parse_value(hint, field.default, "")[0] is INVALID
 
 
 def _can_check(hint: Any) -> bool:

@@ -1,16 +1,17 @@
-"""The config class of a stage of each kind: the keys of every stage and the kind's own."""
+"""A stage of each kind: its config class, with the kind's own keys; several models in one stage."""
 
 import dataclasses
 import functools
 import typing
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, cast
 
 from r1trl.config.kind_problems import kind_problems
-from r1trl.config.schema import REQUIRED, StageConfig
+from r1trl.config.schema import REQUIRED, EndpointsConfig, StageConfig
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins, load
+from r1trl.types import Model
 
 
 def load_plugins(extra: Iterable[str] = (), block: Iterable[str] = ()) -> Plugins:
@@ -60,3 +61,40 @@ def describe_settings(kind: Kind) -> list[str]:
         shown = "" if default is dataclasses.MISSING else f" = {default!r}"
         lines.append(f"{field.name}: {name or str(hint).replace('typing.', '')}{shown}")
     return lines
+
+
+@dataclasses.dataclass
+class EvaluatedModel:
+    """One of a stage's models, and the prompt that it was trained to read."""
+
+    path: Model = Model(REQUIRED)  # noqa: RUF009 - a NewType is its value
+    template: str | None = None
+    prefill: str = ""
+    system: str | None = None
+    samplers: dict[str, Any] = dataclasses.field(default_factory=dict)  # in place of the stage's
+    endpoints: EndpointsConfig | None = None
+
+
+def models_of(stage: StageConfig) -> Mapping[str, EvaluatedModel]:
+    """Return a stage's models by name; empty if its kind has one model, `stage.model`.
+
+    A kind with several has the setting `models: dict[str, EvaluatedModel]`.
+    """
+    models: Mapping[str, EvaluatedModel] = getattr(stage, "models", {})
+    return models
+
+
+def with_model(stage: StageConfig, model: EvaluatedModel) -> StageConfig:
+    """Return a stage's settings for one of its models.
+
+    The template and the prefill are the model's own; of the others those that it sets.
+    """
+    return dataclasses.replace(
+        stage,
+        model=model.path,
+        template=model.template,
+        prefill=model.prefill,
+        system=model.system or stage.system,
+        samplers=model.samplers or stage.samplers,
+        endpoints=model.endpoints or stage.endpoints,
+    )

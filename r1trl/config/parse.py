@@ -1,4 +1,4 @@
-"""Nested mappings into configs: every key known, every value of its type, former names renamed."""
+"""Nested mappings into configs: every key known, every value possible, former names renamed."""
 
 import dataclasses
 import types
@@ -10,6 +10,7 @@ from typing import Any
 from r1trl.config.schema import REQUIRED
 from r1trl.config.values import convert
 from r1trl.errors import suggest
+from r1trl.fields import Field
 
 INVALID: Any = object()
 
@@ -19,7 +20,8 @@ class Renaming:
     """What replacing former names has come to: notes for the user; keys given on the command line.
 
     If a mapping has an old name and its new one, the old one was written in a file of the user's,
-    over a shipped file with the new one: its value counts, unless the command line gives another.
+    over a shipped file with the new one: its value counts, unless the command line gives another,
+    of one entry or of the whole mapping.
     """
 
     notes: list[str] = field(default_factory=list)
@@ -46,11 +48,13 @@ class Renaming:
 
     def _merge(self, shipped: Any, own: Any, key: str) -> Any:
         """Return a value of a file of the user's over a shipped one, the command line over both."""
+        if key in self.given:
+            return shipped
         if isinstance(shipped, Mapping) and isinstance(own, Mapping):
             inner = {n: self._merge(shipped.get(n), own[n], f"{key}.{n}") for n in own}
             given = {n: v for n, v in shipped.items() if f"{key}.{n}" in self.given}
             return {**shipped, **inner, **given}
-        return shipped if key in self.given else own
+        return own
 
 
 def rename_keys(
@@ -113,6 +117,8 @@ def parse(class_: Any, values: Mapping[str, Any], key: str = "") -> tuple[Any, l
         if value is None and dataclasses.is_dataclass(hints[name]):
             continue
         item, more = parse_value(hints[name], value, f"{key}{name}")
+        if item is not INVALID and (problem := _bounds(fields[name], item)):
+            item, more = INVALID, [f"{key}{name}: {problem}"]
         problems += more
         if item is INVALID:
             wrong.add(name)
@@ -123,6 +129,12 @@ def parse(class_: Any, values: Mapping[str, Any], key: str = "") -> tuple[Any, l
             problems += [] if name in wrong else [f"{key}{name}: must be given"]
             parsed[name] = REQUIRED
     return class_(**parsed), sorted(problems)
+
+
+def _bounds(field: "dataclasses.Field[Any]", value: Any) -> str | None:
+    """Return why a value of the right type is not possible, by the `r1trl.Field` of its field."""
+    possible: Field | None = field.metadata.get("field")
+    return possible.problem(value) if possible else None
 
 
 def _is_required(field: "dataclasses.Field[Any]") -> bool:
@@ -156,6 +168,13 @@ def parse_value(hint: Any, value: Any, key: str) -> tuple[Any, list[str]]:
     for name, entry in value.items():
         if entry is not None:
             item, more = parse_value(inner, entry, f"{key}.{name}")
-            problems += more
+            close = suggest(str(name), [str(other) for other in value if other != name])
+            problems += [_of_new_entry(problem, close) for problem in more]
             parsed |= {name: item} if item is not INVALID else {}
     return parsed, problems
+
+
+def _of_new_entry(problem: str, close: str) -> str:
+    """Add the entry that may have been meant to a problem of one that lacks a key."""
+    new = close and problem.endswith(": must be given")
+    return f"{problem} for a new entry{close}" if new else problem

@@ -4,16 +4,25 @@ A field that is None or empty is not used; '???' must be given. What belongs to 
 options) or to TRL (its arguments) is a mapping here; the plan checks it against the plugin's
 signature or TRL's dataclass. What a kind of stage adds to `StageConfig` is in config/kinds.py.
 
-A field's metadata may have `alias`, a former name that is still accepted, with a note, or
-`formerly`, one that is refused with a hint.
+A field's metadata may have `field`, an `r1trl.Field` with the values that are possible; `alias`, a
+former name that is still accepted, with a note; or `formerly`, one that is refused with a hint.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from r1trl.fields import Field
 from r1trl.types import Model, Rows
 
 REQUIRED = "???"
+ONLY_REFERRED_TO = ("model", "student", "teacher", "template", "scale")  # by ${key}, from stages
+Dtype = Literal["bfloat16", "float16", "float32"]
+
+
+def number(default: float | None, alias: str = "", **bounds: Any) -> Any:
+    """Return a dataclass field for a number with bounds, which are those of `r1trl.Field`."""
+    former = {"alias": alias} if alias else {}
+    return field(default=default, metadata={"field": Field(**bounds), **former})
 
 
 @dataclass
@@ -21,10 +30,9 @@ class ModelConfig:
     """A model to start from."""
 
     path: str = REQUIRED  # a folder or a Hub id
-    dtype: str = "bfloat16"
-    distill_learning_rate: float = 1e-4
-    # Ends a turn in the chat template, if that is not the tokenizer's end token; SFT makes it that.
-    eos_token: str | None = None
+    dtype: Dtype = "bfloat16"
+    distill_learning_rate: float = number(1e-4, above=0)
+    eos_token: str | None = None  # ends a turn, if the tokenizer's own does not; SFT sets it
 
 
 @dataclass
@@ -39,47 +47,49 @@ class SourceConfig:
     columns: dict[str, str] = field(default_factory=dict)  # new name: old name or Jinja template
     filters: dict[str, Any] = field(default_factory=dict)  # for this source's rows alone
     # Rows drawn at random, after the filters.
-    sample_rows: int | None = field(default=None, metadata={"alias": "limit"})
-    weight: float | None = None  # share of the mixture, next to the other sources' weights
+    sample_rows: int | None = number(None, alias="limit", at_least=1)
+    # Share of the mixture, next to the other sources' weights.
+    weight: float | None = number(None, above=0)
     # Rows read from the head, if the set is too large to load.
-    take: int | None = field(default=None, metadata={"alias": "stream"})
+    take: int | None = number(None, alias="stream", at_least=1)
 
 
 @dataclass
 class RolloutConfig:
     """How completions are batched: `outputs` generated at once, learned from in `minibatches`."""
 
-    outputs: int = 512
-    minibatches: int = 1
+    outputs: int = number(512, at_least=1)
+    minibatches: int = number(1, at_least=1)
 
 
 @dataclass
 class SamplingConfig:
     """How completions are generated outside training."""
 
-    n: int = 1  # completions per prompt
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float | None = None
-    repetition_penalty: float = 1.0
-    max_tokens: int = 2048
-    batch_size: int = 32
+    n: int = number(1, at_least=1)  # completions per prompt
+    temperature: float = number(1.0, at_least=0)
+    top_p: float = number(1.0, above=0, at_most=1)
+    top_k: int = number(0, at_least=0)
+    min_p: float | None = number(None, at_least=0, at_most=1)
+    repetition_penalty: float = number(1.0, above=0)
+    max_tokens: int = number(2048, at_least=1)
+    batch_size: int = number(32, at_least=1)
     # Right answers (by metrics.correct) after which a prompt gets no more completions.
-    stop_after_correct: int | None = field(default=None, metadata={"alias": "enough"})
-    max_n: int | None = None  # the most completions per prompt then; they come n at a time
-    shard_size: int = 256  # prompts in one file of shards/
+    stop_after_correct: int | None = number(None, alias="enough", at_least=1)
+    # The most completions per prompt then; they come n at a time.
+    max_n: int | None = number(None, at_least=1)
+    shard_size: int = number(256, at_least=1)  # prompts in one file of shards/
 
 
 @dataclass
 class ScoringConfig:
     """How rewards are computed, and what happens to a sample that gets no verdict."""
 
-    deadline: float = 10.0  # seconds per sample
-    processes: int | None = None  # None: this rank's share of the cores
-    on_failure: str = "mask"  # mask | zero | raise
+    deadline: float = number(10.0, above=0)  # seconds per sample
+    processes: int | None = number(None, at_least=1)  # None: this rank's share of the cores
+    on_failure: Literal["mask", "zero", "raise"] = "mask"
     # Share of a batch; above it: stop.
-    max_failure_rate: float = field(default=0.5, metadata={"alias": "failure_limit"})
+    max_failure_rate: float = number(0.5, alias="failure_limit", at_least=0, at_most=1)
 
 
 @dataclass
@@ -93,19 +103,20 @@ class EndpointsConfig:
     model: str | None = None  # the name it is served by; None: the stage's model
     # Variable that holds the key.
     api_key_env: str = field(default="OPENAI_API_KEY", metadata={"alias": "key_variable"})
-    concurrency: int = 64  # requests at once, per server
+    concurrency: int = number(64, at_least=1)  # requests at once, per server
     # Seconds until a request is sent again.
-    timeout: float = field(default=600.0, metadata={"alias": "seconds"})
-    patience: float = 600.0  # seconds without a reply of any server after which the stage fails
+    timeout: float = number(600.0, alias="seconds", above=0)
+    # Seconds without a reply of any server after which the stage fails.
+    patience: float = number(600.0, above=0)
 
 
 @dataclass
 class AdapterConfig:
     """A LoRA adapter (arXiv 2106.09685) that is trained in place of the whole model."""
 
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.0
+    rank: int = number(16, at_least=1)
+    alpha: float = number(32.0, above=0)
+    dropout: float = number(0.0, at_least=0, below=1)
     # Names of linear layers; empty: all of them.
     target_modules: list[str] = field(default_factory=list, metadata={"alias": "layers"})
 
@@ -114,8 +125,8 @@ class AdapterConfig:
 class LaunchConfig:
     """How a stage's worker is started."""
 
-    how: str = "local"  # local | accelerate
-    processes: int = 1  # on this machine
+    how: Literal["local", "accelerate"] = "local"
+    processes: int = number(1, at_least=1)  # on this machine
     config: dict[str, Any] = field(default_factory=dict)  # accelerate's own configuration file
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -135,8 +146,8 @@ class WandbConfig:
     enabled: bool = False
     project: str = "r1trl"
     entity: str | None = None
-    mode: str = "online"  # online | offline
-    completions: int = 16  # rows of each completions table
+    mode: Literal["online", "offline"] = "online"
+    completions: int = number(16, at_least=0)  # rows of each completions table
 
 
 @dataclass
@@ -145,8 +156,8 @@ class StageConfig:
 
     kind: str = REQUIRED
     model: Model | None = None  # where the weights start: a folder, a Hub id, or stage:<name>
-    dtype: str = "bfloat16"
-    # Transformers' own.
+    dtype: Dtype = "bfloat16"
+    # Transformers' own, or a kernel on the Hub.
     attn_implementation: str | None = field(default=None, metadata={"alias": "attention"})
     template: str | None = None  # raw prompt with {{ prompt }}; None: the tokenizer's chat template
     prefill: str = ""  # the beginning of every completion, such as "<think>\n"
@@ -158,7 +169,8 @@ class StageConfig:
     samplers: dict[str, Any] = field(default_factory=dict)
     transitions: dict[str, Any] = field(default_factory=dict)
     endpoints: EndpointsConfig | None = None  # servers that have the model, outside training
-    batch: int | None = None  # rows per update over all processes, if it trains on given rows
+    # Rows per update over all processes, if it trains on given rows.
+    batch: int | None = number(None, at_least=1)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
@@ -171,8 +183,8 @@ class StageConfig:
 class RunConfig:
     """A whole run."""
 
-    name: str = REQUIRED
-    seed: int = 1
+    name: str = REQUIRED  # <recipe>-<scale> if it is not given
+    seed: int = number(1, at_least=0)
     runs_dir: str = "runs"
     preflight: bool = True  # whether a run begins with it
     model: ModelConfig = field(default_factory=ModelConfig)

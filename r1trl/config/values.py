@@ -1,11 +1,45 @@
-"""Checking a value against a type annotation, and converting what is safe to convert."""
+"""Values against type annotations: what is safe is converted; options against a signature."""
 
+import inspect
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1trl.errors import suggest
+from r1trl.plugins.offer import Offer
+from r1trl.types import Benchmarks
+
+
+def check_options(
+    offer: Offer, options: Mapping[str, Any], key: str, common: Sequence[str] = ()
+) -> list[str]:
+    """Check options against the offer's keyword-only parameters; return the problems.
+
+    `key` is the config key that the options stand under; `common` are the keys that stand there
+    besides, which every offer of the role takes.
+    """
+    known, problems = offer.option_types(), []
+    label = f"{offer.role} '{offer.name}'"
+    for name, value in options.items():
+        if name not in known:
+            there = ", ".join(known) or "none"
+            there += f"; of every {offer.role}: {', '.join(common)}" if common else ""
+            hint = suggest(name, [*known, *common])
+            problems.append(f"{key}: {label} has no option '{name}'{hint}; its options: {there}")
+            continue
+        try:
+            # Of benchmarks a config has the names.
+            convert(
+                value,
+                list[str] | None if name in offer.options_of_type(Benchmarks) else known[name],
+            )
+        except ValueError as error:
+            problems.append(f"{key}.{name}: {error}")
+    for name, parameter in offer.options.items():
+        if parameter.default is inspect.Parameter.empty and name not in options:
+            problems.append(f"{key}: {label} needs the option '{name}'")
+    return problems
 
 
 def convert(value: Any, type_: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl import Kind, Work
-from r1trl.config.models import EvaluatedModel
+from r1trl.config.kinds import EvaluatedModel
 from r1trl.errors import unknown
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample

@@ -1,11 +1,13 @@
 """What can be wrong with what a stage picks from plugins: names, options, what is not ready."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from r1trl.config.options import check_options
 from r1trl.config.schema import StageConfig
+from r1trl.config.values import check_options, convert
 from r1trl.errors import unknown
+from r1trl.fields import Field
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
 from r1trl.rewards.scorer import COMMON_OPTIONS
@@ -13,11 +15,15 @@ from r1trl.types import Benchmarks, RewardName
 
 COMMON_TYPES: dict[str, Any] = {
     "reward": str,
-    "weight": int | float,
-    "requires": list,
-    "where": Mapping,
+    "weight": float,
+    "requires": list[str],
+    "where": dict[str, Any],
     "from_step": int,
     "until_step": int,
+}
+COMMON_FIELDS = {
+    "from_step": Field(at_least=0),
+    "until_step": Field(at_least=1),
 }
 
 
@@ -40,7 +46,8 @@ def check_offer(
         return [f"{name_key}: {unknown(role, name, offers)}"]
     if not isinstance(options, Mapping):
         return [f"{key}: must be a mapping of options, such as {{}}"]
-    return check_options(offers[name], options, key) or _missing_requirements(
+    common = COMMON_OPTIONS if role == "reward" else ()
+    return check_options(offers[name], options, key, common) or _missing_requirements(
         offers[name], options, key
     )
 
@@ -86,8 +93,13 @@ def needing_groups(rewards: Mapping[str, Any], plugins: Plugins) -> list[str]:
     return [n for n, offer in chosen.items() if offer and offer.description.needs_groups]
 
 
-def check_rewards(stage_key: str, stage: StageConfig, plugins: Plugins) -> list[str]:
-    """Check a stage's rewards; return the problems."""
+def check_rewards(
+    stage_key: str, stage: StageConfig, plugins: Plugins, sources: Iterable[str] | None = None
+) -> list[str]:
+    """Check a stage's rewards; return the problems.
+
+    `sources` are the names of the sources that its rows come from; None: not known.
+    """
     problems = []
     at = f"{stage_key}.rewards"
     for name, options in stage.rewards.items():
@@ -97,9 +109,10 @@ def check_rewards(stage_key: str, stage: StageConfig, plugins: Plugins) -> list[
     rewards, offers = active(stage.rewards), plugins.offers["reward"]
     for name, options in rewards.items():
         key = f"{at}.{name}"
-        problems += _common_options(options, key)
+        problems += [f"{key}.{line}" for line in _common_options(options, sources)]
         others = [other for other in rewards if other != name]
-        for required in options.get("requires") or []:
+        required_names = options.get("requires")
+        for required in required_names if isinstance(required_names, list) else ():
             if required not in others:
                 problems.append(f"{key}.requires: {unknown('other reward', required, others)}")
         if options.get("reward", name) in offers:
@@ -139,11 +152,23 @@ def _own(options: Any) -> Any:
     return {k: v for k, v in options.items() if k not in COMMON_OPTIONS}
 
 
-def _common_options(options: Mapping[str, Any], key: str) -> list[str]:
-    """Check the types of the keys that every reward takes."""
-    return [
-        f"{key}.{name}: value '{options[name]}' of type '{type(options[name]).__name__}' "
-        f"does not fit"
-        for name, type_ in COMMON_TYPES.items()
-        if options.get(name) is not None and not isinstance(options[name], type_)
-    ]
+def _common_options(options: Mapping[str, Any], sources: Iterable[str] | None) -> Iterator[str]:
+    """Yield what is wrong with the keys that every reward takes."""
+    for name, type_ in COMMON_TYPES.items():
+        if options.get(name) is None:
+            continue
+        try:
+            problem = COMMON_FIELDS.get(name, Field()).problem(convert(options[name], type_))
+        except ValueError as error:
+            problem = str(error)
+        if name == "weight" and not problem and not math.isfinite(options[name]):
+            problem = f"{options[name]} is not finite"
+        if problem:
+            yield f"{name}: {problem}"
+            return
+    first, last = options.get("from_step"), options.get("until_step")
+    if first is not None and last is not None and last <= first:
+        yield f"until_step: {last} is not after from_step={first}; the reward would never count"
+    source = (options.get("where") or {}).get("source")
+    if sources is not None and source is not None and source not in (known := set(sources)):
+        yield f"where.source: {unknown('source of this stage', str(source), known)}"

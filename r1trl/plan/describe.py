@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1trl.config.models import models_of
+from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind

@@ -1,11 +1,12 @@
 """What can be wrong with how a stage generates completions: samplers, servers, prompts, data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from r1trl.config.models import models_of
+from r1trl.config.kinds import models_of
 from r1trl.config.schema import EndpointsConfig, StageConfig
-from r1trl.errors import unknown
+from r1trl.config.values import check_options
+from r1trl.errors import suggest, unknown
 from r1trl.plan.choices import active, check_offers
 from r1trl.plugins.loading import Plugins
 from r1trl.types import RewardName
@@ -23,6 +24,7 @@ def check_samplers(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
         problems += check_offers(plugins, "sampler", samplers, at)
         problems += _methods(stage.kind, samplers, at, plugins)
         problems += _rewards(stage, samplers, at, plugins)
+        problems += _sources(stage, samplers, at, plugins)
     return problems
 
 
@@ -59,9 +61,25 @@ def _rewards(
                 yield f"{key}.{name}.{option}: {message}"
 
 
-def check_drawing(stage: StageConfig, key: str) -> list[str]:
-    """Check servers, sizes, the mixture and the system prompt; return the problems."""
-    lines = (*_sizes(stage), *_mixture(stage), *_prompts(stage))
+def _sources(
+    stage: StageConfig, samplers: Mapping[str, Any], key: str, plugins: Plugins
+) -> Iterator[str]:
+    """Yield the samplers that name a source that the stage does not have."""
+    for name, options in active(samplers).items():
+        offer = plugins.offers["sampler"].get(name)
+        if not (offer and offer.description.source_names) or check_options(offer, options, key):
+            continue
+        for source in offer.description.source_names(**options):
+            if source not in stage.data:
+                yield f"{key}.{name}: {unknown('source of this stage', source, stage.data)}"
+
+
+def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> list[str]:
+    """Check servers, sizes, the mixture and the prompts; return the problems.
+
+    `templates` are the names of the run's.
+    """
+    lines = (*_sizes(stage), *_mixture(stage), *_prompts(stage, templates))
     problems = [f"{key}.{line}" for line in lines]
     chosen = {"endpoints": stage.endpoints}
     chosen |= {f"models.{n}.endpoints": model.endpoints for n, model in models_of(stage).items()}
@@ -77,16 +95,10 @@ def _endpoints(endpoints: EndpointsConfig) -> Iterator[str]:
     for url in endpoints.urls:
         if not url.startswith(("http://", "https://")):
             yield f"urls: '{url}' is no address, such as http://localhost:8000/v1"
-    for name in ("concurrency", "timeout", "patience"):
-        if getattr(endpoints, name) <= 0:
-            yield f"{name}: {getattr(endpoints, name)} is not above 0"
 
 
 def _sizes(stage: StageConfig) -> Iterator[str]:
     sampling = stage.sampling
-    for name in ("n", "batch_size", "shard_size"):
-        if getattr(sampling, name) < 1:
-            yield f"sampling.{name}: {getattr(sampling, name)} is less than 1"
     if sampling.max_n is not None and sampling.stop_after_correct is None:
         yield (
             "sampling.max_n: means nothing without sampling.stop_after_correct, the number of "
@@ -100,24 +112,19 @@ def _sizes(stage: StageConfig) -> Iterator[str]:
 
 
 def _mixture(stage: StageConfig) -> Iterator[str]:
-    """Yield what is wrong with the weights of the sources: all or none, and positive."""
-    weights = {name: source.weight for name, source in stage.data.items()}
-    given = {name: weight for name, weight in weights.items() if weight is not None}
-    for name, weight in given.items():
-        if weight <= 0:
-            yield f"data.{name}.weight: {weight:g} is not above 0"
-    for name in weights if given else ():
-        if name not in given:
-            yield f"data.{name}.weight: must be given, as other sources have one"
-    for name, source in stage.data.items():
-        for key in ("take", "sample_rows"):
-            if (getattr(source, key) or 1) < 1:
-                yield f"data.{name}.{key}: {getattr(source, key)} is less than 1"
+    """Yield the sources without a weight, if others have one."""
+    without = [name for name, source in stage.data.items() if source.weight is None]
+    for name in without if len(without) < len(stage.data) else ():
+        yield f"data.{name}.weight: must be given, as other sources have one"
 
 
-def _prompts(stage: StageConfig) -> Iterator[str]:
+def _prompts(stage: StageConfig, templates: Iterable[str]) -> Iterator[str]:
     named: dict[str, Any] = {"": stage}
     named |= {f"models.{name}.": model for name, model in models_of(stage).items()}
     for key, one in named.items():
         if one.template and one.system:
             yield f"{key}system: a raw template has no system prompt; write it into template"
+        if one.template and "{{" not in one.template and "{%" not in one.template:
+            close = suggest(one.template, templates)
+            of_run = "one of the run's is given as ${template.<name>}"
+            yield f"{key}template: '{one.template}' has no {{{{ prompt }}}}{close}; {of_run}"

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from r1trl.arguments.check import missing_packages
 from r1trl.config.checked import Composed
-from r1trl.config.models import models_of
+from r1trl.config.kinds import models_of
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plan.choices import active
+from r1trl.plan.reach import unread_by_run, unread_keys
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import StageSpec, differences, digest, read_result, read_spec
@@ -45,35 +46,29 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe that can be carried out."""
+    """A recipe that can be carried out, with notes for the user."""
 
     config: RunConfig
     folder: Path
     stages: list[PlannedStage]
     plugins: Plugins
-
-    @property
-    def notes(self) -> list[str]:
-        """Return what this machine lacks for stages, which may run on another one."""
-        return [
-            f"stages.{planned.spec.stage}.{missing}, where the stage runs"
-            for planned in self.stages
-            for missing in missing_packages(planned.config.args)
-        ]
+    notes: list[str] = field(default_factory=list)
 
 
 def make_plan(composed: Composed) -> Plan:
     """Check a run and lay out its stages; raise ConfigError with every problem there is."""
     config, plugins, problems = composed.config, composed.plugins, []
-    problems += _names(config)
+    unread = unread_keys(composed)
+    problems += [text for key, text in unread if key in composed.given.new]
+    problems += [*_names(config), *unread_by_run(composed)]
     if not config.stages:
         problems.append("stages: the recipe has none; choose one with recipe=…")
     filled = {name: _filled(stage, config) for name, stage in config.stages.items()}
     for name, stage in filled.items():
-        problems += StageCheck(name, stage, config.benchmarks, plugins).problems()
+        problems += StageCheck(name, stage, composed).problems()
         problems += check_references(config, name, plugins)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))
     if any(stage.kind not in plugins.offers["kind"] for stage in filled.values()):
         raise ConfigError([])  # reported when the run was composed
     folder = Path(config.runs_dir) / config.name
@@ -81,7 +76,13 @@ def make_plan(composed: Composed) -> Plan:
     changed = [line for stage in stages for line in _changes(stage)]
     if changed:
         raise ConfigError(changed)
-    return Plan(config, folder, stages, plugins)
+    notes = [text for key, text in unread if key not in composed.given.new]
+    notes += [
+        f"stages.{name}.{missing}, where the stage runs"
+        for name, stage in filled.items()
+        for missing in missing_packages(stage.args)
+    ]
+    return Plan(config, folder, stages, plugins, notes)
 
 
 def _names(config: RunConfig) -> list[str]:

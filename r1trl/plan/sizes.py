@@ -23,8 +23,6 @@ def check_rollout(stage: StageConfig, launch: LaunchConfig, plugins: Plugins) ->
     micro = whole(args, "per_device_train_batch_size", 8) * processes
     group, save = whole(args, "num_generations", 8), whole(args, "save_steps", 0)
     numbers = {
-        "rollout.outputs": rollout.outputs,
-        "rollout.minibatches": rollout.minibatches,
         "args.num_generations": group,
         "args.per_device_train_batch_size × launch.processes": micro,
     }

@@ -6,12 +6,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from r1trl.arguments.check import check_args, possible_args
+from r1trl.arguments.source import attention_implementations
+from r1trl.config.checked import Composed
 from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
-from r1trl.plan.choices import active, check_filters, check_offer, check_offers, check_rewards
+from r1trl.plan.choices import active, check_filters, check_offers, check_rewards
 from r1trl.plan.drawing import check_drawing, check_samplers
+from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout
+from r1trl.plan.sources import check_source
 from r1trl.plugins.loading import Plugins
 
 MISSING = {
@@ -23,15 +27,16 @@ MISSING = {
 
 @dataclass(frozen=True)
 class StageCheck:
-    """The checks of one stage by itself.
-
-    `stage` has the run's launch and benchmarks filled in; `benchmarks` are the run's names.
-    """
+    """The checks of one stage of a run; `stage` has the run's launch and benchmarks filled in."""
 
     name: str
     stage: StageConfig
-    benchmarks: Iterable[str]
-    plugins: Plugins
+    run: Composed
+
+    @property
+    def plugins(self) -> Plugins:
+        """Return the plugins of the run."""
+        return self.run.plugins
 
     @property
     def key(self) -> str:
@@ -40,9 +45,10 @@ class StageCheck:
 
     @property
     def launch(self) -> LaunchConfig:
-        """Return how the stage is launched."""
-        assert self.stage.launch
-        return self.stage.launch
+        """Return how the stage is launched; a local launch has one process."""
+        launch = self.stage.launch
+        assert launch
+        return replace(launch, processes=1) if launch.how == "local" else launch
 
     @property
     def kind(self) -> Kind:
@@ -62,14 +68,18 @@ class StageCheck:
         if self.stage.kind not in self.plugins.offers["kind"]:
             return []
         stage, key, plugins = self.stage, self.key, self.plugins
-        problems = [
-            f"{key}.{line}" for line in (*self._missing(), *self._unused(), *self._adapter())
-        ]
-        problems += [*self._choices(), *self._sources()]
-        problems += check_rewards(key, stage, plugins)
-        problems += self._filters(stage.filters, f"{key}.filters")
+        own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
+        own += tuple(unread(key, self.run.config.stages[self.name], self.kind, self.run))
+        problems = [f"{key}.{line}" for line in own]
+        problems += self._sources()
+        problems += check_rewards(
+            key, stage, plugins, [at.partition(".")[2] for at in self.sources]
+        )
+        problems += check_filters(
+            plugins, stage.filters, self.run.config.benchmarks, f"{key}.filters"
+        )
         problems += check_samplers(stage, key, plugins)
-        problems += check_drawing(stage, key)
+        problems += check_drawing(stage, key, self.run.config.template)
         problems += check_offers(plugins, "transition", stage.transitions, f"{key}.transitions")
         args, wrong = self._args()
         problems += wrong
@@ -131,6 +141,13 @@ class StageCheck:
             users = [n for n, o in kinds if name in (*o.target.takes, *o.target.needs)]
             yield f"{name}: {subject} takes no {name}; {', '.join(users)} stages do"
 
+    def _attention(self) -> Iterator[str]:
+        """Yield why transformers has no such attention; a name with a / is a kernel on the Hub."""
+        name, there = self.stage.attn_implementation, attention_implementations()
+        if name is not None and name not in there and "/" not in name:
+            close = f"'{name}' is not possible{suggest(name, there)}"
+            yield f"attn_implementation: {close}; choose one of: {', '.join(there)}"
+
     def _adapter(self) -> Iterator[str]:
         """Yield what is missing for an adapter to be trained."""
         stage = self.stage
@@ -146,40 +163,22 @@ class StageCheck:
         if "merge_adapter" not in active(stage.transitions):
             yield "adapter: the next stages need a whole model; add transitions.merge_adapter={}"
 
-    def _choices(self) -> list[str]:
-        policies = ("mask", "zero", "raise")
-        problems = one_of(self.stage.scoring.on_failure, policies, f"{self.key}.scoring.on_failure")
-        return problems + one_of(self.launch.how, ("local", "accelerate"), f"{self.key}.launch.how")
-
     def _sources(self) -> list[str]:
-        problems = []
+        """Return what is wrong with the sources; what is wrong in the run's has the run's key."""
+        config, problems = self.run.config, list[str]()
+        groups = {
+            "data": ("sources", config.sources),
+            "benchmarks": ("benchmarks", config.benchmarks),
+        }
         for at, source in self.sources.items():
-            key, name = f"{self.key}.{at}", at.partition(".")[2]
-            if source.path and source.dataset:
-                fix = f"set sources.{name}.dataset=null or sources.{name}.path=null"
-                problems.append(f"{key}: has both a path and a dataset; {fix}")
-            elif not source.path and not source.dataset:
-                what = f"a source called '{name}' in sources"
-                problems.append(f"{key}: needs either path or dataset, or {what}")
-            elif source.dataset:
-                problems += check_offer(
-                    self.plugins,
-                    "dataset",
-                    source.dataset,
-                    source.options,
-                    f"{key}.options",
-                    f"{key}.dataset",
-                )
-            problems += self._filters(source.filters, f"{key}.filters")
+            group, _, name = at.partition(".")
+            run_key, shared = groups[group]
+            others = [other for other in shared if other != name]
+            of_run = self._source(shared[name], name, others) if name in shared else []
+            for line in self._source(source, name, others):
+                key = f"{run_key}.{name}" if line in of_run else f"{self.key}.{at}"
+                problems.append(f"{key}{line}")
         return problems
 
-    def _filters(self, filters: Mapping[str, Any], key: str) -> list[str]:
-        return check_filters(self.plugins, filters, self.benchmarks, key)
-
-
-def one_of(value: Any, choices: tuple[str, ...], key: str) -> list[str]:
-    """Return why a value is none of the choices, or nothing."""
-    if value in choices:
-        return []
-    hint = suggest(str(value), choices)
-    return [f"{key}: '{value}' is not possible{hint}; choose one of: {', '.join(choices)}"]
+    def _source(self, source: SourceConfig, name: str, others: Iterable[str]) -> list[str]:
+        return check_source(source, name, others, self.run.config.benchmarks, self.plugins)

@@ -105,8 +105,8 @@ class _Rehearsing:
         for reference in references_of(self.plan.config.stages[stage.spec.stage]):
             if reference.wants == "model" and reference.value in failed_models:
                 return f"{reference.value} cannot be made small"
-        for reference in stage.spec.inputs:
-            before = reference.removeprefix("stage:").partition("/")[0]
+        for made in stage.spec.inputs:
+            before = made.removeprefix("stage:").partition("/")[0]
             if before in self.failed:
                 return f"{before} left nothing"
         return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
@@ -33,12 +33,12 @@ class ScoringSettings(Protocol):
     """The settings under `scoring:` of a stage.
 
     `deadline` is in seconds per sample, `max_failure_rate` a share of a batch; `processes` None is
-    this rank's share of the cores; `on_failure` is "mask", "zero" or "raise".
+    this rank's share of the cores.
     """
 
     deadline: float
     processes: int | None
-    on_failure: str
+    on_failure: Literal["mask", "zero", "raise"]
     max_failure_rate: float
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from r1trl.config.models import EvaluatedModel, with_model
+from r1trl.config.kinds import EvaluatedModel, with_model
 from r1trl.config.schema import SourceConfig, StageConfig
 from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render

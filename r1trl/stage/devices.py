@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from r1trl.config.models import models_of
+from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
 

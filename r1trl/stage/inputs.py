@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1trl.config.checked import FILE_SUFFIXES
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import unknown
 from r1trl.plugins.loading import Plugins
@@ -18,7 +19,6 @@ from r1trl.stage.files import outputs
 from r1trl.types import Model, Rows
 
 PREFIX = "stage:"
-FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
 WANTS = {Model: "model", Rows: "dataset"}
 
 

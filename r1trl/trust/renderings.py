@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.arguments.source import defaults
-from r1trl.config.models import EvaluatedModel, models_of, with_model
+from r1trl.config.kinds import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
 from r1trl.data.prompts import render

@@ -11,8 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from r1trl.config.aliases import rename_chosen
-from r1trl.config.kinds import load_plugins, stage_class
-from r1trl.config.models import models_of, with_model
+from r1trl.config.kinds import load_plugins, models_of, stage_class, with_model
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import PluginsConfig, ScoringConfig, StageConfig
 from r1trl.data.prompts import render

@@ -9,7 +9,6 @@ from one_step import SETTINGS, OneStep
 
 from r1trl.arguments.source import fields
 from r1trl.config.schema import LaunchConfig
-from r1trl.plan.stages import StageCheck
 
 EVALUATE = "r1trl's training stages evaluate nothing; add a stage of kind evaluate"
 NOT_EVALUATED = f"evaluation is all that reads it, and {EVALUATE}"
@@ -535,7 +534,7 @@ def test_a_right_value_is_not_refused(
 
 def test_a_backend_needs_several_processes(stages: dict[str, OneStep]) -> None:
     stage = replace(stages["sft"].stage({"ddp_backend": "gloo"}), launch=LaunchConfig())
-    assert StageCheck("x", stage, (), stages["sft"].plugins).problems() == [
+    assert stages["sft"].problems_of(stage) == [
         "stages.x.args.ddp_backend: a local stage is one process, without a backend; "
         "set launch.how=accelerate"
     ]

@@ -80,6 +80,14 @@ def test_the_command_line_overrides_one_entry_of_a_mapping(composed_with: Any) -
     assert (metrics["extra"], metrics["correct"]) == ("accuracy", "think_format")
 
 
+@pytest.mark.parametrize("name", ["measures", "metrics"])
+def test_a_mapping_of_the_command_line_replaces_an_old_name_of_a_file(
+    name: str, composed_with: Any
+) -> None:
+    found = composed_with(f"stages.scoreboard.{name}={{correct: accuracy}}")
+    assert found.config.stages["scoreboard"].metrics == {"correct": "accuracy"}
+
+
 def test_a_reward_of_a_former_name_keeps_its_key(plugin_file: Any) -> None:
     path = plugin_file(
         """

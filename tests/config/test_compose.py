@@ -33,7 +33,7 @@ def problems_of(*overrides: str, own: Path | None = None) -> list[str]:
     [
         ("recipe=zreo", "recipe: no recipe is called 'zreo' (did you mean 'zero'?); there are: "),
         ("model=qwen2.5-7", "model: no model is called 'qwen2.5-7' (did you mean 'qwen2.5-7b'?)"),
-        ("model@student=tinny", "model: no model is called 'tinny' (did you mean 'tiny'?)"),
+        ("model@student=tinny", "model@student: no model is called 'tinny' (did you mean 'tiny'?)"),
         ("scale=teeny", "scale: no scale is called 'teeny' (did you mean 'tiny'?)"),
         ("launch=loca", "launch: no launch is called 'loca' (did you mean 'local'?)"),
         ("dataset=gsm8", "dataset: no dataset is called 'gsm8' (did you mean 'gsm8k'?)"),
@@ -42,25 +42,6 @@ def problems_of(*overrides: str, own: Path | None = None) -> list[str]:
 def test_an_unknown_option_of_a_group_suggests_one(override: str, message: str) -> None:
     (problem,) = problems_of("recipe=zero", override)
     assert problem.startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("override", "telling"),
-    [
-        ("foo", "foo"),
-        ("~stages.zreo", "zreo"),
-        ('model.path="${package:no_such_package}"', "no package is called 'no_such_package'"),
-        ("model.path=${modle.path}", "modle"),
-    ],
-)
-def test_what_hydra_refuses_is_told_in_one_line(override: str, telling: str) -> None:
-    (problem,) = problems_of("recipe=zero", override)
-    assert telling in problem and "\n" not in problem
-
-
-def test_a_run_must_have_a_name() -> None:
-    with pytest.raises(ConfigError, match=r"^name: must be given$"):
-        compose(["recipe=zero"], None)
 
 
 @pytest.mark.parametrize("plus", ["", "+", "++"])

@@ -64,6 +64,18 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": settings(Literal["a"], x="b")},
         "settings.x: the default 'b' is not of its type",
     ),
+    "bounds that are no Field": (
+        {"settings": settings(int, x=field(default=1, metadata={"field": {"at_least": 1}}))},
+        "settings.x: its metadata field is {'at_least': 1}; give an r1trl.Field",
+    ),
+    "a default out of its bounds": (
+        {
+            "settings": settings(
+                int, x=field(default=0, metadata={"field": r1trl.Field(at_least=1)})
+            )
+        },
+        "settings.x: the default 0 is not of its type, or out of its bounds",
+    ),
     "an alias that is a key": (
         {"settings": settings(int, x=field(default=1, metadata={"alias": "model"}))},
         "settings.x: its alias 'model' is another key; choose another",

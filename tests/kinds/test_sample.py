@@ -61,8 +61,8 @@ def rollouts(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_stage_killed_ten_times_has_the_rows_of_an_uninterrupted_one(stage: Stage) -> None:
-    small = "stages.samples.sampling={n: 2, shard_size: 2}"
-    whole, killed = stage("whole", small), stage("killed", small)
+    small = ("stages.samples.sampling.n=2", "stages.samples.sampling.shard_size=2")
+    whole, killed = stage("whole", *small), stage("killed", *small)
     local = {"how": "local", "environment": {}}
     rng, kills = random.Random(3), 0
     with Workers() as workers:
@@ -101,7 +101,9 @@ def kill_child(pid: int) -> None:
 
 @pytest.mark.slow
 def test_a_stage_generates_more_completions_until_enough_are_right(stage: Stage) -> None:
-    folder = stage("early", "stages.samples.sampling={n: 2, stop_after_correct: 1, max_n: 5}")
+    sampling = "stages.samples.sampling"
+    until_right = (f"{sampling}.n=2", f"{sampling}.stop_after_correct=1", f"{sampling}.max_n=5")
+    folder = stage("early", *until_right)
     run_stage_folder(folder)
     assert_rounds_end_with_a_right_answer(rollouts(folder), "accuracy", 48)
 

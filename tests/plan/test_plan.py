@@ -14,6 +14,7 @@ import yaml
 
 from r1trl.config.checked import Composed, checked
 from r1trl.config.compose import compose
+from r1trl.config.keys import delete_key, set_key
 from r1trl.errors import ConfigError
 from r1trl.plan.describe import describe, gpu_notes
 from r1trl.plan.plan import make_plan
@@ -141,7 +142,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "a weight that is no number": (
         (*ZERO, "stages.zero.rewards.accuracy.weight=heavy"),
-        ["stages.zero.rewards.accuracy.weight: value 'heavy' of type 'str' does not fit"],
+        ["stages.zero.rewards.accuracy.weight: value 'heavy' of type 'str' is not a float"],
     ),
     "a reward that requires an unknown one": (
         (*ZERO, "stages.zero.rewards.accuracy.requires=[think_fromat]"),
@@ -211,7 +212,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "a source without rows": (
         (*ZERO, "stages.zero.data.mine={sample_rows: 3}"),
-        ["stages.zero.data.mine: needs either path or dataset, or a source called 'mine'"],
+        ["stages.zero.data.mine: needs a path or a dataset; the run has: general, helpful,"],
     ),
     "a measure of a reward that the stage has not": (
         (*ZERO, "stages.scoreboard.metrics.format=thinking"),
@@ -246,7 +247,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "a rollout of nothing": (
         (*ZERO, "stages.zero.rollout.minibatches=0"),
-        ["stages.zero.rollout.minibatches: 0 is less than 1"],
+        ["stages.zero.rollout.minibatches: 0 is not possible; it must be at least 1"],
     ),
     "a sampler without an end": (
         (*ZERO, "stages.zero.samplers.uniform={}", "~stages.zero.args.max_steps"),
@@ -294,10 +295,16 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         (*ZERO, "stages.zero.rollout.outputs=many"),
         ["stages.zero.rollout.outputs: value 'many' of type 'str' is not an int"],
     ),
-    "stages that are no mapping": ((*ZERO, "stages=3"), ["stages: value '3' is not a mapping"]),
+    "stages that are no mapping": (
+        (*ZERO, "stages=3"),
+        ["stages: value '3' is not a mapping", "stages: the recipe has none; choose one with"],
+    ),
     "data that is no mapping": (
         (*ZERO, "stages.zero.data=problems"),
-        ["stages.zero.data: value 'problems' is not a mapping"],
+        [
+            "stages.zero.data: value 'problems' is not a mapping",
+            "stages.zero.data: must name at least one source",
+        ],
     ),
     "several problems at once": (
         (
@@ -332,8 +339,7 @@ WRONG |= {
         (
             *R1,
             "stages.dev2.model=stage:dev1/best",
-            "stages.dev2.data.problems.dataset=null",
-            "stages.dev2.data.problems.path=stage:zero_samples/hardest.txt",
+            "stages.dev2.data.problems={path: stage:zero_samples/hardest.txt}",
             "stages.dev3.data.dev2_samples.path=stage:dev2_sampels/hardest.parquet",
         ),
         [
@@ -367,9 +373,9 @@ WRONG |= {
             "stages.scoreboard.models.r1.endpoints={urls: [localhost:8000]}",
         ),
         [
+            "stages.dev2_samples.endpoints.timeout: 0 is not possible; it must be above 0",
             "stages.dev1.endpoints: SFTTrainer takes no endpoints; sample, evaluate stages do",
             "stages.dev2_samples.endpoints.urls: must name at least one server",
-            "stages.dev2_samples.endpoints.timeout: 0.0 is not above 0",
             "stages.scoreboard.models.r1.endpoints.urls: 'localhost:8000' is no address",
         ],
     ),
@@ -393,8 +399,9 @@ WRONG |= {
             "stages.r1.data.safety.weight=-1",
         ),
         [
-            "stages.r1.data.safety.weight: -1 is not above 0",
+            "stages.r1.data.safety.weight: -1 is not possible; it must be above 0",
             "stages.r1.data.helpful.weight: must be given, as other sources have one",
+            "stages.r1.data.safety.weight: must be given, as other sources have one",
         ],
     ),
     "a system prompt in a raw template": (
@@ -447,7 +454,7 @@ def composed_once(groups: tuple[str, ...]) -> dict[str, Any]:
 
 
 def run_of(*overrides: str) -> Composed:
-    """Return a run: composed once for its groups, then changed key by key as Hydra would."""
+    """Return a run: composed once for its groups, then changed key by key."""
     groups = tuple(o for o in overrides if o.startswith(("recipe=", "scale=", "launch=")))
     values = copy.deepcopy(composed_once(groups))
     for override in overrides:
@@ -458,24 +465,26 @@ def run_of(*overrides: str) -> Composed:
 
 def _change(values: dict[str, Any], override: str) -> None:
     key, _, value = override.lstrip("~").partition("=")
-    *path, last = key.split(".")
-    for part in path:
-        if values.get(part) is None:
-            values[part] = {}
-        values = values[part]
     if override.startswith("~"):
-        del values[last]
-        return
-    found = yaml.safe_load(value)
-    own = isinstance(found, dict) and isinstance(values.get(last), dict)
-    values[last] = {**values[last], **found} if own else found
+        delete_key(values, key)
+    else:
+        list(set_key(values, key, yaml.safe_load(value)))
 
 
 def problems_of(*overrides: str) -> list[str]:
-    """Return what is wrong with a run."""
-    with pytest.raises(ConfigError) as caught:
-        make_plan(run_of(*overrides))
-    return caught.value.problems
+    """Return what is wrong with a run, as the command line tells it."""
+    problems = []
+    try:
+        run = run_of(*overrides)
+    except ConfigError as error:
+        problems, run = error.problems, error.partial
+    try:
+        if run is not None:
+            make_plan(run)
+    except ConfigError as error:
+        problems = problems + error.problems
+    assert problems, "nothing is wrong"
+    return problems
 
 
 @pytest.mark.parametrize("what", UNKNOWN)

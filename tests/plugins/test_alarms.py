@@ -154,18 +154,18 @@ def r1trl_rewards():
 '''
 UNWEIGHTED = "{weight: 0.0, answer: answer_tag}"
 RUNS = {
-    "equal_rewards": ["rewards={accuracy: null, think_format: null, constant: {}}"],
-    "entropy_collapse": ["rewards={accuracy: null, think_format: null, brief: {}}"],
+    "equal_rewards": ["rewards={constant: {}}"],
+    "entropy_collapse": ["rewards={brief: {}}"],
     "reward_hacking": [
-        f"rewards={{accuracy: {UNWEIGHTED}, think_format: null, digits: {{}}}}",
+        f"rewards={{accuracy: {UNWEIGHTED}, digits: {{}}}}",
         f"transitions.reward_hacking={{canary: {ACCURACY}, window: 5}}",
     ],
     "format_over_accuracy": [
-        f"rewards={{accuracy: {UNWEIGHTED}, brief: {{weight: 5.0}}}}",
+        *(f"rewards.accuracy={UNWEIGHTED}", "rewards.brief={weight: 5.0}"),
         "transitions.format_over_accuracy={window: 5}",
     ],
     "length_runaway": [
-        "rewards={accuracy: null, think_format: null, longer_than_others: {}}",
+        "rewards={longer_than_others: {}}",
         "transitions.length_runaway={window: 5}",
     ],
     "divergence": ["args.learning_rate=10"],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from r1trl.config.models import EvaluatedModel
+from r1trl.config.kinds import EvaluatedModel
 from r1trl.config.schema import EndpointsConfig, StageConfig
 from r1trl.errors import StageError
 from r1trl.kinds.evaluate import EvaluateSettings

@@ -48,7 +48,7 @@ def findings(composed: Any, tmp_path: Path) -> Any:
         for key, rows in sources.items():
             path = tmp_path / f"{key}.jsonl"
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            paths += [f"{key}.path={path}", f"{key}.dataset=null", f"{key}.options={{}}"]
+            paths.append(f"{key}.path={path}")
         run_of = ("recipe=zero", "scale=tiny", f"runs_dir={tmp_path}")
         return preflight(make_plan(composed(*run_of, ASKS, *paths, *overrides)))
 

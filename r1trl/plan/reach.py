@@ -1,0 +1,91 @@
+"""What is given and reaches nothing: it is refused, with its key and what to do instead."""
+
+from collections.abc import Iterator
+
+from r1trl.config.checked import Composed
+from r1trl.config.keys import concerns
+from r1trl.config.kinds import models_of
+from r1trl.config.schema import ONLY_REFERRED_TO, LaunchConfig, ScoringConfig, StageConfig
+from r1trl.errors import suggest
+from r1trl.kind import Kind
+from r1trl.plan.choices import active
+
+OF_LOADED_WEIGHTS = ("dtype", "attn_implementation", "sampling.batch_size")
+
+
+def unread_keys(run: Composed) -> list[tuple[str, str]]:
+    """Return the keys of the command line that no stage reads, each with a sentence."""
+    found, given = list[tuple[str, str]](), run.given
+    read = {name for stage in run.config.stages.values() for name in stage.data}
+    for key in sorted(given.keys):
+        root, name = (*key.split("."), "")[:2]
+        if any(concerns(key, other) for other in given.referred_to):
+            continue
+        if root in ONLY_REFERRED_TO:
+            close = suggest(key, [k for k in given.referred_to if k.partition(".")[0] == root])
+            found.append((key, f"{key}: nothing in this run refers to ${{{key}}}{close}"))
+        elif root == "sources" and name and name not in read:
+            found.append((key, f"{key}: no stage reads the source '{name}'{suggest(name, read)}"))
+    return found
+
+
+def unread_by_run(run: Composed) -> Iterator[str]:
+    """Yield what is set for the whole run and has no effect."""
+    for name, source in run.config.benchmarks.items():
+        if source.weight is not None:
+            yield f"benchmarks.{name}.weight: benchmarks are not mixed"
+    yield from (f"launch.{line}" for line in _launch(run.config.launch))
+
+
+def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[str]:
+    """Yield what a stage sets and nothing of it reads, by keys relative to the stage's, `key`.
+
+    `stage` is as in the recipe, its launch and benchmarks not filled in.
+    """
+    yield from (f"launch.{line}" for line in _launch(stage.launch or LaunchConfig()))
+    keys = (*kind.needs, *kind.takes)
+    if stage.benchmarks and "benchmarks" not in keys:
+        yield f"benchmarks: a stage of kind {stage.kind} is not run on benchmarks"
+    for name, source in stage.benchmarks.items():
+        if source.weight is not None:
+            yield f"benchmarks.{name}.weight: benchmarks are not mixed"
+    if stage.filters and not {"data", "benchmarks"} & set(keys):
+        yield f"filters: a stage of kind {stage.kind} reads no rows"
+    if stage.scoring != ScoringConfig() and not active(stage.rewards):
+        yield "scoring: the stage has no rewards to score"
+    if stage.prefill and kind.draws == "nothing":
+        yield f"prefill: a stage of kind {stage.kind} generates no completions"
+    if models_of(stage):
+        for name in ("template", "prefill"):
+            if getattr(stage, name):
+                yield f"{name}: each model has its own: models.<name>.{name}"
+    yield from _steps(stage, kind)
+    yield from _of_a_loaded_model(key, stage, run)
+
+
+def _launch(launch: LaunchConfig) -> Iterator[str]:
+    """Yield what a launch of one local process does not read."""
+    if launch.how == "local":
+        if launch.processes != 1:
+            yield "processes: how=local starts one process; give how=accelerate too"
+        if launch.config:
+            yield "config: how=local does not use accelerate; give how=accelerate too"
+
+
+def _steps(stage: StageConfig, kind: Kind) -> Iterator[str]:
+    """Yield the steps of rewards in a stage that has none."""
+    for reward, options in active(stage.rewards).items() if kind.draws == "rows" else ():
+        for name in ("from_step", "until_step"):
+            if options.get(name) is not None:
+                yield f"rewards.{reward}.{name}: a stage of kind {stage.kind} has no steps"
+
+
+def _of_a_loaded_model(key: str, stage: StageConfig, run: Composed) -> Iterator[str]:
+    """Yield what says how weights are loaded or used, if servers have them."""
+    models = models_of(stage).values()
+    if not (stage.endpoints or (models and all(model.endpoints for model in models))):
+        return
+    given = {name for name in OF_LOADED_WEIGHTS if f"{key}.{name}" in run.given.keys}
+    given |= {"attn_implementation"} if stage.attn_implementation else set()
+    for name in sorted(given):
+        yield f"{name}: the servers of endpoints load the model; set it there"
