@@ -125,8 +125,9 @@ def unknown_options(groups: Sequence[Override], folders: Sequence[Path]) -> Iter
         if override.deletes or choice is None or isinstance(choice, list) or choice in options:
             continue
         problem = f"{override.key}: {unknown(group, str(choice), options)}"
-        if group in OWN_VALUE and (not suggest(str(choice), options) or "/" in str(choice)):
-            own = f"{package_of(override) or group}.{OWN_VALUE[group]}"
+        no_name = not suggest(str(choice), options) or "/" in str(choice)
+        if isinstance(choice, dict) or (group in OWN_VALUE and no_name):
+            own = f"{package_of(override) or group}.{OWN_VALUE.get(group, '<key>')}"
             problem += f"; for a value of your own: {own}=…"
         yield problem
 
@@ -146,7 +147,7 @@ def _reason(error: Exception, written: str) -> str:
 
 def _mend(key: str, written: str) -> str:
     """Return how a value that cannot be read is written."""
-    if written.startswith(("{", "[")):
+    if written.startswith(("{", "[")) and not written.startswith("{{"):
         return "a mapping is {key: value}, a list [a, b]; values in them may be quoted, keys not"
     return _quoting(key, written)
 

@@ -14,6 +14,7 @@ from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plan.choices import active
 from r1trl.plan.reach import unread_by_run, unread_keys
+from r1trl.plan.sources import check_source
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import StageSpec, differences, digest, read_result, read_spec
@@ -60,7 +61,7 @@ def make_plan(composed: Composed) -> Plan:
     config, plugins, problems = composed.config, composed.plugins, []
     unread = unread_keys(composed)
     problems += [text for key, text in unread if key in composed.given.new]
-    problems += [*_names(config), *unread_by_run(composed)]
+    problems += [*_names(config), *unread_by_run(composed), *_benchmarks(composed)]
     if not config.stages:
         problems.append("stages: the recipe has none; choose one with recipe=…")
     filled = {name: _filled(stage, config) for name, stage in config.stages.items()}
@@ -99,6 +100,16 @@ def _names(config: RunConfig) -> list[str]:
         for key, group in names.items()
         for name in group
         if not re.fullmatch(r"[\w.=,+-]+", str(name)) or str(name) in (".", "..")
+    ]
+
+
+def _benchmarks(run: Composed) -> list[str]:
+    """Return what is wrong with the run's benchmarks, which filters read too."""
+    named = run.config.benchmarks
+    return [
+        f"benchmarks.{name}{line}"
+        for name, source in named.items()
+        for line in check_source(source, name, set(named) - {name}, named, run.plugins)
     ]
 
 

@@ -7,7 +7,7 @@ from r1trl.config.keys import concerns
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import ONLY_REFERRED_TO, LaunchConfig, ScoringConfig, StageConfig
 from r1trl.errors import suggest
-from r1trl.kind import Kind
+from r1trl.kind import Kind, NoSettings
 from r1trl.plan.choices import active
 
 OF_LOADED_WEIGHTS = ("dtype", "attn_implementation", "sampling.batch_size")
@@ -49,7 +49,7 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
     for name, source in stage.benchmarks.items():
         if source.weight is not None:
             yield f"benchmarks.{name}.weight: benchmarks are not mixed"
-    if stage.filters and not {"data", "benchmarks"} & set(keys):
+    if stage.filters and kind.settings is NoSettings and not {"data", "benchmarks"} & set(keys):
         yield f"filters: a stage of kind {stage.kind} reads no rows"
     if stage.scoring != ScoringConfig() and not active(stage.rewards):
         yield "scoring: the stage has no rewards to score"

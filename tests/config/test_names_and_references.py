@@ -86,7 +86,12 @@ def test_a_group_that_cannot_be_chosen_is_told_in_one_line(override: str, proble
 
 @pytest.mark.parametrize(
     ("override", "own_key"),
-    [("model=Qwen/Qwen2.5-7B", "model.path"), ("dataset=a.jsonl", "sources.problems.path")],
+    [
+        ("model=Qwen/Qwen2.5-7B", "model.path"),
+        ("dataset=a.jsonl", "sources.problems.path"),
+        ("launch={how: local}", "launch.how"),
+        ("scale={rl: {group: 4}}", "scale.<key>"),
+    ],
 )
 def test_a_value_that_is_no_option_of_a_group_is_told_its_key(override: str, own_key: str) -> None:
     with pytest.raises(ConfigError, match=f"; for a value of your own: {own_key}=…$"):

@@ -30,7 +30,20 @@ UNREADABLE = {
     "hydra.run.dir=x": "hydra.run.dir: r1trl does not run Hydra's jobs; runs_dir= and name= say",
     "hydra/launcher=ray": "hydra/launcher: r1trl does not run Hydra's jobs;",
 }
-TEXTS = ("it's", "ünï", "a{b}", "a=b", "a, b", '"a', "#x", "<think>\n", "(x)", "a!b", "a'\"")
+TEXTS = (
+    "it's",
+    "ünï",
+    "a{b}",
+    "a=b",
+    "a, b",
+    '"a',
+    "#x",
+    "<think>\n",
+    "(x)",
+    "{{ prompt }}",
+    "a!b",
+    "a'\"",
+)
 # What is given as a whole, and the entries of the recipe's that it leaves out.
 WHOLE = {
     "stages.zero.rewards={tag_count: {}}": "accuracy, think_format",
