@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.arguments.check import args_of
+from r1trl.config.checked import Composed
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
-from r1trl.config.checked import Composed
 from r1trl.config.schema import LaunchConfig, RunConfig, StageConfig
 from r1trl.kind import Kind
 from r1trl.plan.stages import StageCheck
@@ -20,8 +20,11 @@ from r1trl.run.work import StageWork
 from r1trl.stage.files import StageSpec
 from r1trl.training.tracking import Tracker
 
-ROLLOUT = {"outputs": 4, "minibatches": 1}
-REWARDS = {"varied": {}}
+DRAWN = {
+    "rollout": {"outputs": 4, "minibatches": 1},
+    "rewards": {"varied": {}},
+    "scoring": {"processes": 1},
+}
 VARIED = """
 import r1trl
 
@@ -33,8 +36,8 @@ def r1trl_rewards():
     return {"varied": varied}
 """
 SETTINGS: Mapping[str, dict[str, Any]] = {
-    "grpo": {"kind": "grpo", "rollout": ROLLOUT, "rewards": REWARDS},
-    "rloo": {"kind": "rloo", "rollout": ROLLOUT, "rewards": REWARDS},
+    "grpo": {"kind": "grpo", **DRAWN},
+    "rloo": {"kind": "rloo", **DRAWN},
     "sft": {"kind": "sft"},
     "pairwise": {"kind": "reward_model", "objective": "pairwise", "text": "response"},
     "pointwise": {"kind": "reward_model", "objective": "pointwise", "text": "response"},
@@ -114,7 +117,6 @@ class OneStep:
             "dtype": "float32",
             "template": "{{ prompt }}",
             "data": {"rows": {"path": str(rows)}},
-            "scoring": {"processes": 1},
             "args": {**ARGS, **OWN_ARGS.get(self.name, {}), **args},
             **SETTINGS[self.name],
         }
