@@ -94,11 +94,6 @@ FOUND = {
 }
 
 
-def rehearsals() -> set[Path]:
-    """Return the folders of rehearsals that are there."""
-    return set(Path(tempfile.gettempdir()).glob("r1trl-rehearsal-*"))
-
-
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the rehearsal of a recipe in which every stage but the last has a fault."""
@@ -198,15 +193,16 @@ def zero(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the rehearsal of Zero with transitions and a filter that would end it."""
     plugin = tmp_path_factory.mktemp("noted") / "noted.py"
     plugin.write_text(NOTED)
-    before = rehearsals()
     overrides = ["recipe=zero", "scale=tiny", "name=x", f"plugins.load=[{plugin}]"]
     overrides += ["stages.zero_first.transitions.impatient={}"]
     overrides += ["stages.zero.transitions.alarmed={}", "stages.zero.filters.nothing={}"]
     overrides += ["stages.zero_first.transitions.average_checkpoints={last: 2}"]
     lines: list[str] = []
     plan = make_plan(compose(overrides, None))
-    done = rehearse(plan, lines.append)
-    return plan, done, lines, rehearsals() - before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(plugin.parent))
+        done = rehearse(plan, lines.append)
+    return plan, done, lines, set(plugin.parent.iterdir()) - {plugin}
 
 
 def test_a_recipe_that_works_is_rehearsed_and_leaves_nothing_behind(zero: Any) -> None:
@@ -236,6 +232,7 @@ def test_the_outcome_is_the_plan_with_seconds_and_the_changes(zero: Any) -> None
     assert "args.max_steps=2 in place of 60, 30" in text
 
 
+@pytest.mark.long
 def test_a_model_that_does_not_become_small_is_named(
     composed: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -255,14 +252,14 @@ def test_a_model_that_does_not_become_small_is_named(
 
 
 def test_a_signal_ends_a_rehearsal_and_its_folder_goes(
-    composed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    composed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import os
     import signal
 
     from r1trl.errors import R1trlError
 
-    before = rehearsals()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def interrupt(line: str) -> Rehearsal | None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -275,4 +272,4 @@ def test_a_signal_ends_a_rehearsal_and_its_folder_goes(
     finally:
         signal.signal(signal.SIGTERM, old[0])
         signal.signal(signal.SIGINT, old[1])
-    assert rehearsals() == before
+    assert not list(tmp_path.iterdir())
