@@ -73,6 +73,7 @@ class EvaluatedModel:
     system: str | None = None
     samplers: dict[str, Any] = dataclasses.field(default_factory=dict)  # in place of the stage's
     endpoints: EndpointsConfig | None = None
+    max_position_embeddings: int | None = None
 
 
 def models_of(stage: StageConfig) -> Mapping[str, EvaluatedModel]:
@@ -97,4 +98,11 @@ def with_model(stage: StageConfig, model: EvaluatedModel) -> StageConfig:
         system=model.system or stage.system,
         samplers=model.samplers or stage.samplers,
         endpoints=model.endpoints or stage.endpoints,
+        max_position_embeddings=model.max_position_embeddings or stage.max_position_embeddings,
     )
+
+
+def loading_options(stage: StageConfig) -> dict[str, Any]:
+    """Return what a stage says of how its model is loaded, for transformers' `from_pretrained`."""
+    names = ("attn_implementation", "max_position_embeddings")
+    return {name: getattr(stage, name) for name in names if getattr(stage, name) is not None}

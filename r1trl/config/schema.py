@@ -33,6 +33,7 @@ class ModelConfig:
     dtype: Dtype = "bfloat16"
     distill_learning_rate: float = number(1e-4, above=0)
     eos_token: str | None = None  # ends a turn, if the tokenizer's own does not; SFT sets it
+    max_position_embeddings: int | None = number(None, at_least=1)  # in place of the config's
 
 
 @dataclass
@@ -46,12 +47,9 @@ class SourceConfig:
     options: dict[str, Any] = field(default_factory=dict)  # of the plugin's dataset
     columns: dict[str, str] = field(default_factory=dict)  # new name: old name or Jinja template
     filters: dict[str, Any] = field(default_factory=dict)  # for this source's rows alone
-    # Rows drawn at random, after the filters.
-    sample_rows: int | None = number(None, alias="limit", at_least=1)
-    # Share of the mixture, next to the other sources' weights.
-    weight: float | None = number(None, above=0)
-    # Rows read from the head, if the set is too large to load.
-    take: int | None = number(None, alias="stream", at_least=1)
+    sample_rows: int | None = number(None, alias="limit", at_least=1)  # at random, after filters
+    weight: float | None = number(None, above=0)  # share of the mixture, next to the others'
+    take: int | None = number(None, alias="stream", at_least=1)  # rows read, from the head
 
 
 @dataclass
@@ -159,6 +157,8 @@ class StageConfig:
     dtype: Dtype = "bfloat16"
     # Transformers' own, or a kernel on the Hub.
     attn_implementation: str | None = field(default=None, metadata={"alias": "attention"})
+    # In place of that of the model's config; the model that is made keeps it.
+    max_position_embeddings: int | None = number(None, at_least=1)
     template: str | None = None  # raw prompt with {{ prompt }}; None: the tokenizer's chat template
     prefill: str = ""  # the beginning of every completion, such as "<think>\n"
     system: str | None = None  # the system prompt, for a chat template

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from r1trl.config.kinds import loading_options
 from r1trl.config.schema import SamplingConfig, StageConfig
 from r1trl.decoding.batch import StopCondition
 from r1trl.decoding.decode import decode
@@ -19,7 +20,7 @@ class LocalModel:
 
     def __init__(self, stage: StageConfig) -> None:
         assert stage.model
-        self.model, self.tokenizer = load_model(stage.model, stage.dtype, stage.attn_implementation)
+        self.model, self.tokenizer = load_model(stage, stage.model)
         self.sampling = stage.sampling
 
     def seed(self, seed: int) -> None:
@@ -121,15 +122,12 @@ def truncate_ids_to_text(ids: Sequence[int], text: str, tokenizer: Any) -> tuple
     return (*kept, *tokenizer(rest, add_special_tokens=False)["input_ids"])
 
 
-def load_model(path: str, dtype: str, attn_implementation: str | None) -> tuple[Any, Any]:
-    """Load a model and its tokenizer for generation, on this rank's GPU if there is one.
-
-    `dtype` is the name of a torch dtype; None as `attn_implementation` is transformers' default.
-    """
+def load_model(stage: StageConfig, path: str) -> tuple[Any, Any]:
+    """Load a stage's model and its tokenizer for generation, on this rank's GPU if there is one."""
     from transformers import AutoModelForCausalLM
 
-    options = {"attn_implementation": attn_implementation} if attn_implementation else {}
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
+    options = {"dtype": stage.dtype, **loading_options(stage)}
+    model = AutoModelForCausalLM.from_pretrained(path, **options)
     return model.to(device()).eval(), load_tokenizer(path)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DIGESTED = (
     "model",
     "dtype",
+    "max_position_embeddings",
     "template",
     "prefill",
     "system",

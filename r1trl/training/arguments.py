@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from r1trl.config.kinds import loading_options
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
 from r1trl.stage.devices import uses_gpu
@@ -38,10 +39,7 @@ def model_options(stage: StageConfig) -> dict[str, Any]:
     The trainer moves them to its device whole; TRL's own `device_map` would leave layers on the CPU
     if they do not fit, and say nothing.
     """
-    options: dict[str, Any] = {"dtype": "float32", "device_map": None}
-    if stage.attn_implementation:
-        options["attn_implementation"] = stage.attn_implementation
-    return options
+    return {"dtype": "float32", "device_map": None, **loading_options(stage)}
 
 
 def load_model(name: str, auto_class: str, seed: int, options: Mapping[str, Any]) -> Any:

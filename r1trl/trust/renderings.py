@@ -68,6 +68,7 @@ def rendered_sources(
         for name, model in (several or {"": alone}).items():
             tokenizer, context = tokenizer_and_context(root_model(plan.config, model.path))
             merged = with_model(stage, model)
+            context = context_given(plan.config, merged) or context
             with errors_named(f"{key}.models.{name}.template" if name else f"{key}.template"):
                 rendered = render(picked, tokenizer, merged.template, merged.prefill, merged.system)
             label = f"{source}, read by {name}" if name else source
@@ -115,6 +116,15 @@ def root_model(config: RunConfig, model: str) -> str:
     while model.startswith(PREFIX):
         model = str(config.stages[model.removeprefix(PREFIX)].model)
     return model
+
+
+def context_given(config: RunConfig, stage: StageConfig) -> int | None:
+    """Return the longest input that a stage, or one that made its model, gives that model."""
+    model = str(stage.model)
+    while stage.max_position_embeddings is None and model.startswith(PREFIX):
+        stage = config.stages[model.removeprefix(PREFIX)]
+        model = str(stage.model)
+    return stage.max_position_embeddings
 
 
 @functools.cache

@@ -55,7 +55,8 @@ def qwen_folder(folder: Path, context: int = 131072, **fields: Any) -> Path:
 def paper_overrides(folder: Path) -> list[str]:
     """Write stand-ins for everything that the paper's scale gets from the Hub; return overrides."""
     model = qwen_folder(folder / "qwen")
-    overrides = [f"model.path={model}", f"student.path={model}"]
+    student = qwen_folder(folder / "qwen-math", context=4096)
+    overrides = [f"model.path={model}", f"student.path={student}"]
     for key, name in SOURCES.items():
         file = folder / f"{name}.jsonl"
         rows = FIXTURES[name][0]

@@ -1,12 +1,14 @@
 """TRL's arguments that follow from a stage: its precision, its device, how weights are loaded."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from r1trl.config.schema import StageConfig
-from r1trl.training.arguments import trl_arguments
+from r1trl.generation.local import load_model
+from r1trl.training.arguments import model_options, trl_arguments
 
 
 def arguments_of(folder: Path, **settings: Any) -> dict[str, Any]:
@@ -28,3 +30,15 @@ def test_the_trainer_is_where_the_user_wants_it(
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     arguments = arguments_of(tmp_path)
     assert arguments["use_cpu"] and not arguments["dataloader_pin_memory"]
+
+
+@pytest.mark.slow
+def test_a_stage_gives_its_model_a_longer_context_and_the_model_keeps_it(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    stage = StageConfig(kind="sample", dtype="float32", max_position_embeddings=9000)
+    assert model_options(stage)["max_position_embeddings"] == 9000
+    model, _ = load_model(stage, str(tiny_model))
+    model.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["max_position_embeddings"] == 9000
+    assert "max_position_embeddings" not in model_options(StageConfig(kind="sample"))

@@ -205,3 +205,9 @@ def _like_the_hub(folder: Path) -> list[str]:
         path.write_text("".join(json.dumps(row) + "\n" for row in FIXTURES[name][0]))
         overrides += [f"{key}.path={path}", f"{key}.split=null", f"{key}.name=null"]
     return overrides
+
+
+def test_a_context_that_a_stage_gives_counts_for_the_stages_after_it(findings: Any) -> None:
+    long = "stages.zero.args.max_completion_length=2000"
+    assert len(problems(findings(long))) == 1
+    assert not problems(findings(long, "stages.zero_first.max_position_embeddings=4096"))
