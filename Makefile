@@ -1,6 +1,9 @@
 # Everything from nothing: `make demo`, `make test`, `make lint`. Each builds .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
+# A test process per core, but two at least: they wait for processes of their own half of the time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(max(os.cpu_count() or 2, 2), 8))')
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -9,14 +12,20 @@ BIN := .venv/bin
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[gym,judge,curation,chinese,e2b,lora]' --group dev
 	touch $@
 
-.PHONY: setup demo test lint check bench
+.PHONY: setup demo test test-fast test-long lint check bench
 setup: .venv/installed
 
 demo: setup
 	$(BIN)/r1trl run recipe=full scale=tiny name=demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not long"
+
+test-fast: setup
+	$(PYTEST) -m "not slow and not long"
+
+test-long: setup
+	$(PYTEST) -m long
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -9,10 +9,11 @@ import pytest
 
 from r1trl.plugins.loading import load
 
+pytestmark = pytest.mark.long
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.mark.slow
 def test_the_benchmark_of_the_rewards_runs_and_explains_every_difference(tmp_path):
     out = tmp_path / "rewards.json"
     script = BENCHMARKS / "rewards.py"
@@ -29,7 +30,6 @@ def test_the_benchmark_of_the_rewards_runs_and_explains_every_difference(tmp_pat
     assert all(row["as_labelled"] > 0.8 for row in results["rows"])
 
 
-@pytest.mark.slow
 def test_the_benchmark_of_the_filters_runs_and_its_verdicts_are_those_of_open_r1(tmp_path):
     out = tmp_path / "filters.json"
     script = BENCHMARKS / "filters.py"
@@ -49,7 +49,6 @@ def test_the_benchmark_of_the_filters_runs_and_its_verdicts_are_those_of_open_r1
         assert row["planted"] > 0 and 0.97 <= row["recall"] <= 1 and row["precision"] == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "more", "systems"),
     [

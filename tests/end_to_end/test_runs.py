@@ -1,4 +1,8 @@
-"""Whole runs through the command line: real TRL, real processes, the shipped models, few steps."""
+"""Whole runs: real TRL, real processes, the shipped models, few steps.
+
+Tests of the command and of processes start `r1trl run`. The others carry stages out in the workers
+of the test session, because a process of their own imports torch and TRL first.
+"""
 
 import json
 import os
@@ -10,11 +14,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from stage_runs import Run
 
 pytestmark = pytest.mark.slow
 
 SMALL = (
-    "scale=tiny",
     "scale.rl.group=4",
     "scale.rl.outputs=32",
     "scale.rl.micro_batch=8",
@@ -31,7 +35,7 @@ ONE_STAGE = ("~stages.zero", "~stages.scoreboard")
 
 def command(*overrides: str) -> list[str]:
     """Return the command of a small run."""
-    return [sys.executable, "-m", "r1trl.cli", "run", *SMALL, *overrides]
+    return [sys.executable, "-m", "r1trl.cli", "run", "scale=tiny", *SMALL, *overrides]
 
 
 def r1trl(folder: Path, *overrides: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -40,6 +44,11 @@ def r1trl(folder: Path, *overrides: str, status: int = 0) -> subprocess.Complete
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done
+
+
+def small_run(folder: Path, recipe: str, *overrides: str) -> Run:
+    """Return a small run of a shipped recipe, for the workers of the test session."""
+    return Run(folder, f"# @package _global_\ndefaults: [{recipe}]\n", *SMALL, *overrides)
 
 
 def rows(path: Path) -> list[dict]:
@@ -121,6 +130,7 @@ KILLED_IN = {  # a stage of each kind but grpo, and a file that it writes before
 }
 
 
+@pytest.mark.long
 def test_the_whole_paper_is_one_run_that_survives_a_kill_in_any_kind_of_stage(
     tmp_path: Path,
 ) -> None:
@@ -176,7 +186,7 @@ def workers_of(folder: Path) -> list[int]:
 
 
 def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
-    overrides = ("recipe=zero", "name=s", *ONE_STAGE, "scale.zero.first_steps=40")
+    overrides = ("recipe=zero", "name=s", *ONE_STAGE, "scale.zero.first_steps=16")
     stage = tmp_path / "runs" / "s" / "stages" / "zero_first"
     driver = subprocess.Popen(command(*overrides), cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: (stage / "metrics.jsonl").exists() and rows(stage / "metrics.jsonl"))
@@ -184,7 +194,7 @@ def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
     assert driver.wait(timeout=60) == 3
     assert not (stage / "result.json").exists()
     reached = rows(stage / "metrics.jsonl")[-1]["step"]
-    assert reached < 40
+    assert reached < 16
     assert (stage / "checkpoints" / f"checkpoint-{reached}" / "complete.json").exists()
     r1trl(tmp_path, *overrides)
     assert (stage / "result.json").exists()
@@ -192,14 +202,12 @@ def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
 
 def test_the_reference_model_is_restored_with_the_checkpoint(tmp_path: Path) -> None:
     """It was replaced at step 4, and the rollout at step 6 is compared with it."""
-    overrides = ("recipe=zero", *ONE_STAGE, "scale.rl.reference_every=4", "scale.rl.save_every=4")
-    learn = (*overrides, "stages.zero_first.args.learning_rate=1e-3")
-    r1trl(tmp_path, "name=whole", *learn, "scale.zero.first_steps=8")
-    r1trl(tmp_path, "name=cut", *learn, "scale.zero.first_steps=4")
-    stages = {n: tmp_path / "runs" / n / "stages" / "zero_first" for n in ("whole", "cut")}
-    (stages["cut"] / "result.json").unlink()
-    r1trl(tmp_path, "name=cut", *learn, "scale.zero.first_steps=8")
-    logs = {name: rows(stage / "metrics.jsonl") for name, stage in stages.items()}
+    learn = (*ONE_STAGE, "scale.rl.reference_every=4", "scale.rl.save_every=4")
+    learn = (*learn, "stages.zero_first.args.learning_rate=1e-3", "scale.zero.first_steps=8")
+    runs = {name: small_run(tmp_path / name, "zero", *learn) for name in ("whole", "cut")}
+    assert runs["whole"].carry_out() == 0, runs["whole"].log("zero_first")
+    runs["cut"].carry_out_killed("zero_first", 5)
+    logs = {name: run.metrics("zero_first") for name, run in runs.items()}
     kl = {n: {row["step"]: row["kl"] for row in log if "kl" in row} for n, log in logs.items()}
     assert kl["cut"] == pytest.approx(kl["whole"], rel=1e-2, abs=1e-6)
     assert kl["cut"][5] == pytest.approx(0.0, abs=1e-6)
@@ -207,15 +215,16 @@ def test_the_reference_model_is_restored_with_the_checkpoint(tmp_path: Path) -> 
 
 
 def test_two_processes_train_under_accelerate(tmp_path: Path) -> None:
-    r1trl(tmp_path, "recipe=zero", "name=d", *ONE_STAGE, "launch=cpu2")
-    stage = tmp_path / "runs" / "d" / "stages" / "zero_first"
-    arguments = json.loads((stage / "trainer_args.json").read_text())
+    run = small_run(tmp_path, "zero", *ONE_STAGE, "launch=cpu2")
+    assert run.carry_out() == 0, run.log("zero_first")
+    arguments = json.loads((run.stages / "zero_first" / "trainer_args.json").read_text())
     assert arguments["processes"] == 2
     assert arguments["generation_batch_size"] == 32
     assert arguments["gradient_accumulation_steps"] == 1
-    assert [row["step"] for row in rows(stage / "metrics.jsonl") if "loss" in row] == [1, 2, 3, 4]
+    assert [row["step"] for row in run.metrics("zero_first")] == [1, 2, 3, 4]
 
 
+@pytest.mark.long
 def test_two_processes_fine_tune_with_zero3(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     pairs = [{"prompt": f"Compute {i}.", "completion": f"<answer>{i}</answer>"} for i in range(32)]
@@ -236,69 +245,84 @@ def test_two_processes_fine_tune_with_zero3(tmp_path: Path) -> None:
 
 
 STATEFUL = "adaptive: {}, dynamic: {rounds: 2}"
+SAMPLERS = [
+    STATEFUL,
+    "curriculum: {steps: 5}, reward_range: {max_mean: 1.0, rounds: 1}",
+    "phases: {by: language, start_steps: {zh: 3}}",
+    "uniform: {}",
+]
+SAMPLED = (*ONE_STAGE, "wandb.completions=32", "scale.zero.first_steps=6")
 
 
-@pytest.mark.parametrize(
-    ("launch", "samplers"),
-    [
-        ("local", STATEFUL),
-        ("cpu2", STATEFUL),
-        ("cpu2", "curriculum: {steps: 5}, reward_range: {max_mean: 1.0, rounds: 1}"),
-        ("cpu2", "phases: {by: language, start_steps: {zh: 3}}"),
-        ("cpu2", "uniform: {}"),
-    ],
-)
-def test_samplers_continue_as_if_uninterrupted(launch: str, samplers: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("samplers", SAMPLERS)
+def test_samplers_continue_as_if_uninterrupted(samplers: str, tmp_path: Path) -> None:
+    chosen = (*SAMPLED, f"stages.zero_first.samplers={{{samplers}}}")
+    whole, cut = (small_run(tmp_path / name, "zero", *chosen) for name in ("whole", "cut"))
+    assert whole.carry_out() == 0, whole.log("zero_first")
+    cut.carry_out_killed("zero_first", 3)
+    assert_same_samples(whole.stages / "zero_first", cut.stages / "zero_first", samplers)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("samplers", SAMPLERS)
+def test_samplers_of_two_processes_continue_as_if_uninterrupted(
+    samplers: str, tmp_path: Path
+) -> None:
     chosen = f"stages.zero_first.samplers={{{samplers}}}"
-    more = ("recipe=zero", *ONE_STAGE, chosen, f"launch={launch}", "wandb.completions=32")
-    r1trl(tmp_path, "name=whole", "scale.zero.first_steps=6", *more)
-    stages = {n: tmp_path / "runs" / n / "stages" / "zero_first" for n in ("whole", "cut")}
-    driver = subprocess.Popen(
-        command("name=cut", "scale.zero.first_steps=6", *more),
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-    )
-    wait_for(lambda: list(stages["cut"].glob("checkpoints/checkpoint-*/complete.json")))
+    more = ("recipe=zero", *SAMPLED, chosen, "launch=cpu2")
+    r1trl(tmp_path, "name=whole", *more)
+    whole, cut = (tmp_path / "runs" / n / "stages" / "zero_first" for n in ("whole", "cut"))
+    driver = subprocess.Popen(command("name=cut", *more), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    wait_for(lambda: list(cut.glob("checkpoints/checkpoint-*/complete.json")))
     for pid in [driver.pid, *workers_of(tmp_path)]:
         os.kill(pid, signal.SIGKILL)
     driver.wait()
     wait_for(lambda: not workers_of(tmp_path), 10)
-    r1trl(tmp_path, "name=cut", "scale.zero.first_steps=6", *more)
-    logs = {n: [r for r in rows(f / "metrics.jsonl") if "reward" in r] for n, f in stages.items()}
-    for whole, cut in zip(logs["whole"], logs["cut"], strict=True):
+    r1trl(tmp_path, "name=cut", *more)
+    assert_same_samples(whole, cut, samplers)
+
+
+def assert_same_samples(whole: Path, cut: Path, samplers: str) -> None:
+    """Assert that two stages logged the same values and completed the same prompts."""
+    logs = [[r for r in rows(f / "metrics.jsonl") if "reward" in r] for f in (whole, cut)]
+    for row, again in zip(*logs, strict=True):
         for name in ("step", "reward", "completions/mean_length", "sampling/groups/refused"):
-            assert whole.get(name) == pytest.approx(cut.get(name)), name
+            assert row.get(name) == pytest.approx(again.get(name)), name
     if samplers == STATEFUL:
-        refused = [row["sampling/groups/refused"] for row in logs["whole"]]
+        refused = [row["sampling/groups/refused"] for row in logs[0]]
         assert 0 < max(refused) <= 1
-        assert max(row["sampling/groups/rounds"] for row in logs["whole"]) == 3
-    prompts = {n: [r["prompt"] for r in rows(f / "completions.jsonl")] for n, f in stages.items()}
-    assert prompts["whole"] == prompts["cut"]
-    assert len(prompts["whole"]) >= 3 * 4
+        assert max(row["sampling/groups/rounds"] for row in logs[0]) == 3
+    prompts, again = ([r["prompt"] for r in rows(f / "completions.jsonl")] for f in (whole, cut))
+    assert prompts == again
+    assert len(prompts) >= 3 * 4
 
 
 @pytest.mark.parametrize("recipe", ["dapo", "dr_grpo"])
 def test_the_later_algorithms_train(recipe: str, tmp_path: Path) -> None:
-    done = r1trl(tmp_path, f"recipe={recipe}", "name=later", f"scale.{recipe}.steps=4")
-    assert f"| {recipe} " in done.stdout
-    logged = rows(tmp_path / "runs" / "later" / "stages" / recipe / "metrics.jsonl")
-    assert [row["step"] for row in logged if "loss" in row] == [1, 2, 3, 4]
+    run = small_run(tmp_path, recipe, f"scale.{recipe}.steps=4")
+    assert run.carry_out() == 0, run.log(recipe)
+    board = json.loads((run.stages / "scoreboard" / "result.json").read_text())
+    assert f"{recipe}/held_out/pass@1" in board["metrics"]
+    logged = run.metrics(recipe)
+    assert [row["step"] for row in logged] == [1, 2, 3, 4]
     assert ("sampling/groups/refused" in logged[0]) == (recipe == "dapo")
 
 
+RLOO = """# @package _global_
+defaults: [/stage@stages.rl: rloo, _self_]
+stages:
+  rl:
+    template: "User: {{ prompt }} Assistant:"
+    data: {problems: {}}
+    rewards: {accuracy: {answer: answer_tag}}
+    args: {max_steps: 2, max_completion_length: 32}
+"""
+
+
 def test_rloo_trains_too(tmp_path: Path) -> None:
-    r1trl(
-        tmp_path,
-        "name=l",
-        "+stage@stages.rl=rloo",
-        "+stages.rl.data.problems={}",
-        "stages.rl.template='User: {{ prompt }} Assistant:'",
-        "+stages.rl.rewards.accuracy={answer: answer_tag}",
-        "+stages.rl.args.max_steps=2",
-        "+stages.rl.args.max_completion_length=32",
-    )
-    metrics = rows(tmp_path / "runs" / "l" / "stages" / "rl" / "metrics.jsonl")
-    assert "rewards/accuracy/mean" in metrics[0]
+    run = Run(tmp_path, RLOO, *SMALL)
+    assert run.carry_out() == 0, run.log("rl")
+    assert "rewards/accuracy/mean" in run.metrics("rl")[0]
 
 
 BROKEN = """
@@ -316,27 +340,38 @@ def r1trl_rewards():
 """
 
 
-@pytest.mark.parametrize(
-    ("reward", "message"),
-    [
-        ("short", "reward 'short' returned 1 values for 32 completions"),
-        ("undefined", "reward 'undefined' returned nan for row 0"),
-    ],
-)
-def test_a_reward_with_invalid_values_is_named(tmp_path: Path, reward: str, message: str) -> None:
+BAD_VALUES = {
+    "short": "reward 'short' returned 1 values for 32 completions",
+    "undefined": "reward 'undefined' returned nan for row 0",
+}
+
+
+@pytest.mark.parametrize("reward", BAD_VALUES)
+def test_a_reward_with_invalid_values_is_named(reward: str, plugin_file, tmp_path: Path) -> None:
+    overrides = (
+        f"plugins.load=[{plugin_file(BROKEN)}]",
+        f"+stages.zero_first.rewards.{reward}={{}}",
+    )
+    run = small_run(tmp_path, "zero", *ONE_STAGE, *overrides)
+    assert run.carry_out() == 1
+    assert BAD_VALUES[reward] in run.log("zero_first")
+
+
+def test_the_command_shows_the_last_lines_of_a_stage_that_failed(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
-    overrides = ("plugins.load=[./broken.py]", f"+stages.zero_first.rewards.{reward}={{}}")
+    overrides = ("plugins.load=[./broken.py]", "+stages.zero_first.rewards.short={}")
     done = r1trl(tmp_path, "recipe=zero", "name=b", *ONE_STAGE, *overrides, status=1)
-    assert message in done.stderr
+    assert "stage zero_first failed (exit status 1): last lines of " in done.stderr
+    assert BAD_VALUES["short"] in done.stderr
 
 
 def test_wandb_gets_a_run_per_stage_with_a_table_per_logging_step(tmp_path: Path) -> None:
     overrides = ("wandb.enabled=true", "wandb.mode=offline", "scale.zero.first_steps=4")
-    r1trl(tmp_path, "recipe=zero", "name=w", *ONE_STAGE, *overrides)
-    stage = tmp_path / "runs" / "w" / "stages" / "zero_first"
-    history = read_wandb(next(stage.glob("wandb/*/*.wandb")))
+    run = small_run(tmp_path, "zero", *ONE_STAGE, *overrides)
+    assert run.carry_out() == 0, run.log("zero_first")
+    history = read_wandb(next(run.stages.glob("zero_first/wandb/*/*.wandb")))
     rewards = [float(row["reward"]) for row in history if "reward" in row]
-    logged = [row["reward"] for row in rows(stage / "metrics.jsonl") if "reward" in row]
+    logged = [row["reward"] for row in run.metrics("zero_first") if "reward" in row]
     assert rewards == pytest.approx(logged)
     tables = {key.partition("/")[2][:6] for row in history for key in row if "completions/0" in key}
     assert tables == {"000001", "000003"}

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from completion_server import running_servers
 from datasets import Dataset
-from stage_runs import assert_rounds_end_with_a_right_answer
+from stage_runs import assert_rounds_end_with_a_right_answer, workers
 
 from r1trl.plan.plan import make_plan
-from r1trl.run.launch import Workers
 from r1trl.run.worker import run_stage_folder
 from r1trl.stage.files import write_spec
 
@@ -60,20 +59,20 @@ def rollouts(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_stage_killed_ten_times_has_the_rows_of_an_uninterrupted_one(stage: Stage) -> None:
+@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.long)])
+def test_a_killed_stage_has_the_rows_of_an_uninterrupted_one(times: int, stage: Stage) -> None:
     small = ("stages.samples.sampling.n=2", "stages.samples.sampling.shard_size=2")
     whole, killed = stage("whole", *small), stage("killed", *small)
     local = {"how": "local", "environment": {}}
     rng, kills = random.Random(3), 0
-    with Workers() as workers:
-        assert workers.run(whole, local) == 0
-        while not (killed / "result.json").exists():
-            delay = rng.choice([0.1, 0.4, 0.7, None, None])  # seconds; None: a shard more
-            kill = threading.Thread(target=kill_soon, args=[workers._warm.pid, killed, delay])
-            if kills < 10:
-                kill.start()
-            kills += workers.run(killed, local) == -signal.SIGKILL
-    assert kills == 10
+    assert workers().run(whole, local) == 0
+    while not (killed / "result.json").exists():
+        delay = rng.choice([0.1, 0.4, 0.7, None, None])  # seconds; None: a shard more
+        kill = threading.Thread(target=kill_soon, args=[workers()._warm.pid, killed, delay])
+        if kills < times:
+            kill.start()
+        kills += workers().run(killed, local) == -signal.SIGKILL
+    assert kills == times
     assert rollouts(killed) == rollouts(whole)
     assert Counter(row["problem"] for row in rollouts(killed)) == dict.fromkeys(range(48), 2)
 

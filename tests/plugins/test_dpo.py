@@ -1,8 +1,10 @@
 """Stages of kind dpo: they learn the preference, and a kill changes nothing."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from machine import require
 from stage_runs import Run
 
 from r1trl.errors import ConfigError
@@ -70,7 +72,7 @@ def test_it_learns_the_preference_and_a_killed_run_ends_with_the_same_weights(
 
 @pytest.mark.slow
 def test_an_adapter_is_trained_against_the_model_without_it(tmp_path: Path) -> None:
-    pytest.importorskip("peft")
+    require("peft", find_spec("peft"))
     run = Run(
         tmp_path,
         RECIPE,

@@ -2,16 +2,18 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 import r1trl_gym
+from machine import require
 from r1trl_gym import entries
 from r1trl_gym.answer import extract_answer
 
 from r1trl.rewards.pool import Pool
 
-reasoning_gym = pytest.importorskip("reasoning_gym")
+require("reasoning_gym", find_spec("reasoning_gym"))
 
 dataset = r1trl_gym.r1trl_datasets()["reasoning_gym"]
 reward = r1trl_gym.r1trl_rewards()["reasoning_gym"]
@@ -140,7 +142,9 @@ def gold(row: dict[str, Any]) -> str:
 
 @pytest.mark.slow
 def test_every_tasks_right_answers_score_one_in_the_scoring_processes():
-    tasks = sorted(reasoning_gym.factory.DATASETS)
+    from reasoning_gym.factory import DATASETS
+
+    tasks = sorted(DATASETS)
     pool, short = Pool(2, deadline=10.0), {}
     for task in tasks:
         rows = dataset(task=task, count=3, config=CONFIGS.get(task)).to_list()

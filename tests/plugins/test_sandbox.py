@@ -1,19 +1,19 @@
 """The sandbox of the reward `code` against hostile programs, and its cleanup."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from machine import require
 from r1trl_code.choice import missing_requirements
 from r1trl_code.reward import code
 
 from r1trl.rewards.pool import Failure, Pool
 
-pytestmark = pytest.mark.skipif(
-    missing_requirements() is not None, reason=str(missing_requirements())
-)
+require("bubblewrap", missing_requirements() is None, str(missing_requirements()))
 
 SECRET = "r1trl-secret-9b1d"
 CANARY = Path(tempfile.gettempdir()) / "r1trl-hostile-canary"
@@ -26,11 +26,21 @@ def sandboxes() -> set[psutil.Process]:
     for process in psutil.process_iter():
         try:
             ended = process.status() == psutil.STATUS_ZOMBIE  # init will reap it
-            if not ended and (process.name() == "bwrap" or "/main.py" in process.cmdline()):
+            inside = process.name() == "bwrap" or "/main.py" in process.cmdline()
+            if inside and not ended and not of_another_worker(process):
                 found.add(process)
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return found
+
+
+def of_another_worker(process: psutil.Process) -> bool:
+    """True if another process of pytest-xdist, beside this one, has started a process."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return False
+    me = psutil.Process()
+    others = {other for other in me.parent().children() if other != me}
+    return any(parent in others for parent in process.parents())
 
 
 def none_left(before: set[psutil.Process]) -> bool:

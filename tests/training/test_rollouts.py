@@ -137,7 +137,14 @@ TWO: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("launcher", "loss"), [*(("cpu2", loss) for loss in TWO), ("cpu2-zero3", TWO[0])], ids=str
+    ("launcher", "loss"),
+    [
+        ("cpu2", TWO[0]),
+        pytest.param("cpu2", TWO[1], marks=pytest.mark.long),
+        pytest.param("cpu2", TWO[2], marks=pytest.mark.long),
+        pytest.param("cpu2-zero3", TWO[0], marks=pytest.mark.long),
+    ],
+    ids=str,
 )
 def test_two_processes_train_to_the_weights_of_trl(
     launcher: str, loss: dict[str, Any], tiny_model: Path, tmp_path: Path

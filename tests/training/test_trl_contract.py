@@ -4,9 +4,9 @@ import inspect
 from typing import Any
 
 import pytest
+import trl
 
 pytestmark = pytest.mark.slow
-trl = pytest.importorskip("trl")
 TRAINERS = ["GRPOTrainer", "RLOOTrainer"]
 
 

@@ -14,17 +14,20 @@ from hub_rows import FIXTURES
 from r1trl.plan.plan import make_plan
 from r1trl.trust.preflight import preflight
 
+pytestmark = pytest.mark.slow  # starts scoring processes
+
 QUESTION = "How many apples do {a} baskets of {b} apples and one more apple hold together?"
 TRAIN = [
     {"prompt": QUESTION.format(a=a, b=b), "solution": str(a * b + 1)}
-    for a in range(2, 8)
-    for b in range(20, 26)
+    for a in range(2, 5)
+    for b in range(20, 24)
 ]
 HELD_OUT = [
-    {"prompt": QUESTION.format(a=9, b=b), "solution": str(9 * b + 1)} for b in range(30, 40)
+    {"prompt": QUESTION.format(a=9, b=b), "solution": str(9 * b + 1)} for b in range(30, 34)
 ]
 ASKS = "template.zero='Think in <think> </think>, then answer in <answer> </answer>. {{ prompt }}'"
 BOXED = r"template.zero='Put the answer into \\boxed{}. {{ prompt }}'"
+FIRST_STAGE_ONLY = ("~stages.zero", "~stages.scoreboard")
 PLUGIN = """
 import r1trl
 
@@ -66,7 +69,7 @@ def test_a_recipe_whose_prompt_and_rewards_agree_passes(findings: Any) -> None:
 
 def test_a_prompt_that_asks_for_another_format_than_is_verified_is_found(findings: Any) -> None:
     texts = problems(findings(BOXED))
-    start = "stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1 on 32 of 32 rows"
+    start = "stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1 on 12 of 12 rows"
     assert any(text.startswith(start) for text in texts)
     assert all("the form <think>…</think><answer>…</answer> would suit" in text for text in texts)
 
@@ -74,13 +77,13 @@ def test_a_prompt_that_asks_for_another_format_than_is_verified_is_found(finding
 def test_gold_answers_that_cannot_be_parsed_are_found(findings: Any) -> None:
     rows = [{**row, "solution": "it depends on the baskets you have"} for row in TRAIN]
     texts = problems(findings(train=rows))
-    start = "stages.zero_first.rewards.accuracy: no verdict on the gold answer of 32 of 32 rows"
+    start = "stages.zero_first.rewards.accuracy: no verdict on the gold answer of 12 of 12 rows"
     assert any(text.startswith(start) for text in texts)
 
 
 def test_a_few_unparsable_gold_answers_are_only_a_note(findings: Any) -> None:
-    rows = [*TRAIN, {**TRAIN[0], "solution": "it depends on the baskets you have"}]
-    found = findings(train=rows * 4)
+    rows = [*TRAIN, *TRAIN, {**TRAIN[0], "solution": "it depends on the baskets you have"}]
+    found = findings(train=rows)
     assert not problems(found)
     assert any("repeat another" in finding.text for finding in found)
 
@@ -89,12 +92,12 @@ def test_a_reward_that_ignores_the_prefilled_think_is_found(
     findings: Any, plugin_file: Any
 ) -> None:
     load = f"plugins.load=[{plugin_file(PLUGIN)}]"
-    strict = "stages.zero_first.rewards.strict={}"
-    assert not problems(findings(load, strict))
-    texts = problems(findings(load, strict, "stages.zero_first.prefill='<think>'"))
+    strict = (load, "stages.zero_first.rewards.strict={}", *FIRST_STAGE_ONLY)
+    assert not problems(findings(*strict))
+    texts = problems(findings(*strict, "stages.zero_first.prefill='<think>'"))
     assert len(texts) == 1
     assert texts[0].startswith(
-        "stages.zero_first.rewards.strict: the gold answer gets 0 of 1 on 32"
+        "stages.zero_first.rewards.strict: the gold answer gets 0 of 1 on 12"
     )
 
 
@@ -115,7 +118,7 @@ def test_a_benchmark_in_the_training_data_is_found(findings: Any) -> None:
     rows = [*TRAIN, {**HELD_OUT[3], "prompt": HELD_OUT[3]["prompt"].upper()}]
     assert not problems(findings(train=rows))  # the recipe's filter removes it
     texts = problems(findings("sources.problems.filters.decontaminate=null", train=rows))
-    start = "stages.zero_first.data.problems: 1 of 37 questions are in the benchmark 'held_out' too"
+    start = "stages.zero_first.data.problems: 1 of 13 questions are in the benchmark 'held_out' too"
     assert texts[0].startswith(start)
 
 
@@ -159,7 +162,7 @@ def test_a_prompt_that_leaves_no_room_for_the_answer_is_found(findings: Any) -> 
 
 
 def test_the_command_prints_notes_and_exits_with_2_if_there_are_problems(tmp_path: Path) -> None:
-    overrides = ["recipe=zero", "scale=tiny", "name=x", f"runs_dir={tmp_path}"]
+    overrides = ["recipe=zero", "scale=tiny", "name=x", f"runs_dir={tmp_path}", *FIRST_STAGE_ONLY]
     command = [sys.executable, "-m", "r1trl.cli", "plan", *overrides, "--preflight"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -172,8 +175,13 @@ def test_the_command_prints_notes_and_exits_with_2_if_there_are_problems(tmp_pat
     assert "error: stages.zero_first.rewards.accuracy: the gold answer gets 0 of 1" in done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["zero", "r1", "distill", "full", "dapo", "dr_grpo"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        *("full", "dapo", "dr_grpo"),
+        *(pytest.param(part, marks=pytest.mark.long) for part in ("zero", "r1", "distill")),
+    ],
+)
 @pytest.mark.parametrize("scale", ["tiny", "paper"])
 def test_shipped_recipes_pass(recipe: str, scale: str, composed: Any, tmp_path: Path) -> None:
     overrides = [f"recipe={recipe}", f"scale={scale}", f"runs_dir={tmp_path}"]
