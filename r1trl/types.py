@@ -131,13 +131,12 @@ class Description:
     """What an offer says of itself beyond its signature; `describe` and `verifier` set it.
 
     `full_score` is the value of a right answer, which the preflight expects of the gold one.
-    `missing_requirements(**options)` returns what this machine lacks for it, or None; the plan
-    asks. `needs_groups`: the reward compares the completions of a prompt and must see all of them.
+    `missing_requirements(**options)` returns what this machine lacks for it, or None. With
+    `needs_groups` the reward compares the completions of a prompt and must see all of them.
     `extract_answer(completion, **options)` returns the answer that is scored, as text, for majority
-    votes. `source_names(**options)` returns the names of the stage's sources that the options of a
-    sampler name; the plan checks them. `aliases` maps former names of options to today's; they are
-    accepted with a note. `asks_outside(**options)` returns what is asked outside of this machine,
-    such as a judge's server, or None; a rehearsal does not ask it.
+    votes. `source_names(**options)` returns the stage's sources that a sampler's options name; the
+    plan checks them. `aliases` maps former names of options to today's, accepted with a note.
+    `asks_outside(**options)` returns what is asked elsewhere, such as a judge; rehearsals do not.
     """
 
     full_score: float | None = None

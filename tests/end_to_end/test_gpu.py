@@ -4,16 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from machine import require
 from stage_runs import Run
 
 from r1trl.stage.devices import driver_gpus
 
 GPUS = driver_gpus().number
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.slow,
-    pytest.mark.skipif(not GPUS, reason="needs a GPU"),
-]
+require("gpu", GPUS)
+pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 MEMORY = """
 import r1trl
 
@@ -88,9 +86,9 @@ def test_the_cpu_can_be_chosen(tmp_path: Path) -> None:
     assert result["metrics"]["gpu_bytes"] == 0 and "rank 0 is on the CPU" in run.log("learn")
 
 
-@pytest.mark.skipif(GPUS < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("launch", ["accelerate", "zero3"])
 def test_every_rank_computes_on_its_own_gpu(launch: str, tmp_path: Path) -> None:
+    require("gpu", GPUS > 1, "two are needed")
     run = run_of(tmp_path, f"launch={launch}", "launch.processes=2")
     assert run.carry_out() == 0, run.log("learn")
     for stage in ("learn", "samples"):
