@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, cast
 
 from r1trl.config.kind_problems import kind_problems
-from r1trl.config.schema import REQUIRED, EndpointsConfig, StageConfig
+from r1trl.config.schema import REQUIRED, EndpointsConfig, StageConfig, number
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins, load
@@ -73,7 +73,7 @@ class EvaluatedModel:
     system: str | None = None
     samplers: dict[str, Any] = dataclasses.field(default_factory=dict)  # in place of the stage's
     endpoints: EndpointsConfig | None = None
-    max_position_embeddings: int | None = None
+    max_position_embeddings: int | None = number(None, at_least=1)
 
 
 def models_of(stage: StageConfig) -> Mapping[str, EvaluatedModel]:

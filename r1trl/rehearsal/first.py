@@ -22,6 +22,10 @@ from r1trl.stage.files import write_atomically
 FINDINGS = "findings.json"
 NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
 COLOUR, PLAIN = ("\x1b[32m", "\x1b[0m"), ("⟦", "⟧")
+NOTHING_STARTED = (
+    "nothing was started; a reward of yours that need not give a right answer its full score "
+    "declares full_score=None, and preflight=false starts all the same"
+)
 LONGEST = 600  # characters of a piece of a row that are shown
 
 
@@ -51,7 +55,7 @@ def check_first(plan: Plan, workers: Workers) -> None:
     print("".join(f"note: {each['text']}\n" for each in found["findings"] if not each["wrong"]))
     problems = [each["text"] for each in found["findings"] if each["wrong"]]
     if problems:
-        raise ConfigError([*problems, "nothing was started; preflight=false starts all the same"])
+        raise ConfigError([*problems, NOTHING_STARTED])
 
 
 def preflight_run(folder: Path) -> int:

@@ -11,7 +11,7 @@ the deadline, so it may be slow, crash or hang without harm.
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from r1trl.types import Description
 
 Value = float | None
 UNDECIDED: Any = object()
+OF_COMPLETIONS = ("completion", "prompt", "completion_ids")  # parameters that are no row's column
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ class Verifier:
         description: Description,
     ) -> None:
         self.function, self.fast_path, self.setup = function, fast_path, setup
-        self.__r1trl__ = description
         self.__name__, self.__doc__ = function.__name__, function.__doc__
         self.__module__, self.__qualname__ = function.__module__, function.__qualname__
         self.__signature__ = inspect.signature(function)
@@ -51,6 +51,10 @@ class Verifier:
             for name, parameter in self.__signature__.parameters.items()
             if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
         ]
+        compares = not set(self.columns) <= set(OF_COMPLETIONS)
+        if description.full_score is UNDECIDED:
+            description = replace(description, full_score=1.0 if compares else None)
+        self.__r1trl__ = description
         self.optional = {
             name: parameter.default
             for name, parameter in self.__signature__.parameters.items()
@@ -151,7 +155,7 @@ def verifier(
     setup: Callable[[], Any] | None = None,
     extract_answer: Callable[..., str | None] | None = None,
     missing_requirements: Callable[..., str | None] | None = None,
-    full_score: float | None = 1.0,
+    full_score: float | None = UNDECIDED,
     aliases: Mapping[str, str] | None = None,
     asks_outside: Callable[..., str | None] | None = None,
 ) -> Any:
@@ -160,7 +164,8 @@ def verifier(
     `fast_path` takes the same arguments, runs in the training process and scores the plain cases;
     it returns `r1trl.UNDECIDED` for all others. `setup` runs once in each scoring process, before
     its first sample and outside the deadline: the place for slow imports. The others are as in
-    `r1trl.describe`; `full_score` is None if there is no single value of a right answer.
+    `r1trl.describe`; `full_score` is 1 by default if the function reads a column of the rows, such
+    as the solution, and else None: there is no value that a right answer must have.
     """
     description = Description(
         full_score=full_score,

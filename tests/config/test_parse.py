@@ -15,6 +15,8 @@ INF, NAN = float("inf"), float("nan")
 CONFIGS = [c for c in vars(schema).values() if dataclasses.is_dataclass(c) and c is not Field]
 OUT_OF_RANGE: dict[tuple[Any, str], list[Any]] = {
     (schema.ModelConfig, "distill_learning_rate"): [0, -1.0, NAN],
+    (schema.ModelConfig, "max_position_embeddings"): [0],
+    (schema.StageConfig, "max_position_embeddings"): [0],
     (schema.SourceConfig, "sample_rows"): [0],
     (schema.SourceConfig, "weight"): [0, -1],
     (schema.SourceConfig, "take"): [0],

@@ -235,9 +235,21 @@ def test_a_verifier_has_a_description() -> None:
         return bonus
 
     described = r1trl.verifier(missing_requirements=missing, aliases={"extra": "bonus"})(score)
-    expected = Description(1.0, missing, aliases={"extra": "bonus"})
+    expected = Description(None, missing, aliases={"extra": "bonus"})
     assert Offer("reward", "score", "mine", described).description == expected
-    assert r1trl.verifier(score).__r1trl__ == Description(full_score=1.0)
+
+
+def test_a_right_answer_must_get_1_from_a_verifier_that_reads_a_column_of_the_rows() -> None:
+    def compares(completion: str, solution: str) -> float:
+        return float(completion == solution)
+
+    def measures(completion: str, prompt: str, completion_ids: list[int]) -> float:
+        return float(len(completion_ids))
+
+    assert r1trl.verifier(compares).__r1trl__.full_score == 1.0
+    assert r1trl.verifier(full_score=None)(compares).__r1trl__.full_score is None
+    assert r1trl.verifier(measures).__r1trl__.full_score is None
+    assert r1trl.verifier(full_score=2.0)(measures).__r1trl__.full_score == 2.0
 
 
 def test_a_verifier_scores_equal_samples_once(plugin_file: Any) -> None:
