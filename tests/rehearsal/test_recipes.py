@@ -42,7 +42,7 @@ benchmarks:
   mine: {path: sums.jsonl}
 stages:
   tuned:
-    data: {sums: {path: sums.jsonl, columns: {prompt: prompt, completion: answer}}}
+    data: {sums: {path: sums.jsonl, columns: {prompt: prompt, completion: reply}}}
     args: {max_steps: 20}
   preferred:
     model: stage:tuned
@@ -57,7 +57,6 @@ stages:
     args: {max_steps: 2, max_completion_length: 32}
   compared:
     rewards: {accuracy: {answer: answer_tag}, short: {}}
-    metrics: {correct: accuracy, format: null, language_consistency: null}
     models: {tuned: {path: stage:tuned}, reinforced: {path: stage:reinforced}}
 """
 REWARD = """
@@ -83,7 +82,7 @@ def test_a_newcomers_recipe_is_rehearsed_and_then_runs(tmp_path: Path) -> None:
     for a in range(2, 10):
         for b in range(2, 10):
             prompt, answer = f"What is {a} + {b}?", f"<answer>{a + b}</answer>"
-            sums.append(f'{{"prompt": "{prompt}", "answer": "{answer}", "solution": "{a + b}"}}\n')
+            sums.append(f'{{"prompt": "{prompt}", "reply": "{answer}", "solution": "{a + b}"}}\n')
             pairs.append(
                 f'{{"prompt": "{prompt}", "chosen": "{answer}", "rejected": "I do not know."}}\n'
             )
