@@ -1,5 +1,7 @@
 """Rows as the public datasets have them, and what conf/dataset maps the first of each to."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 SUFFIX = r"Please reason step by step, and put your final answer within \boxed{}."
@@ -270,3 +272,26 @@ FIXTURES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         {"prompt": "Write a line on rain.", "completion": "Rain, you old drummer."},
     ),
 }
+
+# the sources and benchmarks of the paper's scale -> their datasets
+PAPER_DATA = {
+    "sources.problems": "openr1-math-220k",
+    "sources.general": "smoltalk",
+    "sources.helpful": "ultrafeedback-prompts",
+    "sources.safety": "beavertails-prompts",
+    "sources.preferences": "ultrafeedback-pairs",
+    "sources.safety_labels": "beavertails",
+    "benchmarks.math_500": "math-500",
+    "benchmarks.aime_2024": "aime-2024",
+}
+
+
+def paper_data(folder: Path) -> list[str]:
+    """Write rows for every dataset of the paper's scale; return overrides that read them."""
+    overrides = []
+    for key, name in PAPER_DATA.items():
+        file = folder / f"{name}.jsonl"
+        lines = (json.dumps(row) + "\n" for row in FIXTURES[name][0])
+        file.write_text("".join(lines), encoding="utf-8")
+        overrides.append(f"{key}.path={file}")
+    return overrides

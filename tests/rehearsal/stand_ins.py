@@ -1,26 +1,15 @@
 """Local stand-ins for the models and data of the paper's scale, of the same shape."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from conftest import byte_tokenizer
-from hub_rows import FIXTURES
+from hub_rows import paper_data
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-SOURCES = {
-    "sources.problems": "openr1-math-220k",
-    "sources.general": "smoltalk",
-    "sources.helpful": "ultrafeedback-prompts",
-    "sources.safety": "beavertails-prompts",
-    "sources.preferences": "ultrafeedback-pairs",
-    "sources.safety_labels": "beavertails",
-    "benchmarks.math_500": "math-500",
-    "benchmarks.aime_2024": "aime-2024",
-}
 
 
 def qwen_folder(folder: Path, context: int = 131072, **fields: Any) -> Path:
@@ -56,10 +45,4 @@ def paper_overrides(folder: Path) -> list[str]:
     """Write stand-ins for everything that the paper's scale gets from the Hub; return overrides."""
     model = qwen_folder(folder / "qwen")
     student = qwen_folder(folder / "qwen-math", context=4096)
-    overrides = [f"model.path={model}", f"student.path={student}"]
-    for key, name in SOURCES.items():
-        file = folder / f"{name}.jsonl"
-        rows = FIXTURES[name][0]
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        overrides.append(f"{key}.path={file}")
-    return overrides
+    return [f"model.path={model}", f"student.path={student}", *paper_data(folder)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import r1trl_tiny
-from hub_rows import FIXTURES
+from hub_rows import paper_data
 
 from r1trl.plan.plan import make_plan
 from r1trl.trust.preflight import preflight
@@ -196,23 +196,9 @@ def _like_the_hub(folder: Path) -> list[str]:
     shutil.copytree(Path(r1trl_tiny.__file__).parent / "models" / "base", model)
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 131072}))
-    names = {
-        "sources.problems": "openr1-math-220k",
-        "sources.general": "smoltalk",
-        "sources.helpful": "ultrafeedback-prompts",
-        "sources.safety": "beavertails-prompts",
-        "sources.preferences": "ultrafeedback-pairs",
-        "sources.safety_labels": "beavertails",
-        "benchmarks.math_500": "math-500",
-        "benchmarks.aime_2024": "aime-2024",
-    }
     overrides = [f"model.path={model}", f"student.path={model}"]
     overrides += ["sources.problems.filters.decontaminate=null"]  # these share their questions
-    for key, name in names.items():
-        path = folder / f"{name}.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in FIXTURES[name][0]))
-        overrides += [f"{key}.path={path}", f"{key}.split=null", f"{key}.name=null"]
-    return overrides
+    return overrides + paper_data(folder)
 
 
 def test_a_context_that_a_stage_gives_counts_for_the_stages_after_it(findings: Any) -> None:
