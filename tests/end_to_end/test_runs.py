@@ -297,6 +297,7 @@ def assert_same_samples(whole: Path, cut: Path, samplers: str) -> None:
     assert len(prompts) >= 3 * 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recipe", ["dapo", "dr_grpo"])
 def test_the_later_algorithms_train(recipe: str, tmp_path: Path) -> None:
     run = small_run(tmp_path, recipe, f"scale.{recipe}.steps=4")

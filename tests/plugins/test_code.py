@@ -611,6 +611,7 @@ def {name}(*args): return _other(_right(*args))
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_no_solution_of_human_eval_passes_once_its_values_are_changed(pool):
     problems = human_eval()

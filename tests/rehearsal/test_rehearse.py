@@ -251,6 +251,7 @@ def test_a_model_that_does_not_become_small_is_named(
     assert outcome(plan, done).endswith("rehearsal: what could be rehearsed works")
 
 
+@pytest.mark.long
 def test_a_signal_ends_a_rehearsal_and_its_folder_goes(
     composed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

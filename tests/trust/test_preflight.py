@@ -178,8 +178,11 @@ def test_the_command_prints_notes_and_exits_with_2_if_there_are_problems(tmp_pat
 @pytest.mark.parametrize(
     "recipe",
     [
-        *("full", "dapo", "dr_grpo"),
-        *(pytest.param(part, marks=pytest.mark.long) for part in ("zero", "r1", "distill")),
+        "zero",
+        *(
+            pytest.param(other, marks=pytest.mark.long)
+            for other in ("full", "r1", "distill", "dapo", "dr_grpo")
+        ),
     ],
 )
 @pytest.mark.parametrize("scale", ["tiny", "paper"])
