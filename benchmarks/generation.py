@@ -55,6 +55,7 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
     import r1trl_tiny
     import torch
 
+    from r1trl.config.schema import StageConfig
     from r1trl.decoding.decode import decode
     from r1trl.decoding.sampling_params import SamplingParams
     from r1trl.generation.local import load_model
@@ -63,7 +64,7 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
     base = Path(r1trl_tiny.__file__).parent / "models" / "base"
     with tempfile.TemporaryDirectory() as folder:
         path = str(base) if kind == "tiny" else model_path(model, Path(folder))
-        loaded, tokenizer = load_model(path, dtype, None)
+        loaded, tokenizer = load_model(StageConfig(kind="sample", dtype=dtype), path)
     prompts = [p for p in prompts_of(kind, tokenizer, count, before) for _ in range(copies)]
     end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
 
