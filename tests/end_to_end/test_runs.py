@@ -320,6 +320,7 @@ stages:
 """
 
 
+@pytest.mark.long
 def test_rloo_trains_too(tmp_path: Path) -> None:
     run = Run(tmp_path, RLOO, *SMALL)
     assert run.carry_out() == 0, run.log("rl")

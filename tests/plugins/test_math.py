@@ -306,9 +306,8 @@ def reading(latex):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("instances", "least"), [("1", 600), pytest.param("3", 1000, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("instances", "least"), [("3", 1000)])
 def test_verdicts_equal_those_of_math_verify_but_for_the_listed_ones(instances, least):
     script = Path(__file__).parents[2] / "benchmarks" / "verdicts.py"
     done = subprocess.run([sys.executable, script, instances], capture_output=True, text=True)

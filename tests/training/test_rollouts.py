@@ -139,7 +139,7 @@ TWO: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     ("launcher", "loss"),
     [
-        ("cpu2", TWO[0]),
+        pytest.param("cpu2", TWO[0], marks=pytest.mark.long),
         pytest.param("cpu2", TWO[1], marks=pytest.mark.long),
         pytest.param("cpu2", TWO[2], marks=pytest.mark.long),
         pytest.param("cpu2-zero3", TWO[0], marks=pytest.mark.long),

@@ -88,6 +88,7 @@ def test_a_few_unparsable_gold_answers_are_only_a_note(findings: Any) -> None:
     assert any("repeat another" in finding.text for finding in found)
 
 
+@pytest.mark.long
 def test_a_reward_that_ignores_the_prefilled_think_is_found(
     findings: Any, plugin_file: Any
 ) -> None:
