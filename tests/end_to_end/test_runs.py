@@ -200,6 +200,7 @@ def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
     assert (stage / "result.json").exists()
 
 
+@pytest.mark.long
 def test_the_reference_model_is_restored_with_the_checkpoint(tmp_path: Path) -> None:
     """It was replaced at step 4, and the rollout at step 6 is compared with it."""
     learn = (*ONE_STAGE, "scale.rl.reference_every=4", "scale.rl.save_every=4")

@@ -141,6 +141,7 @@ def gold(row: dict[str, Any]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_tasks_right_answers_score_one_in_the_scoring_processes():
     from reasoning_gym.factory import DATASETS
 

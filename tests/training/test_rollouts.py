@@ -136,14 +136,10 @@ TWO: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("launcher", "loss"),
-    [
-        pytest.param("cpu2", TWO[0], marks=pytest.mark.long),
-        pytest.param("cpu2", TWO[1], marks=pytest.mark.long),
-        pytest.param("cpu2", TWO[2], marks=pytest.mark.long),
-        pytest.param("cpu2-zero3", TWO[0], marks=pytest.mark.long),
-    ],
+    [*(("cpu2", loss) for loss in TWO), ("cpu2-zero3", TWO[0])],
     ids=str,
 )
 def test_two_processes_train_to_the_weights_of_trl(
