@@ -115,8 +115,9 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Any:
             folder / "conf",
         )
     )
-    done = rehearse(plan, lambda line: None)
-    return plan, done
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        return plan, rehearse(plan, lambda line: None)
 
 
 def _bare_model(folder: Path, tokenizer: Any) -> None:
