@@ -17,10 +17,10 @@ from r1trl.plan.plan import Plan
 from r1trl.plan.saved import read_plan, write_settings
 from r1trl.run.launch import Workers, last_lines
 from r1trl.run.progress import log_shown
+from r1trl.stage.devices import NO_GPU
 from r1trl.stage.files import write_atomically
 
 FINDINGS = "findings.json"
-NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
 COLOUR, PLAIN = ("\x1b[32m", "\x1b[0m"), ("⟦", "⟧")
 NOTHING_STARTED = (
     "nothing was started; a reward of yours that need not give a right answer its full score "

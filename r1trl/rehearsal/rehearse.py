@@ -17,12 +17,12 @@ from r1trl.rehearsal.shrink import PREPARED, models_to_shrink
 from r1trl.rehearsal.small_plan import SmallPlan, changes, small_plan
 from r1trl.run.launch import Workers, last_lines
 from r1trl.run.loop import LEFT_EARLY, write_stage
+from r1trl.stage.devices import NO_GPU
 from r1trl.stage.files import outputs, read_result, write_result
 from r1trl.stage.inputs import references_of
 from r1trl.stage.notes import read_notes
 from r1trl.types import StageResult
 
-CPU = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
 REHEARSED = "rehearsed"
 
 
@@ -48,7 +48,7 @@ def rehearse(plan: Plan, tell: Callable[[str], Any] = print) -> Rehearsal:
     """
     done = Rehearsal(Path(tempfile.mkdtemp(prefix="r1trl-rehearsal-")))
     try:
-        with Workers({**CPU, "HF_DATASETS_CACHE": str(done.folder / "cache")}) as workers:
+        with Workers({**NO_GPU, "HF_DATASETS_CACHE": str(done.folder / "cache")}) as workers:
             _Rehearsing(plan, done, workers, tell).run()
     finally:
         if not done.problems:
@@ -129,7 +129,7 @@ class _Rehearsing:
     def _carry_out(self, stage: PlannedStage) -> tuple[int, str | None]:
         """Run a stage's worker; return its status, and what went wrong, with its key, or None."""
         write_stage(stage)
-        environment = {k: v for k, v in stage.launch["environment"].items() if k not in CPU}
+        environment = {k: v for k, v in stage.launch["environment"].items() if k not in NO_GPU}
         status = self._call("r1trl.rehearsal.worker:rehearse_stage", stage.folder, environment)
         if status == 0 and read_result(stage.folder):
             return status, None

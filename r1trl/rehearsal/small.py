@@ -19,7 +19,6 @@ ARGS: Mapping[str, Any] = {
     "logging_steps": 1,
     "save_strategy": "steps",
     "save_steps": 1,
-    "push_to_hub": False,
 }
 # What a CPU cannot do, or what is not worth its time, is replaced where it is given.
 REPLACED: Mapping[str, Any] = {
@@ -40,6 +39,7 @@ REPLACED: Mapping[str, Any] = {
     "fsdp": None,
     "fsdp_config": None,
     "parallelism_config": None,
+    "push_to_hub": False,
 }
 CPU_OPTIMIZERS = ("adamw_torch", "adafactor", "sgd", "adagrad", "rmsprop")
 CPU_ATTENTIONS = ("eager", "sdpa")
@@ -63,10 +63,9 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
     if kind.trl_config:
         small["args"] = small_args(settings["args"], kind.trl_config)
         small["args"]["max_steps"] = steps(settings["transitions"])
+        small["args"]["per_device_train_batch_size"] = BATCH
     if small["batch"] is not None:
         small["batch"] = BATCH
-    if kind.trl_config:
-        small["args"]["per_device_train_batch_size"] = BATCH
     if "rollout" in kind.takes:
         group = int(small["args"].get("num_generations") or 8)
         small["rollout"] = {"outputs": GROUPS * group, "minibatches": 1}

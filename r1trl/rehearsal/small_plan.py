@@ -16,7 +16,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.rehearsal.small import ROWS, small_source, small_stage
 from r1trl.rehearsal.stand_ins import REWARD
 from r1trl.rewards.scorer import COMMON_OPTIONS
-from r1trl.stage.files import NOTHING, differences
+from r1trl.stage.files import NOTHING, changed_values
 from r1trl.stage.inputs import put, references_of
 
 
@@ -97,17 +97,14 @@ def _without_outside(
 
 def changes(plan: Plan, small: Plan) -> list[str]:
     """Return what was made small, one line for each key: today's value and those in its place."""
-    found: dict[str, tuple[str, dict[str, None]]] = {}
+    found: dict[str, dict[str, None]] = {}
     for before, after in zip(plan.stages, small.stages, strict=True):
         old, new = (_comparable(each) for each in (before, after))
-        for line in differences(old, new):
-            key, _, values = line.partition(": was ")
-            was, _, now = values.rpartition(", would be ")
-            if now.startswith(str(small.folder.parents[1])):
-                continue  # a shrunk model
-            found.setdefault(f"{key}={now}", (now, {}))[1][was] = None
-    shown = {key: [each for each in was if each != NOTHING] for key, (_, was) in found.items()}
-    return [f"{key} in place of {', '.join(was)}" for key, was in shown.items() if was]
+        for key, was, now in changed_values(old, new):
+            is_model = str(now).startswith(str(small.folder.parents[1]))  # a shrunk one
+            if was != NOTHING and not is_model:
+                found.setdefault(f"{key}={now}", {})[str(was)] = None
+    return [f"{key} in place of {', '.join(was)}" for key, was in found.items()]
 
 
 def _comparable(planned: PlannedStage) -> dict[str, Any]:

@@ -123,11 +123,11 @@ def _look(
         return shown, []
     special = [token for token in learned if token in tokenizer.all_special_ids]
     end = tokenizer.decode(special[-1:] or learned[-1:])
-    mend = f"set args.eos_token={end!r}" if special else "end the template's turns with it"
-    stage = f"stages.{planned.spec.stage}"
+    setting = f"stages.{planned.spec.stage}.args.eos_token={end!r}"
+    mend = f"set {setting}" if special else "end the template's turns with it"
     text = (
         f"{key}: the model learns to end a turn with {end!r}, and generation stops at "
-        f"{tokenizer.eos_token!r}, which is not in the loss; {mend} ({stage})"
+        f"{tokenizer.eos_token!r}, which is not in the loss; {mend}"
     )
     return shown, [Finding(text, wrong=_is_sampled(plan, planned.spec.stage))]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 VISIBLE, USE_CPU = "CUDA_VISIBLE_DEVICES", "ACCELERATE_USE_CPU"
+NO_GPU = {VISIBLE: "", USE_CPU: "true"}  # the environment of a process that is to use the CPU
 DRIVER_NOT_LOADED = 9  # NVML's number: there is no GPU that could be used
 
 

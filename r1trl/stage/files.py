@@ -163,14 +163,19 @@ def digest(path: Path) -> str:
     return hashed.hexdigest()[:16]
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """List the keys in which two nested mappings differ, with both values."""
-    changes = []
+    return [f"{key}: was {was}, would be {now}" for key, was, now in changed_values(old, new)]
+
+
+def changed_values(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys in which two nested mappings differ, each with its old and new value."""
     for key in [*old, *(k for k in new if k not in old)]:
         name = f"{prefix}{key}"
         before, after = old.get(key, NOTHING), new.get(key, NOTHING)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            changes += differences(before, after, f"{name}.")
+            yield from changed_values(before, after, f"{name}.")
         elif before != after:
-            changes.append(f"{name}: was {before}, would be {after}")
-    return changes
+            yield name, before, after

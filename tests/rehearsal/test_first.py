@@ -73,7 +73,7 @@ def test_turns_that_end_with_a_token_at_which_generation_does_not_stop_are_found
     rows, [finding] = training_rows(planned(chatml), tmp_path)
     assert finding.wrong and finding.text.startswith(
         "stages.dev1.data.chats: the model learns to end a turn with '<|im_end|>', and generation "
-        "stops at '<eos>', which is not in the loss; set args.eos_token='<|im_end|>'"
+        "stops at '<eos>', which is not in the loss; set stages.dev1.args.eos_token='<|im_end|>'"
     )
     assert "".join(text for text, _ in rows[0].pieces) == (
         "<|im_start|>user\nHi?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n"
