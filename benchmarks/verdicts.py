@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from cases import Sample, pairs
 from r1trl_math import accuracy
-from r1trl_math.answers import final_part, last_boxed
+from r1trl_math.answers import last_boxed
 
+from r1trl import final_part
 from r1trl.rewards.pool import Failure, Pool, cores
 
 SOURCES = ("boxed", "latex_any")
@@ -64,7 +65,7 @@ def math_verify_verdicts(sample: Sample) -> tuple[float, ...]:
     from math_verify import parse, verify
 
     gold = parse(f"${sample.gold}$")
-    answer = last_boxed(final_part(sample.completion))
+    answer = last_boxed(final_part(sample.completion) or "")
     texts = (None if answer is None else f"${answer}$", sample.completion)
     return tuple(float(text is not None and verify(gold, parse(text))) for text in texts)
 

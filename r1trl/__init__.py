@@ -4,7 +4,7 @@ from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.fields import Field
 from r1trl.hookspecs import hookimpl
 from r1trl.kind import Kind, Work
-from r1trl.rewards.parts import scored_text
+from r1trl.rewards.parts import final_part, scored_text, with_prefill
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.verifier import UNDECIDED, verifier
 from r1trl.samplers import Policy
@@ -43,7 +43,9 @@ __all__ = [
     "StageResult",
     "Work",
     "describe",
+    "final_part",
     "hookimpl",
     "scored_text",
     "verifier",
+    "with_prefill",
 ]

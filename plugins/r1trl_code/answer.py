@@ -3,6 +3,8 @@
 import re
 import textwrap
 
+import r1trl
+
 FENCE = re.compile(r"\s*(`{3,})\s*([^`\s]*)[^`]*")
 PYTHON = ("", "python", "python3", "py")
 
@@ -10,12 +12,13 @@ PYTHON = ("", "python", "python3", "py")
 def find_program(completion: str) -> str | None:
     """Return the last closed block, fenced as Python or untagged, after the last `</think>`.
 
-    Returns None if there is none; text outside of fences is never a program.
+    Returns None if there is none, or if the thinking has not ended; text outside of fences is never
+    a program.
     """
     program: str | None = None
     opening: re.Match[str] | None = None
     lines: list[str] = []
-    for line in completion.rpartition("</think>")[2].split("\n"):
+    for line in (r1trl.final_part(completion) or "").split("\n"):
         fence = FENCE.fullmatch(line)
         if opening is None:
             opening, lines = fence, []

@@ -13,6 +13,7 @@ from r1trl_code.sandbox import Limits
 def code(
     completion: str,
     tests: Any,
+    prompt: Any = "",
     *,
     score: Literal["fraction", "all"] = "fraction",
     seconds: float = 2.0,
@@ -41,7 +42,7 @@ def code(
     cases = parse_cases(tests)
     if not cases:
         return None
-    program = find_program(completion)
+    program = find_program(r1trl.with_prefill(prompt, completion))
     if program is None:
         return 0.0
     box, limits, passed = make_sandbox(sandbox, url), Limits(seconds, memory_mb), 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import r1trl
 from r1trl_curation.columns import DropReasons, drop_reasons, values
 
 if TYPE_CHECKING:
@@ -47,12 +48,7 @@ def readable(rows: "Dataset", *, column: str = "completion", max_repeats: int = 
     texts = values(rows, column)
     prompts = values(rows, "prompt") if "prompt" in rows.column_names else [""] * len(rows)
     pairs = zip(prompts, texts, strict=True)
-    return [unreadable(opening_tag(str(prompt)) + text, max_repeats) for prompt, text in pairs]
-
-
-def opening_tag(prompt: str) -> str:
-    """Return `<think>` if the prompt ends with it, else an empty string."""
-    return "<think>" if prompt.rstrip().endswith("<think>") else ""
+    return [unreadable(r1trl.with_prefill(prompt, text), max_repeats) for prompt, text in pairs]
 
 
 def unreadable(text: str, max_repeats: int) -> str | None:

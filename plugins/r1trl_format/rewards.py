@@ -11,12 +11,6 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 BOX = re.compile(r"\\boxed\{\s*[^\s}]")
 
 
-def with_prefill(prompt: str, completion: str) -> str:
-    """Return the completion, after the `<think>` at the end of its prompt if there is one."""
-    _, tag, space = prompt.rpartition("<think>")
-    return tag + space + completion if tag and not space.strip() else completion
-
-
 def split(text: str) -> tuple[str, str] | None:
     """Split `<think>thinking</think>rest`; None unless it begins like this, with each tag once."""
     text = text.strip()
@@ -77,7 +71,7 @@ def think_format(
     alone on its line and no white space around the whole: the layout of Open-R1's format reward,
     which however allows text after it. `empty` allows empty thinking.
     """
-    texts = map(with_prefill, prompts, completions)
+    texts = map(r1trl.with_prefill, prompts, completions)
     return [float(is_well_formed(text, profile, empty)) for text in texts]
 
 
@@ -90,5 +84,5 @@ def tag_count(
     R = 0.25 · Σ 1[count(tag) = 1] over <think>, </think>, <answer> and </answer> (Open-R1's
     `tag_count`, without the line breaks that it requires around them).
     """
-    texts = map(with_prefill, prompts, completions)
+    texts = map(r1trl.with_prefill, prompts, completions)
     return [0.25 * sum(text.count(tag) == 1 for tag in TAGS) for text in texts]

@@ -1,16 +1,12 @@
 """Extraction of the answer from a completion."""
 
+import r1trl
+
 
 def extract_answer(completion: str, source: str) -> str | None:
     """Return the answer after the thinking, or None if there is none."""
     extractors = {"answer_tag": tagged, "boxed": boxed, "last_line": last_line, "whole": whole}
-    return extractors[source](after_thinking(completion))
-
-
-def after_thinking(completion: str) -> str:
-    """Return the text after the last `</think>`; empty if the thinking has not ended."""
-    _, _, after = completion.rpartition("</think>")
-    return "" if "<think>" in after else after
+    return extractors[source](r1trl.final_part(completion) or "")
 
 
 def tagged(text: str) -> str | None:

@@ -13,6 +13,7 @@ from r1trl_gym.entries import library, loads, missing_requirements
 def reasoning_gym(
     completion: str,
     entry: str | None,
+    prompt: Any = "",
     *,
     answer: Literal["answer_tag", "boxed", "last_line", "whole"] = "answer_tag",
 ) -> float | None:
@@ -20,13 +21,13 @@ def reasoning_gym(
 
     `entry` is a column of the dataset `reasoning_gym`. `answer` is the place of the answer: in the
     last `<answer>`, in the last `\\boxed{}`, on the last line, or the whole text. No answer scores
-    0. Some tasks score a wrong answer slightly above 0 for its form. None for a row without an
-    entry.
+    0, as does one in thinking that has not ended. Some tasks score a wrong answer slightly above 0
+    for its form. None for a row without an entry.
     """
     if entry is None:
         return None
     problem = loads(entry)
-    extracted = extract_answer(completion, answer)
+    extracted = extract_answer(r1trl.with_prefill(prompt, completion), answer)
     if extracted is None:
         return 0.0
     return float(scorer(problem["metadata"]["source_dataset"])(extracted, problem))

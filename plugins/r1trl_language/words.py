@@ -10,6 +10,8 @@ an opening mark that never closes costs little.
 import re
 from collections import Counter
 
+import r1trl
+
 NOT_WORDS = re.compile(
     r"```.{0,8000}?(?:```|\Z)"
     r"|`[^`\n]{1,400}`"
@@ -60,7 +62,7 @@ def thinking(prompt: str, completion: str) -> str:
     A `<think>` that ends the prompt counts. Without a `</think>`, thinking goes on to the end; a
     completion without tags is all thinking.
     """
-    text = "<think>" + completion if prompt.rstrip().endswith("<think>") else completion
+    text = r1trl.with_prefill(prompt, completion)
     _, opening, inside = text.partition("<think>")
     inside = inside if opening else text
     before, closing, _ = inside.rpartition("</think>")

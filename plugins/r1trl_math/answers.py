@@ -1,11 +1,14 @@
 r"""Extraction of a completion's final answer, in time linear in the completion's length.
 
-Only the final part of a completion counts: the text after the last `</think>`, or all of it if the
-tag is missing. If a completion gives several answers, the last one counts.
+Only the final part of a completion counts: the text after the last `</think>`, or all of it if
+nothing was thought; thinking that has not ended gives no answer. If a completion gives several
+answers, the last one counts.
 """
 
 import re
 from typing import Literal
+
+import r1trl
 
 AnswerSource = Literal["boxed", "answer_tag", "tag_or_box", "last_number", "latex_any", "choice"]
 
@@ -18,11 +21,6 @@ OPTION = re.compile(
 )
 STATED = re.compile(r"[Aa]nswer(?: is\b)?[\s:*(\[]{1,10}([A-J])(?![\w'’])")
 MAX_OPTION_CHARACTERS = 40
-
-
-def final_part(completion: str) -> str:
-    """Return the text after the last `</think>`, or all of it if there is none."""
-    return completion.rpartition("</think>")[2]
 
 
 def last_boxed(text: str) -> str | None:
@@ -76,7 +74,9 @@ def extract_answer(completion: str, source: AnswerSource) -> str | None:
 
     Raises ValueError on an unknown place.
     """
-    final = final_part(completion)
+    final = r1trl.final_part(completion)
+    if final is None:
+        return None
     match source:
         case "boxed":
             return last_boxed(final)

@@ -25,8 +25,11 @@ def score_choice(letter: str | None, solution: Solution) -> float | None:
     return float(letter is not None and letter in letters)
 
 
-def fast_path(completion: str, solution: Solution, *, answer: AnswerSource = "boxed") -> Any:
+def fast_path(
+    completion: str, solution: Solution, prompt: Any = "", *, answer: AnswerSource = "boxed"
+) -> Any:
     """Score option letters and plain numbers as `accuracy` does; UNDECIDED for all else."""
+    completion = r1trl.with_prefill(prompt, completion)
     if answer == "choice":
         return score_choice(extract_answer(completion, answer), solution)
     if answer == "latex_any":
@@ -48,7 +51,7 @@ def voted_answer(completion: str, *, answer: AnswerSource = "boxed") -> str | No
 
 @r1trl.verifier(fast_path=fast_path, setup=warm_up, extract_answer=voted_answer)
 def accuracy(
-    completion: str, solution: Solution, *, answer: AnswerSource = "boxed"
+    completion: str, solution: Solution, prompt: Any = "", *, answer: AnswerSource = "boxed"
 ) -> float | None:
     r"""Return 1 if the answer equals a gold by math-verify, else 0; None if no gold can be parsed.
 
@@ -59,7 +62,7 @@ def accuracy(
     `last_number`, `latex_any` (math-verify's own extraction) or `choice` (an option letter A to
     J). No answer scores 0.
     """
-    extracted = extract_answer(completion, answer)
+    extracted = extract_answer(r1trl.with_prefill(prompt, completion), answer)
     if answer == "choice":
         return score_choice(extracted, solution)
     parsed_golds = [gold for gold in map(parse_gold, gold_answers(solution)) if gold]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from r1trl.config.schema import SamplingConfig
 from r1trl.errors import StageError, errors_named, unknown
 from r1trl.plugins.loading import Plugins
+from r1trl.rewards.parts import with_prefill
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.scorer import Scorer
 from r1trl.samplers import Policy
@@ -99,7 +100,8 @@ class ModelPolicy:
         """Return the answers that a reward reads; raise StageError if it extracts none."""
         if reward not in self.extractors:
             raise StageError(unknown("reward that extracts answers", reward, self.extractors))
-        return [self.extractors[reward](completion.text) for completion in completions]
+        texts = [with_prefill(completion.prompt, completion.text) for completion in completions]
+        return [self.extractors[reward](text) for text in texts]
 
     def columns_of(self, completions: Sequence[Completion]) -> dict[str, Any]:
         """Return the columns that rewards get for completions: those of their rows, and their own.

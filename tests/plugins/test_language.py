@@ -69,7 +69,7 @@ def test_a_text_is_in_the_language_of_most_of_its_words(text, language):
     ],
 )
 def test_the_thinking_is_found_whether_or_not_the_prompt_opens_it(prompt, completion, thought):
-    assert thinking(prompt, completion) == thought
+    assert thinking(prompt, completion).strip() == thought
 
 
 CASES = [
