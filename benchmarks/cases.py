@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TABLES = tomllib.loads(Path(__file__).with_name("pairs.toml").read_text())
+LABELLED = tomllib.loads(Path(__file__).with_name("labelled.toml").read_text())["kind"]
 PLACEHOLDER = re.compile(r"<([abcdpqnsme])>")
 PRIMES = (2, 3, 5, 7, 11, 13)
 GROUP = 16
@@ -147,6 +148,14 @@ def pairs(each: int, seed: int = 0) -> Iterator[Sample]:
     for row in TABLES["text"]:
         for text in row["texts"]:
             yield Sample(row["gold"], text, None, (row["gold"], text))
+
+
+def labelled() -> Iterator[tuple[Sample, float | None, str]]:
+    """Yield the labelled pairs, each with its verdict and the reason of its kind."""
+    for kind in LABELLED:
+        for gold, answer, label in kind["rows"]:
+            sample = Sample(gold, boxed(answer), None, (gold, answer))
+            yield sample, None if label == "none" else float(label), kind["why"]
 
 
 def boxed(answer: str) -> str:

@@ -6,30 +6,63 @@ answers, the last one counts.
 """
 
 import re
+import unicodedata
 from typing import Literal
 
 import r1trl
+from r1trl_math.notation import plain
+from r1trl_math.reading import bare
 
 AnswerSource = Literal["boxed", "answer_tag", "tag_or_box", "last_number", "latex_any", "choice"]
 
 BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 BARE_BOX = re.compile(r"\\boxed\s+([^\s{}$]+)")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-NUMBER = re.compile(r"(?<![\w.)])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+|/\d+)?|\d+(?:\.\d+)?")
-OPTION = re.compile(
-    r"(?:\\(?:text|mathrm|mathbf|textbf)\{)?\s*[(\[]?\s*([A-Ja-j])\s*[)\]]?\s*\}?\.?"
+
+WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
+CORE = (
+    rf"(?:\d+\s(?=\d+/)|)\d+/\d+|\d*\s?\\[dtc]?frac\s*\{{-?\d+\}}\s*\{{\d+\}}|(?:{WHOLE}(?:\.\d+)?|\.\d+)"
+    r"(?:[eE][+-]?\d{1,3}(?![\w.])|\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\{\s*-?\d+\s*\}|-?\d+)|"
+    r"\s*\^\s*(?:\{\s*-?\d+\s*\}|-?\d+)|\s*\\(?:pi\b|sqrt\s*(?:\{[^{}]*\}|\d))|!|\s?\\%)?"
 )
-STATED = re.compile(r"[Aa]nswer(?: is\b)?[\s:*(\[]{1,10}([A-J])(?![\w'’])")
-MAX_OPTION_CHARACTERS = 40
+NUMBER = re.compile(
+    rf"(?<![\w.)\]}}])[+-]?[$€£¥₹]?-?(?:{CORE})|{CORE}|\\sqrt\s*\{{[^{{}}]*\}}", re.ASCII
+)
+NEAR = 200  # characters before the last digit in which its number begins
+
+OPTION = re.compile(
+    r"(?:(?i:option|choice|answer)|选项|答案)?[\s:]*[(\[{]*\s*([A-Ja-j])\s*[)\]}]*[.:]?(?:选项|项)?"
+)
+OPTIONS = re.compile(
+    r"[(\[]?[A-J][)\]]?(?:[\s,;/&、]+(?:(?:and|or)\s+|[和或])?[(\[]?[A-J][)\]]?)+\.?"
+)
+STATED = re.compile(
+    r"(?:(?i:\banswer)|答案|(?i:\b(?:correct|right|best|final)\s(?:option|choice))|[故应以此]选)"
+    r"(?:\s(?:is|was|should be|would be|must be)\b|是|为|选)?"
+    r"(?:\s?(?i:the\s|option|choice|选项)){0,2}"
+    r"(?:[\s:*(\[{}$\-\\]|\\(?:text|math)(?:bf|rm|it)?\{){0,12}(?<![A-Za-z])([A-J])(?![\w'’])"
+    r"|(?i:\boption|\bchoice)\s\(?([A-J])\)?\s(?i:is\s(?:the\s)?(?:correct|right|true|answer))"
+)
+MORE = re.compile(
+    r"[)\]}*$\s]{0,4}(?:[,;/&、]\s?(?:(?:and|or)\s)?|\s?(?:and|or)\s|\s?[和或与]\s?)[(\[*\s]{0,3}"
+    r"(?:[A-HJ](?![\w'’])|I(?=[\s)\]*]{0,3}(?:[.,;]|$)))"
+)
+MAX_OPTION_CHARACTERS = 60
+MAX_BOXES = 20
 
 
 def last_boxed(text: str) -> str | None:
     r"""Return the content of the last \boxed{}; None if there is none or its braces never close."""
     boxes = list(BOX.finditer(text))
-    if not boxes:
-        bare = BARE_BOX.findall(text)
-        return bare[-1] if bare else None
-    start, depth = boxes[-1].end(), 1
+    if boxes:
+        return _content(text, boxes[-1].end())
+    bare_boxes = BARE_BOX.findall(text)
+    return bare_boxes[-1] if bare_boxes else None
+
+
+def _content(text: str, start: int) -> str | None:
+    """Return the content of a brace opened before `start`; None if it never closes."""
+    depth = 1
     for brace in BRACE.finditer(text, start):
         depth += {"{": 1, "}": -1}.get(brace.group(), 0)
         if depth == 0:
@@ -48,25 +81,52 @@ def last_tagged(text: str) -> str | None:
 
 
 def last_number(text: str) -> str | None:
-    """Return the last number: an integer, a decimal or a simple fraction such as 3/4."""
-    numbers = NUMBER.findall(text)
-    return numbers[-1] if numbers else None
+    """Return the last number with its sign: an integer, decimal, fraction, mixed, or a power."""
+    last = max(
+        (i for i in range(len(text)) if text[i].isdecimal() or "¼" <= text[i] <= "⅞"), default=-1
+    )
+    if last < 0:
+        return None
+    start = max(0, last - NEAR)
+    numbers = NUMBER.findall(bare(plain(text[start : last + 20])))
+    return numbers[-1].strip() if numbers else None
 
 
 def option_letter(text: str) -> str | None:
-    r"""Return the letter A to J if the text is nothing else: B, b, (B), B. or \text{B}."""
+    r"""Return the letter A to J if the text is nothing else: B, b, (B), $B$, **B.** or \text{B}."""
     text = text.strip()
-    match = OPTION.fullmatch(text) if len(text) <= MAX_OPTION_CHARACTERS else None
-    return match.group(1).upper() if match else None
+    if len(text) == 1:
+        return text.upper() if "A" <= text.upper() <= "J" else None
+    if not text or len(text) > MAX_OPTION_CHARACTERS:
+        return None
+    match = OPTION.fullmatch(bare(plain(text)).strip())
+    return match[1].upper() if match else None
 
 
 def choice(text: str) -> str | None:
-    r"""Return the option chosen in the last \boxed{}, else `<answer>`, else "Answer: X"."""
-    for extracted in (last_boxed(text), last_tagged(text)):
-        if extracted is not None:
-            return option_letter(extracted)
-    stated = STATED.findall(text)
-    return stated[-1] if stated else None
+    r"""Return the option in the last \boxed{} that names one, else `<answer>`, else "Answer: X".
+
+    A formula in a box chooses none. Several options named together are no choice.
+    """
+    for extracted in (*last_boxes(text), last_tagged(text)):
+        if extracted is None:
+            continue
+        letter = option_letter(extracted)
+        if letter or OPTIONS.fullmatch(bare(plain(extracted[:MAX_OPTION_CHARACTERS]))):
+            return letter
+    text = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    stated = list(STATED.finditer(text))
+    if not stated or MORE.match(text, stated[-1].end()):
+        return None
+    return stated[-1][1] or stated[-1][2]
+
+
+def last_boxes(text: str) -> list[str]:
+    r"""Return the contents of boxes that are short enough for an option, the last first."""
+    boxes = list(BOX.finditer(text))[-MAX_BOXES:]
+    found = [_content(text[: box.end() + MAX_OPTION_CHARACTERS], box.end()) for box in boxes]
+    bare_boxes = [] if boxes else BARE_BOX.findall(text)[-1:]
+    return [*(content for content in reversed(found) if content is not None), *bare_boxes]
 
 
 def extract_answer(completion: str, source: AnswerSource) -> str | None:

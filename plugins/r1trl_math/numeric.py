@@ -1,43 +1,117 @@
-r"""Comparison of two plain numbers without math-verify: most comparisons of a training run.
+r"""Plain numbers: integers, decimals, fractions, percentages and their other writings, exactly.
 
-math-verify compares decimals after rounding to six places, so numbers that differ by less than a
-hundred-thousandth are left to it; every result here equals its own.
+Two numbers are compared without math-verify, which most comparisons of a training run need. It
+compares decimals after rounding to six places; decimals that near are left to it.
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 
-INTEGER = re.compile(r"-?\d{1,15}|-?\d{1,3}(?:,\d{3}){1,4}", re.ASCII)
-DECIMAL = re.compile(r"-?\d{1,8}\.\d{1,6}", re.ASCII)
-RATIO = re.compile(r"(-?\d{1,9})/(\d{1,9})|(-?)\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}", re.ASCII)
-ROUNDING = Fraction(1, 100_000)
+MAX_CHARACTERS = 400
+ROUNDING = RELATIVE = Fraction(1, 100_000)
+
+PLAIN = re.compile(r"-?\d{1,15}", re.ASCII)
+MONEY = r"(?:(?:US|[CA])?[$€£¥₹₩₽]\s*|(?:USD|EUR|GBP|RMB|CNY|INR|Rs\.?)\s+)"
+AROUND = re.compile(
+    rf"([+-]?)\s*{MONEY}?(-?)(.*?)(?:(\s*\\?%)|\s*[$€£¥₹₩₽])?", re.ASCII | re.DOTALL
+)
+WHOLE = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[ ']\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d+)"
+DECIMAL = rf"({WHOLE}?\.\d+|{WHOLE}\.?)"
+TEN = r"\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*(?:\{\s*([+-]?\d{1,3})\s*\}|([+-]?\d{1,3}))"
+ONE = r"\s*(?:\{\s*(-?\d{1,18})\s*\}|(\d))"  # an argument of \frac
+FRAC = rf"\\[dtc]?frac{ONE}{ONE}"
 
 
-def parse_number(text: str) -> Fraction | None:
-    """Parse an integer, a decimal of up to six places or a simple fraction; None for all else.
+@dataclass(frozen=True)
+class Number:
+    """An exact value, and how it was written: as a decimal that may be rounded, as a percentage."""
 
-    One pair of dollars around it is ignored.
+    value: Fraction
+    rounded: bool = False
+    percent: bool = False
+
+
+def _digits(text: str) -> Fraction:
+    return Fraction(re.sub("[, ']", "", text).rstrip("."))
+
+
+def _power(match: re.Match[str]) -> Fraction:
+    digits, *exponents = match.groups()
+    return _digits(digits) * Fraction(10) ** int(next(filter(None, exponents), "0"))
+
+
+def _ratio(match: re.Match[str]) -> Fraction | None:
+    top, bottom = (int(part) for part in match.groups() if part is not None)
+    return Fraction(top, bottom) if bottom else None
+
+
+def _mixed(match: re.Match[str]) -> Fraction | None:
+    units, top, bottom = (int(part) for part in match.groups() if part is not None)
+    return units + Fraction(top, bottom) if 0 <= top < bottom else None
+
+
+def _repeating(match: re.Match[str]) -> Fraction:
+    whole, fixed, cycle = (part for part in match.groups() if part is not None)
+    scale = 10 ** len(fixed)
+    repeated = Fraction(int(cycle), (10 ** len(cycle) - 1) * scale)
+    return int(whole or "0") + Fraction(int(fixed or "0"), scale) + repeated
+
+
+def _literal(match: re.Match[str]) -> Fraction:
+    return Fraction(int(match.group(), 0))
+
+
+WRITINGS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Fraction | None]]] = [
+    (re.compile(pattern, re.ASCII), value)
+    for pattern, value in (
+        (rf"{DECIMAL}(?:[eE]([+-]?\d{{1,3}})|{TEN})?", _power),
+        (r"(-?\d{1,18})\s*/\s*(\d{1,18})", _ratio),
+        (FRAC, _ratio),
+        (r"(\d{1,9})\s+(\d{1,4})\s*/\s*(\d{1,4})", _mixed),
+        (rf"(\d{{1,9}})\s*{FRAC}", _mixed),
+        (r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))", _repeating),
+        (r"(\d*)\.(\d*)\((\d+)\)", _repeating),
+        (r"(\d*)\.(\d*?)(\d+?)\3{2,}(?:\.\.\.|\\l?dots)", _repeating),
+        (r"0[xX][0-9a-fA-F]{1,60}|0[bB][01]{1,200}|0[oO][0-7]{1,60}", _literal),
+    )
+]
+
+
+def parse_number(text: str) -> Number | None:
+    """Parse text in the notation of `notation.plain`; None for all else."""
+    if PLAIN.fullmatch(text):
+        return Number(Fraction(int(text)))
+    around = AROUND.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if around is None:
+        return None
+    first, second, written, percent = around.groups()
+    for pattern, value in WRITINGS:
+        match = pattern.fullmatch(written)
+        if match:
+            found = None if first and second else value(match)
+            sign = -1 if "-" in (first, second) else 1
+            rounded = value is _power and "." in written
+            return found if found is None else Number(sign * found, rounded, bool(percent))
+    return None
+
+
+def compare_numbers(gold: Number, answer: Number) -> float | None:
+    """Return 1.0 for equal numbers, 0.0 for different ones, None if math-verify must decide.
+
+    A percentage equals its number and its fraction: 50 % is 50 and 0.5.
     """
-    text = text.strip()
-    if len(text) > 2 and text[0] == text[-1] == "$":
-        text = text[1:-1].strip()
-    if INTEGER.fullmatch(text) or DECIMAL.fullmatch(text):
-        return Fraction(text.replace(",", ""))
-    match = RATIO.fullmatch(text)
-    if not match:
-        return None
-    above, below, sign, top, bottom = match.groups()
-    denominator = int(below or bottom)
-    if denominator == 0:
-        return None
-    return Fraction(int(above or top), denominator) * (-1 if sign else 1)
-
-
-def compare_numbers(gold: str, answer: str) -> float | None:
-    """Return 1.0 for equal numbers, 0.0 for different ones, None if math-verify must decide."""
-    left, right = parse_number(gold), parse_number(answer)
-    if left is None or right is None:
-        return None
-    if left == right:
+    left, right = gold.value, answer.value
+    pairs = [(left, right)]
+    if gold.percent != answer.percent:
+        pairs.append((left / 100, right) if gold.percent else (left, right / 100))
+    if any(one == other for one, other in pairs):
         return 1.0
-    return 0.0 if abs(left - right) > ROUNDING else None
+    rounded = gold.rounded or answer.rounded
+    return None if rounded and any(_are_near(*pair) for pair in pairs) else 0.0
+
+
+def _are_near(left: Fraction, right: Fraction) -> bool:
+    gap = abs(left - right)
+    return gap <= ROUNDING and gap <= RELATIVE * max(abs(left), abs(right))

@@ -5,21 +5,22 @@ from typing import Any
 import r1trl
 from r1trl import UNDECIDED
 from r1trl_math.answers import AnswerSource, extract_answer, last_boxed, option_letter
-from r1trl_math.numeric import compare_numbers
-from r1trl_math.symbolic import parse, parse_answer, parse_gold, verify, warm_up
+from r1trl_math.expressions.compare import extract, parse, verify, warm_up
+from r1trl_math.verdict import Expressions, Verdict, decide
 
 Solution = str | list[str]
 
 
 def gold_answers(solution: Any) -> list[str]:
-    """Return the gold answers of a row as texts: one, or all of a list that are not None."""
+    r"""Return the gold answers of a row as texts, one or several, each out of its \boxed{}."""
     golds = solution if isinstance(solution, (list, tuple)) else [solution]
-    return [str(gold) for gold in golds if gold is not None]
+    texts = [text for text in map(r1trl.gold_text, golds) if text is not None]
+    return [last_boxed(text) or text for text in texts]
 
 
 def score_choice(letter: str | None, solution: Solution) -> float | None:
     """Score a chosen option letter; None if no gold is a letter."""
-    letters = [option_letter(last_boxed(gold) or gold) for gold in gold_answers(solution)]
+    letters = [option_letter(gold) for gold in gold_answers(solution)]
     if not any(letters):
         return None
     return float(letter is not None and letter in letters)
@@ -28,20 +29,18 @@ def score_choice(letter: str | None, solution: Solution) -> float | None:
 def fast_path(
     completion: str, solution: Solution, prompt: Any = "", *, answer: AnswerSource = "boxed"
 ) -> Any:
-    """Score option letters and plain numbers as `accuracy` does; UNDECIDED for all else."""
-    completion = r1trl.with_prefill(prompt, completion)
-    if answer == "choice":
-        return score_choice(extract_answer(completion, answer), solution)
+    """Score all that math-verify is not needed for as `accuracy` does; UNDECIDED for the rest."""
     if answer == "latex_any":
         return UNDECIDED
-    extracted = extract_answer(completion, answer)
-    golds = [last_boxed(gold) or gold for gold in gold_answers(solution)]
-    scores = [compare_numbers(gold, gold if extracted is None else extracted) for gold in golds]
-    if extracted is None and any(scores):
-        return 0.0
-    if 1.0 in scores:
+    extracted = extract_answer(r1trl.with_prefill(prompt, completion), answer)
+    if answer == "choice":
+        return score_choice(extracted, solution)
+    verdicts = _verdicts(extracted, solution)
+    if 1.0 in verdicts:
         return 1.0
-    return UNDECIDED if None in scores or not scores else 0.0
+    if any(isinstance(verdict, Expressions) for verdict in verdicts):
+        return UNDECIDED
+    return 0.0 if 0.0 in verdicts else None
 
 
 def voted_answer(completion: str, *, answer: AnswerSource = "boxed") -> str | None:
@@ -53,22 +52,39 @@ def voted_answer(completion: str, *, answer: AnswerSource = "boxed") -> str | No
 def accuracy(
     completion: str, solution: Solution, prompt: Any = "", *, answer: AnswerSource = "boxed"
 ) -> float | None:
-    r"""Return 1 if the answer equals a gold by math-verify, else 0; None if no gold can be parsed.
+    r"""Return 1 if the answer equals a gold, else 0; None if no gold can be compared.
 
     R = 1[answer = gold] (DeepSeek-R1, arXiv 2501.12948, section 2.2). `solution` is a gold or a
     list of them: plain, LaTeX, or a worked solution with a \boxed{}. `answer` is the place of the
     answer in the completion, after its last `</think>`: `boxed` (the last \boxed{}), `answer_tag`
     (the last `<answer>`), `tag_or_box` (the last `<answer>`, else the last \boxed{}),
     `last_number`, `latex_any` (math-verify's own extraction) or `choice` (an option letter A to
-    J). No answer scores 0.
+    J). No answer scores 0, and so does one in thinking that has not ended. Texts, numbers and
+    quantities are compared as such, expressions with math-verify; docs/REWARDS.md has the rules.
     """
     extracted = extract_answer(r1trl.with_prefill(prompt, completion), answer)
     if answer == "choice":
         return score_choice(extracted, solution)
-    parsed_golds = [gold for gold in map(parse_gold, gold_answers(solution)) if gold]
-    if not parsed_golds:
-        return None
-    if extracted is None:
-        return 0.0
-    parsed = parse(extracted) if answer == "latex_any" else parse_answer(extracted)
-    return float(any(verify(gold, parsed) for gold in parsed_golds))
+    if answer == "latex_any" and extracted is not None:
+        extracted = latex_in(extracted)
+    scores = [_settled(verdict) for verdict in _verdicts(extracted, solution)]
+    return max((score for score in scores if score is not None), default=None)
+
+
+def latex_in(text: str) -> str | None:
+    """Return the LaTeX or number that math-verify extracts from a text; None if there is none."""
+    found = extract(text)
+    return str(found[-1]) if found else None
+
+
+def _verdicts(extracted: str | None, solution: Solution) -> list[Verdict]:
+    """Return the verdict on an answer by each gold."""
+    return [decide(gold, extracted or "") for gold in gold_answers(solution)]
+
+
+def _settled(verdict: Verdict) -> float | None:
+    """Return a verdict once math-verify has compared what it must; None if it parses no gold."""
+    if not isinstance(verdict, Expressions):
+        return verdict
+    gold = parse(verdict.gold)
+    return float(verify(gold, parse(verdict.answer))) if gold else None

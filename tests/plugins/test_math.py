@@ -11,9 +11,10 @@ import pytest
 from latex2sympy2_extended import latex2sympy2
 from latex2sympy2_extended.antlr_parser import PSParser
 from r1trl_math.answers import last_boxed
+from r1trl_math.expressions.compare import library, parse
+from r1trl_math.expressions.values import differ
+from r1trl_math.notation import plain
 from r1trl_math.reward import accuracy, fast_path
-from r1trl_math.symbolic import library, parse_answer
-from r1trl_math.values import differ
 
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.verifier import UNDECIDED
@@ -219,9 +220,9 @@ def test_the_fast_path_agrees_with_math_verify():
     assert decided > 0.8 * len(pairs)
 
 
-@pytest.mark.parametrize(("answer", "gold"), [("٣", "3"), ("３", "3"), ("3", "３")])
-def test_digits_of_other_scripts_are_left_to_math_verify(answer, gold):
-    assert fast_path(rf"\boxed{{{answer}}}", gold) is UNDECIDED
+@pytest.mark.parametrize(("answer", "gold"), [("３", "3"), ("3", "３")])
+def test_full_width_digits_are_digits(answer, gold):
+    assert fast_path(rf"\boxed{{{answer}}}", gold) == 1.0
 
 
 def test_a_number_in_a_worked_solution_is_settled_at_once():
@@ -243,7 +244,6 @@ VALUES = [
     ("10^{10}", "10^{10}+1", False),
     ("2^{-60}", "2^{-61}", False),
     ("2+3i", "2-3i", True),
-    (r"\frac{1}{2}\%", r"\frac{1}{2}", False),
     (r"\infty", "7", False),
     (r"\frac{1}{0}", "7", False),
     ("e", "E", False),
@@ -263,7 +263,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("left", "right", "expected"), VALUES)
 def test_only_expressions_with_different_values_are_refuted(left, right, expected):
-    first, second = parse_answer(left)[0], parse_answer(right)[0]
+    first, second = parse(plain(left))[0], parse(plain(right))[0]
     assert differ(first, second) is expected
     assert not (expected and library().verify(first, second, timeout_seconds=None))
 
@@ -316,7 +316,7 @@ def test_verdicts_equal_those_of_math_verify_but_for_the_listed_ones(instances, 
     assert pairs >= least
 
 
-@pytest.mark.parametrize("answer", [r"x^2", r"50\%", "1,2", "1,00", "0.3333333", r"\pi", "x=5"])
+@pytest.mark.parametrize("answer", [r"x^2", "1,2", "1,00", r"\pi", "x=5"])
 def test_what_is_not_plain_is_left_to_math_verify(answer):
     assert fast_path(rf"\boxed{{{answer}}}", "42") is UNDECIDED
     assert fast_path(r"\boxed{42}", answer) is UNDECIDED

@@ -1,5 +1,8 @@
-"""The parts of a completion: the thinking, and the final part, which alone holds the answer."""
+"""The texts that rewards read: the final part of a completion, and the gold answer of a row."""
 
+import math
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 THINK, END = "<think>", "</think>"
@@ -36,3 +39,24 @@ def scored_text(prompt: str, completion: str, part: str) -> str:
     final = final_part(with_prefill(prompt, completion)) or ""
     bare = prompt.rstrip().removesuffix(THINK) if prompt.rstrip().endswith(THINK) else prompt
     return bare + final.replace("<answer>", "").replace("</answer>", "").strip()
+
+
+def gold_text(value: Any) -> str | None:
+    """Return a gold answer as a model would write it; None for a missing one.
+
+    A number is written in full, not as Python prints it: 5e-05 as 0.00005, 42.0 as 42. Missing are
+    None, NaN in a column of numbers, and the text "NaN" that becomes of one.
+    """
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()  # a number of numpy's
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        text = None if value is None else str(value)
+        return None if text in ("NaN", "nan") else text
+    if isinstance(value, Integral):
+        return str(int(value))
+    if not math.isfinite(value):
+        return None if math.isnan(value) else ("-" if value < 0 else "") + "\\infty"
+    if isinstance(value, float | Decimal):
+        text = format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return str(value)

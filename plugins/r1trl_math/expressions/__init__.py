@@ -1,0 +1,1 @@
+"""Expressions: parsed and compared by math-verify, in scoring processes only."""

@@ -1,0 +1,188 @@
+r"""Reading an answer: its mathematics and the words around it.
+
+"The area is $18\pi$ square inches" has one mathematical piece, 18\pi, and a unit; "2 hours and 20
+minutes" has two pieces; "no solution" has none. Two words in a row are thus never factors.
+"""
+
+import functools
+import re
+from dataclasses import dataclass
+
+from r1trl_math.notation import END, WORD, plain
+from r1trl_math.units import ABBREVIATIONS, UNITS, changes_number
+
+FUNCTIONS = (
+    "arcsin|arccos|arctan|arg|sinh|cosh|tanh|sin|cos|tan|cot|csc|log|ln|lg|exp|max|gcd|lcm|lim|det|"
+    "deg|sqrt|infinity|infty|inf|pi|theta|alpha|beta|gamma|lambda|mod|frac|sec(?=[\\s(]*[a-z(]\\b)|"
+    "min(?=\\s*[({])"
+)
+CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+EXPONENT = r"(?:\s*\^\s*(?:\{\s*-?\d\s*\}|-?\d))?"
+TOKEN = re.compile(
+    rf"{WORD}(?P<marked>[^{WORD}{END}]*){END}{EXPONENT}"
+    r"|\(\s*(?P<aside>[A-Za-z]{2,}(?: [A-Za-z]+)*)\s*\)(?=\s|$)"
+    r"|(?<=\d)\s*(?:\^\s*\{?\s*)?(?P<ordinal>th|st|nd|rd)\b\s*\}?"
+    r"|\^\s*\{?\s*\\circ\s*\}?\s*(?P<degrees>[CFK])\b"
+    r"|(?<=[\d\s}])(?P<rate>(?:[kcm]?m|mi|ft|k?g|mol|[JNL])\s*/\s*(?:hr?|min|s|kg|m|L))\b"
+    + EXPONENT
+    + r"|(?<=[\d\s}])(?P<si>(?:[kcm]?m|k?g|mol|[sAKNJWVC])(?:\s+[kcm]?m|\s+k?g|\s+[sAKNJWVC])*"
+    r"\s*\^\s*\{\s*-\d\s*\})\s*$"
+    r"|(?<=\d)\s*(?P<short>[hms])(?=\s*(?:and\s+)?\d+\s*[a-z])"
+    rf"|(?P<cjk>[{CJK}]+)"
+    rf"|(?<![\\A-Za-z{{])(?!(?:{FUNCTIONS})(?![A-Za-z]))(?P<word>[^\W\d_]{{2,}}(?:['’-][^\W\d_]+)*)"
+    + EXPONENT
+)
+FEET = re.compile(r"""(\d)\s*(''|"|')""")
+GLUED = re.compile(
+    r"(?:[^a-zA-Z\\]|\\(?:[dt]?frac|times|cdot|pi|sqrt))*\d\}?\s*(?P<letter>[msghlLAVWNJ]|(?<=\s)[CK])"
+    + EXPONENT,
+    re.ASCII,
+)
+PRODUCT = re.compile(r"[a-d]{2,4}|[b-df-hj-np-tv-z]{2,3}")
+LABEL = re.compile(r"[A-Z]{2,}")
+CONCLUSION = re.compile(
+    r"answer|result|total|altogether|so|therefore|thus|hence|.*(?:答案|结果|所以|因此|得到?|共|答)(?:是|为)?",
+    re.IGNORECASE,
+)
+COPULA = re.compile(
+    r"is|are|was|be|becomes|equals?|gives?|makes?|gets?|.*(?:是|为|等于)", re.IGNORECASE
+)
+SENTENCE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]+(?:\s+[A-Za-z]+){3}")
+HAN_SENTENCE = 10
+JOINING = frozenset(("and", "or", "和", "或", "与"))
+LEADING_STOP = re.compile(r"\A\.\s+")
+EMPTY = re.compile(r"[\s.,;:!?=()\[\]/\\-]*")
+SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
+ARTICLE = frozenset(("a", "A", "I", "an", "An"))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An answer: `line` is all of it in one notation, `pieces` its mathematics in order.
+
+    `words[i]` are those after piece i, in lower case; `before` are those before the first piece.
+    """
+
+    line: str
+    pieces: tuple[str, ...]
+    words: tuple[tuple[str, ...], ...]
+    before: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Return the answer's letters and digits in lower case, for texts."""
+        return " ".join(re.findall(r"[^\W_]+", bare(self.line).casefold()))
+
+    @property
+    def conclusion(self) -> str:
+        """Return the text after the last "is" or the like: of "The answer is blue", blue."""
+        words = self.text.split()
+        last = max((i for i, word in enumerate(words) if _leads(word)), default=-1)
+        return " ".join(words[last + 1 :])
+
+    @property
+    def key(self) -> str:
+        """Return the line without marks and needless space; equal lines are equal answers."""
+        return SPACE.sub("", bare(self.line))
+
+    @property
+    def all_words(self) -> frozenset[str]:
+        """Return all words of the answer."""
+        return frozenset(word for words in (self.before, *self.words) for word in words)
+
+    @property
+    def is_plain(self) -> bool:
+        """True if no word makes another statement of it, as in "at least 5"."""
+        return not changes_number(self.all_words)
+
+    @property
+    def is_sentence(self) -> bool:
+        """True if four words stand in a row: prose, in which the answer must be found."""
+        han = max(map(len, re.findall(f"[{CJK}]+", self.line)), default=0)
+        return bool(SENTENCE.search(bare(self.line))) or han >= HAN_SENTENCE
+
+
+def bare(line: str) -> str:
+    """Return a line without the marks of words."""
+    return line.replace(WORD, "").replace(END, "")
+
+
+@functools.lru_cache(maxsize=4096)
+def read(text: str) -> Reading:
+    """Read an answer; the pieces of a sentence are those after its last "is", "=" or the like."""
+    line = plain(text)
+    if r"\begin" in line:
+        return Reading(line, (line,), ((),), ())
+    if LABEL.fullmatch(line):
+        return Reading(line, (), (), (line.lower(),))
+    line = FEET.sub(rf"\1{WORD}\2{END}", line) if "'" in line or '"' in line else line
+    pieces, words = _split(line)
+    if not any(set(each) - JOINING for each in words):
+        glued = GLUED.fullmatch(line)
+        if not glued:
+            return Reading(line, (line,), ((),), ()) if line else Reading("", (), (), ())
+        pieces, words = [line[: glued.start("letter")].strip()], [[], [glued["letter"]]]
+    return _answer(line, pieces, words)
+
+
+def _split(line: str) -> tuple[list[str], list[list[str]]]:
+    """Split a line into pieces and words: words[0], pieces[0], words[1], pieces[1], …"""
+    pieces: list[str] = []
+    words: list[list[str]] = [[]]
+    position = 0
+    for match in TOKEN.finditer(line):
+        word = next(group for group in match.groups() if group is not None)
+        if match["word"] and _is_symbol(word):
+            continue
+        _add(pieces, words, line[position : match.start()])
+        words[-1] += [word] if match["cjk"] else word.lower().split()
+        position = match.end()
+    _add(pieces, words, line[position:])
+    return pieces, words
+
+
+def _is_symbol(word: str) -> bool:
+    """Return True if letters stand for mathematics: xy, abc, the triangle ABC; not cm."""
+    if word.lower() in UNITS or word.lower() in ABBREVIATIONS:
+        return False
+    return bool(PRODUCT.fullmatch(word) or LABEL.fullmatch(word))
+
+
+def _add(pieces: list[str], words: list[list[str]], text: str) -> None:
+    piece = LEADING_STOP.sub("", text.strip(" ,;:?")).rstrip(".")
+    named = len(piece) == 1 and piece.isalpha() and words[-1]  # a letter in prose: "value of n"
+    if EMPTY.fullmatch(piece) or piece in ARTICLE:
+        return
+    if named and not _has(COPULA, words[-1][-1:]):
+        words[-1].append(piece)
+    else:
+        pieces.append(piece)
+        words.append([])
+
+
+def _answer(line: str, pieces: list[str], words: list[list[str]]) -> Reading:
+    """Keep what follows the last conclusion, or the only copula: of "3 plus 4 is 7", 7."""
+    first = max((i for i in range(len(pieces)) if _has(CONCLUSION, words[i])), default=0)
+    copulas = [i for i in range(first, len(pieces)) if _has(COPULA, words[i])]
+    first = copulas[0] if len(copulas) == 1 else first
+    if pieces and "=" in pieces[first]:
+        left, _, right = pieces[first].rpartition("=")
+        if re.search(r"\d", left) and right.strip():
+            pieces[first] = right.strip()
+    before = [w for w in words[first] if not _leads(w)]
+    after = [tuple(map(_singular, each)) for each in words[first + 1 :]]
+    return Reading(line, tuple(pieces[first:]), tuple(after), tuple(map(_singular, before)))
+
+
+def _leads(word: str) -> bool:
+    """Return True if a word only leads to the answer, as "is" does and "不是" (is not) does not."""
+    leads = COPULA.fullmatch(word) or CONCLUSION.fullmatch(word)
+    return bool(leads) and not changes_number([word])
+
+
+def _has(pattern: re.Pattern[str], words: list[str]) -> bool:
+    return any(pattern.fullmatch(word) for word in words)
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 2 and word.endswith("s") and not word.endswith("ss") else word
