@@ -14,26 +14,35 @@ from r1trl_language.scripts import NAMES
 
 MIN_WORDS = 4
 MIN_PROBABILITY = 0.9
-MIN_ENGLISH = 0.2  # the share of these words that makes a sentence English
+MIN_ENGLISH = 0.2  # the share of words that only English has, which makes a sentence English
+MIN_COMMON = 0.5  # the share of words that English has too, beside one that only English has
 FAR_LIKELIER = 10  # times that another language must be likelier than English for words to abstain
-ENGLISH = frozenset(
-    form
-    for word in (
-        # No word of another language here: "on", "find", "is", "are", "for" and "have" are missing.
-        "the and this that these those there then they their them from with which what when where "
-        "who why how it it's don't let's that's we're you your she her his not but because since "
-        "although while if be been has had could would should must cannot can't does did doing "
-        "my our each every both many much more less than therefore thus hence next first second "
-        "third finally only also again into between after before about through without it’s don’t "
-        "let’s that’s we’re let know need get gets gives give got make makes take takes use using "
-        "now here wait answer answers question number numbers equal equals add adds added adding "
-        "subtract subtracts multiply multiplied divide divided times plus minus equation "
-        "one two three four five seven eight nine eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred "
-        "thousand half twice left right solve compute calculate evaluate simplify"
-    ).split()
-    # A label such as IT or BE is no English word.
-    for form in (word, word.capitalize(), *([word.upper()] if len(word) > 2 else []))
+
+
+def forms(words: str) -> frozenset[str]:
+    """Return words in lower case and capitalized, and in capitals unless short as the label IT."""
+    return frozenset(
+        form
+        for word in words.split()
+        for form in (word, word.capitalize(), *([word.upper()] if len(word) > 2 else []))
+    )
+
+
+ENGLISH = forms(
+    "the and this that these those there then they their them from with which what when where "
+    "who why how if it it's don't let's that's we're you your she not because since although "
+    "while could would should must cannot can't does did doing our each every both many much "
+    "more less than therefore thus hence next first third finally only again into between "
+    "after before about through without it’s don’t let’s that’s we’re know need get gets gives "
+    "got make makes takes using now here wait answer answers question number numbers equal "
+    "equals add adds added adding subtract subtracts multiply multiplied divide divided times "
+    "equation two three four five seven eight nine eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety "
+    "hundred thousand twice left right solve compute calculate evaluate simplify"
+)
+COMMON = ENGLISH | forms(
+    "is are was were be been has have had of for to we so let plus minus one also but in on an at "
+    "by as do he her half find sum total first second"
 )
 
 
@@ -68,8 +77,11 @@ def identifier(candidates: tuple[str, ...]) -> Any:
 
 
 def is_english(words: Sequence[str]) -> bool:
-    """Return True if a fifth of the words at least are words that only English has."""
-    return sum(map(ENGLISH.__contains__, words)) >= MIN_ENGLISH * len(words)
+    """Return True if a fifth of the words are English alone, or some and half are common in it."""
+    found = sum(map(ENGLISH.__contains__, words))
+    if found >= MIN_ENGLISH * len(words):
+        return True
+    return found > 0 and sum(map(COMMON.__contains__, words)) >= MIN_COMMON * len(words)
 
 
 def identify(words: Sequence[str], candidates: tuple[str, ...]) -> str | None:

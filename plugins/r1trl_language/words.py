@@ -12,13 +12,13 @@ each language counts:
 - elsewhere a run of two or more letters is a word, with the marks that belong to them (of three or
   more in Greek, of any length in Korean). A single letter is a variable.
 
-A language is told sentence by sentence and script by script. Latin words are English if some are
-words that only English has. In any other sentence, labels (ABC), variables (x_1), units and names
-of functions are no words, and py3langid decides among the languages of the script. It abstains
-from fewer than four words and below a probability of 0.9; such a sentence is in the language that
-the text has most of in this script. Where there is none, all such sentences are taken together, and
-Latin words are English unless another language is ten times as likely. Words that still cannot be
-told are counted under the name of their script.
+A language is told sentence by sentence and script by script. A sentence with enough English words
+is English. In any other, labels (ABC), variables (x_1), units and names of functions are no words,
+and py3langid decides among the known languages of the script; one that is not known may be taken
+for its neighbour. It abstains from fewer than four words and below a probability of 0.9; such a
+sentence is in the language that the text has most of in this script. Where there is none, all such
+sentences are taken together, and Latin words are English unless another language is ten times as
+likely. Words that still cannot be told are counted under the name of their script.
 """
 
 import re
