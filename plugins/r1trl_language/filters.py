@@ -82,7 +82,8 @@ def is_consistent(
     Raises ValueError on a language in the row that is not known.
     """
     counted = counts(thinking(row.get("prompt") or "", row[column]))
-    own = language or row.get("language")
-    target = check_language("language", own) if own else detect(row.get("question") or "")
+    own = row.get("language") if language is None else language
+    question = row.get("question") or ""
+    target = detect(question) if own is None else check_language("language", own)
     measured = share(counted, target or main(counted))
     return measured is None or measured >= min_consistency
