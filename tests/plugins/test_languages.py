@@ -287,6 +287,13 @@ def test_fewer_than_four_words_abstain(question, thought):
     assert language_consistency([question], [thought], [[]]) == [None]
 
 
+def test_a_probability_below_nine_tenths_abstains():
+    thought = "En blyant koster 3 kroner."  # Danish as well as Norwegian
+    assert counts(thought) == {"latin": 4}
+    for language in ("da", "no"):
+        assert language_consistency(["Q"], [thought], [[]], language=[language]) == [None]
+
+
 def test_short_sentences_are_in_the_language_of_the_others():
     thought = "Oui. " + SUMS["fr"] + " Alors, sept. Total : 7."
     assert counts(thought) == {"fr": counts(SUMS["fr"]).total() + 4}
