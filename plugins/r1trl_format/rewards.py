@@ -8,7 +8,7 @@ import r1trl
 Profile = Literal["think", "think_answer", "think_answer_lines", "boxed"]
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-BOX = re.compile(r"\\boxed\{\s*[^\s}]")
+BRACE = re.compile(r"\\boxed\{|\\\\(?!boxed\{)|\\[{}]|[{}]")
 
 
 def split(text: str) -> tuple[str, str] | None:
@@ -34,6 +34,19 @@ def is_in_lines(text: str) -> bool:
     return borders and "\n</think>\n<answer>\n" in text
 
 
+def has_box(text: str) -> bool:
+    r"""Return True if a text has a \boxed{} that closes and is not empty; braces may nest."""
+    opened: list[int | None] = []  # for each open brace, where the content of its box begins
+    for brace in BRACE.finditer(text):
+        if brace[0] in ("{", "\\boxed{"):
+            opened.append(brace.end() if len(brace[0]) > 1 else None)
+        elif brace[0] == "}" and opened:
+            start = opened.pop()
+            if start is not None and text[start : brace.start()].strip("{} \t\n"):
+                return True
+    return False
+
+
 def is_well_formed(text: str, profile: Profile, empty: bool) -> bool:
     """Return True if a text has the layout of a profile; `empty` allows empty thinking."""
     parts = split(text)
@@ -47,7 +60,7 @@ def is_well_formed(text: str, profile: Profile, empty: bool) -> bool:
         case "think_answer_lines":
             return is_in_lines(text) and is_well_formed(text, "think_answer", empty)
         case "boxed":
-            return BOX.search(parts[1]) is not None
+            return has_box(parts[1])
     raise ValueError(f"no layout {profile!r}")
 
 
@@ -65,7 +78,8 @@ def think_format(
 
     R = 1[well formed] (DeepSeek-R1, arXiv 2501.12948, section 2.2). `think` is
     `<think>…</think>` and then text; `think_answer` is `<think>…</think>` and
-    `<answer>…</answer>`, nothing else; `boxed` is `<think>…</think>` and then text with a \boxed{}.
+    `<answer>…</answer>`, nothing else; `boxed` is `<think>…</think>` and then text with a \boxed{}
+    that closes and is not empty.
     Each tag occurs once, in order; a `<think>` that ends the prompt counts as the completion's;
     white space around the parts is ignored. `think_answer_lines` is `think_answer` with each tag
     alone on its line and no white space around the whole: the layout of Open-R1's format reward,

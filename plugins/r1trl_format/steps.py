@@ -5,7 +5,8 @@ from typing import Any
 
 STEP = re.compile(
     r"(?:^|<think>|<answer>)[ \t]*(?:"
-    r"(?:#{1,6}[ \t]+)?(?:\*\*|__)?Step \d{1,4}:"
+    r"(?:#{1,6}[ \t]+)?(?:\*{1,3}|_{1,3})?Step \d{1,4}(?:\*{1,3}|_{1,3})?"
+    r"(?:[ \t]*[:：]|[.)](?!\d)|[ \t]+[–—-][ \t]|[ \t]*$)"
     r"|\d{1,4}[.)][ \t]+(?=\S)"
     r"|[-*+•][ \t]+(?=\S)"
     r"|(?:First|Second|Next|Finally),"
@@ -21,7 +22,8 @@ def reasoning_steps(
 ) -> list[float]:
     """Return a third for each mark of a step, at most 1.
 
-    R = min(1, marks / 3). A mark is "Step 1:", a numbered item ("1. …", "1) …") or a bullet item
+    R = min(1, marks / 3). A mark is "Step 1:", "Step 1." or "Step 1" alone, bold or a heading or
+    neither ("**Step 1**:"), a numbered item ("1. …", "1) …") or a bullet item
     ("- …", "* …", "+ …", "• …") at the start of a line, or "First,", "Second,", "Next," or
     "Finally," at the start of a line or sentence; all kinds count together. Open-R1's reward of
     this name matches a number only at the start of the whole text, takes rules (---), bold text and

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from r1trl_language.reward import consistency
-from r1trl_language.words import SCRIPTS, detect, shares, thinking
+from r1trl_language.languages import check_language
+from r1trl_language.scripts import NAMES
+from r1trl_language.words import counts, detect, main, share, thinking
 
 BATCH_SIZE = 1000
 Dataset = Any  # datasets is slow to import, and the core resolves these annotations
@@ -18,12 +19,15 @@ def one_language(
 ) -> list[str | None]:
     """Keep rows whose thinking in `column` is at least `min_consistency` in one language, 0 to 1.
 
-    That language is `language`, else the row's `language`, else its question's, else the main one
-    of the thinking (DeepSeek-R1 drops mixed chains of thought, arXiv 2501.12948, section 2.3.3).
-    Thinking without countable words, such as bare formulas, is kept. Raises ValueError if the rows
-    lack `column`.
+    That language is `language`, an ISO 639-1 code, else the row's `language`, else its question's,
+    else the main one of the thinking (DeepSeek-R1 drops mixed chains of thought, arXiv 2501.12948,
+    section 2.3.3). Thinking without countable words, such as bare formulas, and thinking whose
+    language cannot be told are kept. Raises ValueError on a language that is not known, and if the
+    rows lack `column`.
     """
     require_column(rows, column)
+    if language is not None:
+        check_language("language", language)
     names = [name for name in (column, "prompt", "language", "question") if name in rows.features]
     return [
         None
@@ -39,16 +43,18 @@ def in_language(
 ) -> list[str | None]:
     """Keep rows with at least the share `min_share` of `column` in one of the `languages`.
 
-    A language is the script of words: en (Latin), zh (ideographs) and other. A text without
-    countable words, such as a bare formula, is kept. Raises ValueError on another language, on an
-    empty list, and if the rows lack `column`.
+    Languages are ISO 639-1 codes such as en, zh and fr; `r1trl_language.words` defines how they are
+    told. A text without countable words, such as a bare formula, and one that is too short to tell
+    one of the languages are kept. Raises ValueError on a language that is not known, on an empty
+    list, and if the rows lack `column`.
     """
-    invalid = sorted(set(languages) - set(SCRIPTS))
-    if invalid or not languages:
-        raise ValueError(f"languages: {invalid or 'none'}; possible are: {', '.join(SCRIPTS)}")
+    if not languages:
+        raise ValueError(f"languages: none; possible are: {', '.join(NAMES)}")
+    for language in languages:
+        check_language("languages", language)
     require_column(rows, column)
     return [
-        _reason(shares(str(text)), languages, min_share)
+        _reason(str(text), languages, min_share)
         for batch in rows.select_columns([column]).iter(BATCH_SIZE)
         for text in batch[column]
     ]
@@ -61,21 +67,23 @@ def require_column(rows: Dataset, column: str) -> None:
         raise ValueError(f"the rows have no column '{column}'; there are: {names}")
 
 
-def _reason(
-    language_shares: dict[str, float], languages: list[str], min_share: float
-) -> str | None:
-    kept = (
-        not language_shares or max(language_shares[language] for language in languages) >= min_share
-    )
+def _reason(text: str, languages: list[str], min_share: float) -> str | None:
+    counted = counts(text)
+    measured = [share(counted, language) for language in languages]
+    kept = any(value is None or value >= min_share for value in measured)
     return None if kept else f"not in {' or '.join(languages)}"
 
 
 def is_consistent(
     row: dict[str, Any], column: str, language: str | None, min_consistency: float
 ) -> bool:
-    """Return True if at least `min_consistency` of a row's thinking is in its language."""
-    prompt, question = row.get("prompt") or "", row.get("question")
-    thought = thinking(prompt, row[column])
-    target = language or row.get("language") or detect(question or "") or detect(thought)
-    share = consistency(thought, target)
-    return share is None or share >= min_consistency
+    """Return True if at least `min_consistency` of a row's thinking is in its language.
+
+    Raises ValueError on a language in the row that is not known.
+    """
+    counted = counts(thinking(row.get("prompt") or "", row[column]))
+    own = row.get("language") if language is None else language
+    question = row.get("question") or ""
+    target = detect(question) if own is None else check_language("language", own)
+    measured = share(counted, target or main(counted))
+    return measured is None or measured >= min_consistency

@@ -45,6 +45,15 @@ CASES = [
     ("Q", r"<think>a</think>So \boxed{2}.", "boxed", 1.0),
     ("Q", r"<think>\boxed{2}</think>So 2.", "boxed", 0.0),
     ("Q", r"<think>a</think>\boxed{ }", "boxed", 0.0),
+    ("Q", r"<think>a</think>\boxed{{}}", "boxed", 0.0),
+    ("Q", r"<think>a</think>\boxed{4", "boxed", 0.0),
+    ("Q", r"<think>a</think>\boxed{\frac{1}{2}", "boxed", 0.0),
+    ("Q", r"<think>a</think>\boxed{\{1, 2\}", "boxed", 0.0),
+    ("Q", r"<think>a</think>\boxed{4\}", "boxed", 0.0),
+    ("Q", r"<think>a</think>\boxed{\frac{1}{2}}", "boxed", 1.0),
+    ("Q", r"<think>a</think>\boxed{\left\{1, 2\right.}", "boxed", 1.0),
+    ("Q", r"<think>a</think>\boxed{\boxed{4}", "boxed", 1.0),
+    ("Q", r"<think>a</think>} { \\{ \\boxed{a \\ b}", "boxed", 1.0),
     ("Q", LINES, "think_answer_lines", 1.0),
     ("Q", LINES.replace("\na", "\na\n\nc").replace("b", "b\n"), "think_answer_lines", 1.0),
     ("Q<think>", LINES.removeprefix("<think>"), "think_answer_lines", 1.0),
@@ -77,8 +86,19 @@ def test_empty_thinking_is_well_formed_only_where_it_is_allowed():
 
 
 HOSTILE = [
-    *("<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "<", BLOCK, LINES + "\n"),
-    *("Step 1", "\n1. ", "\n- ", ". First", "1", " ", "\n", ".\t", "# ", "**"),
+    *(
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "\\boxed{",
+        "{",
+        "}",
+        "<",
+        BLOCK,
+        LINES + "\n",
+    ),
+    *("Step 1", "Step 1 ", "\n1. ", "\n- ", ". First", "1", " ", "\n", ".\t", "# ", "**"),
 ]
 
 
@@ -117,6 +137,11 @@ STEPS = [
     ("Step 1: a\nStep 2: b\nStep 3: c\nStep 4: d", 4),
     ("  **Step 1:** a\n### Step 2: b", 2),
     ("<think>Step 1: a</think><answer>Step 2: b</answer>", 2),
+    ("**Step 1**: a\n__Step 2__: b\n### **Step 3**: c\n***Step 4***: d\n_Step 5_: e", 5),
+    ("Step 1. a\nStep 2) b\nStep 3 - c\nStep 4 – d\nStep 5 : e\nStep 6：f", 6),
+    ("### Step 1\na\n**Step 2**\nb\n**Step 3.** c\nStep 4", 4),
+    ("Step 1 gives 5\nStep 1.5 is none\nStep 2-3\nSteps 1: a\n**Step** 1: a", 0),
+    ("1. **Step 1**: a\n- Step 2: b", 2),
     ("as in Step 1: a", 0),
     ("Step one: a", 0),
     ("1. a\n2. b", 2),

@@ -19,6 +19,7 @@ FRAGMENTS = [
     *("<think>", "</think>", "<answer>", "</answer>", "\n", " ", "\x00", "\u200b", "\\", "$", "{"),
     *("}", "\\boxed{", "\\frac{1}{2}", "\\text{m}", "\\(", "\\[", "`", "```", "1", "-", "1,000"),
     *("Step 1:", "1. a", "- a", "First,", "so it is", "二加二", "что", "https://", "1/0", "^", "."),
+    *("donc on ajoute", "ですから", "これ", "ABC", "cm", "x_1", "\\begin{align}", "\\end{align}"),
 ]
 PIECES = st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=20))
 LONG = st.builds(lambda piece, count: piece * count, PIECES, st.sampled_from([100, 3_000]))
