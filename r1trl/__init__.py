@@ -4,8 +4,8 @@ from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.fields import Field
 from r1trl.hookspecs import hookimpl
 from r1trl.kind import Kind, Work
-from r1trl.rewards.texts import final_part, gold_text, scored_text, with_prefill
 from r1trl.rewards.pool import Failure
+from r1trl.rewards.texts import final_part, gold_texts, scored_text, with_prefill
 from r1trl.rewards.verifier import UNDECIDED, verifier
 from r1trl.samplers import Policy
 from r1trl.types import (
@@ -44,7 +44,7 @@ __all__ = [
     "Work",
     "describe",
     "final_part",
-    "gold_text",
+    "gold_texts",
     "hookimpl",
     "scored_text",
     "verifier",

@@ -13,9 +13,7 @@ Solution = str | list[str]
 
 def gold_answers(solution: Any) -> list[str]:
     r"""Return the gold answers of a row as texts, one or several, each out of its \boxed{}."""
-    golds = solution if isinstance(solution, (list, tuple)) else [solution]
-    texts = [text for text in map(r1trl.gold_text, golds) if text is not None]
-    return [last_boxed(text) or text for text in texts]
+    return [last_boxed(text) or text for text in r1trl.gold_texts(solution)]
 
 
 def score_choice(letter: str | None, solution: Solution) -> float | None:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from r1trl.config.schema import SamplingConfig
 from r1trl.errors import StageError, errors_named, unknown
 from r1trl.plugins.loading import Plugins
-from r1trl.rewards.texts import with_prefill
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.scorer import Scorer
+from r1trl.rewards.texts import with_prefill
 from r1trl.samplers import Policy
 from r1trl.types import Completion
 

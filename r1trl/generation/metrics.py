@@ -5,6 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from r1trl.errors import StageError
+from r1trl.rewards.texts import gold_hint
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -32,31 +35,54 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
 
     `names` maps each metric to the reward whose mean it is; `correct` is the reward that is 1
     for a right answer, and its column `answer/…`, if there is one, holds the answers for cons@k.
-    pass@1 is the mean over all samples, with a 95 % interval over problems.
+    pass@1 is the mean over all samples with a verdict, with a 95 % interval over problems. Problems
+    on which the reward abstains on every sample, having no gold that can be compared, do not count:
+    `abstained` is their share, and `no_verdict` the share of the others' samples that have none,
+    as after a timeout. Both are left out if 0. Raises StageError if no problem counts.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for i, problem in enumerate(rollouts["problem"]):
         groups[problem].append(i)
-    right = [value == 1.0 for value in rollouts[f"rewards/{names['correct']}"]]
-    means = [sum(right[i] for i in group) / len(group) for group in groups.values()]
+    values = rollouts[f"rewards/{names['correct']}"][:]
+    scored = {p: [i for i in group if values[i] is not None] for p, group in groups.items()}
+    outcomes = rollouts[f"outcome/{names['correct']}"][:]
+    counted = {
+        p: group for p, group in groups.items() if {outcomes[i] for i in group} != {"abstain"}
+    }
+    means = [_mean([values[i] == 1.0 for i in scored[p]]) for p in counted if scored[p]]
+    if not means:
+        raise StageError(_no_verdict_at_all(rollouts, names["correct"], len(groups)))
+    right = [value == 1.0 for value in values]
     mean, half = _mean(means), _half_width(means)
+    samples = [i for group in counted.values() for i in group]
     metrics = {
         "pass@1": mean,
         "pass@1_low": max(0.0, mean - half),
         "pass@1_high": min(1.0, mean + half),
-        "pass@k": _mean([any(right[i] for i in group) for group in groups.values()]),
+        "pass@k": _mean([any(right[i] for i in group) for group in counted.values()]),
         "tokens": _mean(rollouts["completion_tokens"]),
         "tokens_spent": _spent(rollouts),
         "truncated": 1 - _mean(rollouts["finished"]),
     }
+    missing = {
+        "abstained": 1 - len(counted) / len(groups),
+        "no_verdict": _mean([values[i] is None for i in samples]),
+    }
+    metrics |= {name: share for name, share in missing.items() if share}
     if f"answer/{names['correct']}" in rollouts.column_names:
         answers = rollouts[f"answer/{names['correct']}"][:]
-        majorities = [_majority_right(group, answers, right) for group in groups.values()]
+        majorities = [_majority_right(group, answers, right) for group in counted.values()]
         metrics["cons@k"] = _mean(majorities)
     for metric, reward in names.items():
         if metric != "correct":
             metrics[metric] = _mean(rollouts[f"rewards/{reward}"])
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
+
+
+def _no_verdict_at_all(rollouts: "Dataset", reward: str, problems: int) -> str:
+    gold = rollouts["solution"][0] if "solution" in rollouts.column_names else None
+    such = f", such as the solution {str(gold)[-160:]!r}{gold_hint(gold)}" if gold else ""
+    return f"reward '{reward}' has no verdict on any completion of the {problems} problems{such}"
 
 
 def _majority_right(group: list[int], answers: list[str | None], right: list[bool]) -> bool:

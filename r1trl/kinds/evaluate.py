@@ -6,7 +6,7 @@ from typing import Any
 
 from r1trl import Kind, Work
 from r1trl.config.kinds import EvaluatedModel
-from r1trl.errors import unknown
+from r1trl.errors import errors_named, unknown
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
 
@@ -34,14 +34,25 @@ def run(work: Work) -> Mapping[str, float]:
             )
             if rollouts is None:
                 continue
-            measured = benchmark_metrics(rollouts, stage.metrics)
+            with errors_named(f"{work.key}.benchmarks.{benchmark}"):
+                measured = benchmark_metrics(rollouts, stage.metrics)
             metrics |= {f"{model}/{benchmark}/{metric}": v for metric, v in measured.items()}
-            print(f"{model} on {benchmark}: pass@1 {measured['pass@1']:.3f}", flush=True)
+            print(f"{model} on {benchmark}: {summary(measured)}", flush=True)
             for column, value in (("model", model), ("benchmark", benchmark)):
                 rollouts = rollouts.add_column(column, [value] * len(rollouts))
             parts.append(rollouts)
     work.write_rows(parts)
     return metrics
+
+
+def summary(measured: Mapping[str, float]) -> str:
+    """Return pass@1, and what does not count in it."""
+    without = {
+        "abstained": "of the problems have no gold",
+        "no_verdict": "of the samples no verdict",
+    }
+    left_out = [f"{measured[m]:.1%} {text}" for m, text in without.items() if m in measured]
+    return "; ".join([f"pass@1 {measured['pass@1']:.3f}", *left_out])
 
 
 def problems(stage: Any) -> Iterator[tuple[str, str]]:

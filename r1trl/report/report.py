@@ -18,11 +18,13 @@ COLUMNS = {
     "format": "format",
     "language_consistency": "language consistency",
     "truncated": "truncated",
+    "abstained": "problems without gold",
+    "no_verdict": "samples without verdict",
     "tokens": "tokens",
     "tokens_spent": "tokens spent",
 }
 NO_SCOREBOARD = "No stage with a scoreboard has finished yet."
-SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated")
+SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated", "abstained", "no_verdict")
 
 
 def write_report(folder: Path) -> str:

@@ -41,6 +41,12 @@ def scored_text(prompt: str, completion: str, part: str) -> str:
     return bare + final.replace("<answer>", "").replace("</answer>", "").strip()
 
 
+def gold_texts(solution: Any) -> list[str]:
+    """Return a row's gold answers, one or a list of them, as texts; without missing ones."""
+    golds = solution if isinstance(solution, list | tuple) else [solution]
+    return [text for text in map(gold_text, golds) if text is not None]
+
+
 def gold_text(value: Any) -> str | None:
     """Return a gold answer as a model would write it; None for a missing one.
 
@@ -60,3 +66,13 @@ def gold_text(value: Any) -> str | None:
         text = format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
     return str(value)
+
+
+def gold_hint(gold: Any) -> str:
+    """Return how the answer is got out of a gold that holds it after a mark, such as GSM8K's."""
+    if "####" not in str(gold):
+        return ""
+    return (
+        "; the answer stands after '####': columns: {solution: \"{{ answer.split('####')[-1] }}\"} "
+        "takes it from a column `answer`, as dataset=gsm8k does"
+    )

@@ -6,12 +6,13 @@ comes from an earlier stage that may have taught it one, the format that suits t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from r1trl.errors import suggest
 from r1trl.plugins.offer import description_of
 from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
+from r1trl.rewards.texts import gold_hint, gold_texts
 from r1trl.trust.answer_formats import ALL_FORMATS, AnswerFormat, formats_asked_for
 from r1trl.trust.renderings import RenderedSource
 
@@ -81,8 +82,8 @@ def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
 
 
 def golds_of(rows: "Dataset") -> list[str]:
-    """Return the gold answer of each row as text: the column `solution`, the first of several."""
-    return [_first(solution) for solution in rows["solution"]]
+    """Return the first gold answer of each row, from its column `solution`; "" if it has none."""
+    return [next(iter(gold_texts(solution)), "") for solution in rows["solution"]]
 
 
 def usual_formats(source: RenderedSource) -> Sequence[AnswerFormat]:
@@ -124,7 +125,8 @@ def _check_verdicts(
     if unscored and reward.name in check.full_scores:
         yield Finding(
             f"{source.key}.rewards.{reward.name}: no verdict on the gold answer of {len(unscored)} "
-            f"of {len(golds)} rows of {source.name}, such as {_quoted(golds[unscored[0]])}",
+            f"of {len(golds)} rows of {source.name}, such as {_quoted(golds[unscored[0]])}"
+            f"{gold_hint(golds[unscored[0]])}",
             wrong=len(unscored) > TOLERATED * len(golds),
         )
 
@@ -187,12 +189,6 @@ def _check_columns(source: RenderedSource, reward: BoundReward) -> Iterator[Find
                 f"the rows of {source.name} do not have{suggest(parameter.name, present)}; "
                 f"they have: {', '.join(present)}"
             )
-
-
-def _first(solution: Any) -> str:
-    """Return a row's gold answer as text, the first of several."""
-    many = solution if isinstance(solution, list) else [solution]
-    return str(many[0]) if many else ""
 
 
 def _quoted(text: str) -> str:

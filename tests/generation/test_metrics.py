@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
+from r1trl.errors import StageError
 from r1trl.generation.metrics import benchmark_metrics, sampled_metrics
 
 # Four problems, four samples each: the answer and whether it is right.
@@ -26,6 +27,7 @@ def rollouts() -> Dataset:
             "problem": problem,
             "answer/accuracy": answer,
             "rewards/accuracy": float(answer == RIGHT[problem]),
+            "outcome/accuracy": "value",
             "rewards/format": None if answer is None else 1.0 if problem < 2 else 0.0,
             "rewards/never": None,
             "reward": 2.0 * (answer == RIGHT[problem]),
@@ -80,7 +82,7 @@ def table(groups: list[list[bool]]) -> Dataset:
     """Return rollouts with a group of samples per problem, each right or wrong."""
     rows: list[dict[str, Any]] = [
         {"problem": i, "rewards/accuracy": float(r), "completion_tokens": 1, "tokens_spent": 1}
-        | {"finished": True}
+        | {"finished": True, "outcome/accuracy": "value"}
         for i, group in enumerate(groups)
         for r in group
     ]
@@ -117,13 +119,6 @@ def test_the_interval_covers_the_true_rate_about_95_times_in_100() -> None:
     assert 180 <= covered <= 199
 
 
-def test_a_failed_sample_counts_as_not_right() -> None:
-    rows = table([[True, True]]).remove_columns("rewards/accuracy")
-    rows = rows.add_column("rewards/accuracy", [1.0, None])
-    metrics = benchmark_metrics(rows, {"correct": "accuracy"})
-    assert (metrics["pass@1"], metrics["pass@k"]) == (0.5, 1.0)
-
-
 def test_sampled_metrics_are_the_means_of_every_reward() -> None:
     assert sampled_metrics(rollouts()) == pytest.approx(
         {
@@ -135,3 +130,43 @@ def test_sampled_metrics_are_the_means_of_every_reward() -> None:
             "truncated": 5 / 16,
         }
     )
+
+
+def outcomes(values: list[list[float | None | str]]) -> Dataset:
+    """Return rollouts with a value per sample, or the outcome of one without."""
+    rows = [
+        {
+            "problem": problem,
+            "answer/accuracy": str(value),
+            "solution": "#### 5",
+            "rewards/accuracy": None if isinstance(value, str) else value,
+            "outcome/accuracy": value if isinstance(value, str) else "value",
+            "completion_tokens": 1,
+            "tokens_spent": 1,
+            "finished": True,
+        }
+        for problem, group in enumerate(values)
+        for value in group
+    ]
+    return Dataset.from_list(rows)
+
+
+def test_problems_without_a_gold_do_not_count_and_are_counted_apart() -> None:
+    rows = outcomes([[1.0, 1.0]] * 97 + [["abstain", "abstain"]] * 3)
+    metrics = benchmark_metrics(rows, {"correct": "accuracy"})
+    assert metrics["pass@1"] == metrics["pass@k"] == metrics["cons@k"] == 1.0
+    assert metrics["abstained"] == pytest.approx(0.03)
+    assert "no_verdict" not in metrics
+
+
+def test_samples_without_a_verdict_are_no_wrong_answers_and_are_counted_apart() -> None:
+    rows = outcomes([[1.0, "timeout"], [0.0, 1.0], ["error", "timeout"], ["abstain", "abstain"]])
+    metrics = benchmark_metrics(rows, {"correct": "accuracy"})
+    assert metrics["pass@1"] == pytest.approx(0.75)
+    assert metrics["abstained"] == pytest.approx(0.25)
+    assert metrics["no_verdict"] == pytest.approx(0.5)
+
+
+def test_a_benchmark_without_any_verdict_is_an_error_that_names_the_mend() -> None:
+    with pytest.raises(StageError, match="no verdict on any completion of the 4 problems.*####"):
+        benchmark_metrics(outcomes([["abstain"]] * 4), {"correct": "accuracy"})

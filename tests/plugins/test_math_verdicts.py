@@ -10,7 +10,8 @@ import pytest
 from r1trl_math.answers import choice, last_number
 from r1trl_math.reward import accuracy, fast_path
 
-from r1trl import UNDECIDED, gold_text
+from r1trl import UNDECIDED
+from r1trl.rewards.texts import gold_text
 
 LABELLED = tomllib.loads((Path(__file__).parents[2] / "benchmarks" / "labelled.toml").read_text())
 ROWS = [row for kind in LABELLED["kind"] for row in kind["rows"]]
