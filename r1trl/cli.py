@@ -94,7 +94,10 @@ def parser() -> argparse.ArgumentParser:
         "options", nargs="*", metavar="name.option=value", help="options to check its offers with"
     )
     command.add_argument(
-        "--rows", type=Path, metavar="FILE", help="JSON lines with prompt, completion and columns"
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help="a .jsonl or .parquet file with prompt, completion and columns",
     )
     text = "score saved completions again with other rewards, without a model"
     command = commands.add_parser(
