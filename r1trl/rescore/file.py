@@ -1,6 +1,6 @@
 """The rows of any file with completions, with the columns that rewards get."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ NO_IDS = (
 def file_rollouts(path: Path) -> Rollouts:
     """Return the rows of a .jsonl or .parquet file with a column `completion`.
 
-    Completions and prompts are texts or messages; of messages the last one's text counts. A row's
-    own `question` and `completion_ids` are used. Raises ConfigError if a completion is neither.
+    Completions and prompts are texts or messages; of messages the text of the last one counts, of a
+    completion's that of the assistant's last. A row's own `question` and `completion_ids` are used.
+    Raises ConfigError if a completion is neither.
     """
     columns = read_columns(path)
     if "completion" not in columns:
@@ -29,7 +30,8 @@ def file_rollouts(path: Path) -> Rollouts:
         saved, as_json = read_table(path), list[str]()
     else:
         saved, as_json = as_table(columns)
-    hidden = (set(COMMON_PARAMETERS) - set(NOT_ROW_COLUMNS)) & set(columns)
+    others = set(COMMON_PARAMETERS) - set(NOT_ROW_COLUMNS)
+    hidden = [name for name in columns if name in others]
     notes = [f"the column '{name}' is JSON text in rescored.parquet" for name in as_json]
     notes += [f"rewards do not get the column '{name}', for they get another" for name in hidden]
     if "prompt" not in columns:
@@ -41,16 +43,7 @@ def file_rollouts(path: Path) -> Rollouts:
 
 def _of_completions(path: Path, columns: Columns) -> Columns:
     """Return the columns that rewards get of every completion: texts, prompts and token ids."""
-    completions = [text_of(value) for value in columns["completion"]]
-    wrong = [i for i, text in enumerate(completions) if text is None]
-    if wrong:
-        value = repr(columns["completion"][wrong[0]])[:80]
-        raise ConfigError(
-            [
-                f"{path}: the completion of row {wrong[0]} is neither a text nor messages but "
-                f"{value}, as are those of {len(wrong)} of {len(completions)} rows; leave them out"
-            ]
-        )
+    completions = _texts(path, columns["completion"])
     nothing: list[Any] = [None] * len(completions)
     questions = [text_of(value) for value in columns.get("prompt", nothing)]
     missing = MissingTokenIds(NO_IDS.format(where=path))
@@ -69,15 +62,32 @@ def _of_completions(path: Path, columns: Columns) -> Columns:
     return passed
 
 
-def text_of(value: Any) -> str | None:
-    """Return a text, or the text of the last of some messages; None if it is neither.
+def _texts(path: Path, completions: Sequence[Any]) -> list[Any]:
+    """Return completions as texts; raise ConfigError if one is neither text nor messages."""
+    texts = [text_of(value, "assistant") for value in completions]
+    wrong = [i for i, text in enumerate(texts) if text is None]
+    if wrong:
+        value = repr(completions[wrong[0]])[:80]
+        raise ConfigError(
+            [
+                f"{path}: the completion of row {wrong[0]} is neither a text nor messages but "
+                f"{value}, as are those of {len(wrong)} of {len(texts)} rows; leave them out"
+            ]
+        )
+    return texts
+
+
+def text_of(value: Any, role: str | None = None) -> str | None:
+    """Return a text, or the text of the last of some messages, of a role; None if it is neither.
 
     The content of a message is a text, or a list of parts with a `text` each.
     """
     if isinstance(value, str):
         return value
-    message = value[-1] if isinstance(value, list) and value else value
-    content = message.get("content") if isinstance(message, Mapping) else None
+    messages = value if isinstance(value, list) else []
+    messages = [each for each in messages if isinstance(each, Mapping)]
+    own = [each for each in messages if role is None or each.get("role", role) == role]
+    content = own[-1].get("content") if own else None
     if isinstance(content, list):
         parts = [part.get("text") or "" for part in content if isinstance(part, Mapping)]
         return "".join(parts)

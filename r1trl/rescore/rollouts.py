@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from r1trl.errors import StageError
+
 if TYPE_CHECKING:
     from pyarrow import Table
 
@@ -65,7 +67,10 @@ def read_table(path: Path) -> "Table":
 
 
 def write_table(saved: "Table", new: Mapping[str, list[Any]], path: Path) -> None:
-    """Write saved rows with new columns beside theirs: numbers, or texts named `outcome/…`."""
+    """Write saved rows with new columns beside theirs: numbers, or texts named `outcome/…`.
+
+    Raises StageError if the file cannot be written.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -73,7 +78,12 @@ def write_table(saved: "Table", new: Mapping[str, list[Any]], path: Path) -> Non
     for name, values in new.items():
         type_ = pa.string() if name.startswith("outcome/") else pa.float64()
         table = table.append_column(f"{ADDED}{name}", pa.array(values, type_))
-    parquet.write_table(table, path)
+    part = path.with_name(f"{path.name}.part")  # whole or not at all: `path` may be what was read
+    try:
+        parquet.write_table(table, part)
+        part.replace(path)
+    except OSError as error:
+        raise StageError(f"{path}: cannot be written: {error}") from error
 
 
 def as_table(columns: Columns) -> tuple["Table", list[str]]:

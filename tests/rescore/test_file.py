@@ -83,7 +83,8 @@ def test_messages_count_by_the_text_of_the_last_one(
         {"completion": [{"role": "assistant", "content": WRONG}], "solution": "4"},
     ]
     if suffix == ".jsonl":
-        more = [{"completion": RIGHT}, {"completion": [{"content": parts}]}]
+        user = {"role": "user", "content": WRONG}
+        more = [{"completion": RIGHT}, {"completion": [{"content": parts}, user]}]
         path = write([*rows, *({**row, "solution": "4"} for row in more)])
     else:
         path = tmp_path / "rows.parquet"
