@@ -16,6 +16,7 @@ from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import PluginsConfig, ScoringConfig, StageConfig
 from r1trl.errors import ConfigError, StageError, errors_named, unknown
 from r1trl.plan.choices import check_rewards
+from r1trl.plugins.loading import Plugins
 from r1trl.rescore.changes import changes
 from r1trl.rescore.file import file_rollouts
 from r1trl.rescore.rollouts import Columns, Rollouts, write_table
@@ -50,18 +51,11 @@ def rescore(path: Path, overrides: Sequence[str]) -> tuple[str, Path]:
         raise ConfigError([f"{path}: there is no such file or folder"])
     spec = saved_spec(path) if path.is_dir() else None
     own = {**spec.settings, "plugins": spec.plugins} if spec else {}
-    target = (path if spec else path.parent) / "rescored.parquet"
-    if not os.access(target.parent, os.W_OK):
-        raise ConfigError([f"{target}: cannot be written; copy the rows to a folder of yours"])
+    target = _target(path if spec else path.parent)
     renaming = Renaming()
     config = _config(own, overrides, renaming)
     plugins = load_plugins(config.plugins.load, config.plugins.block)
-    rewards = rename_chosen(config.rewards, "reward", plugins, "rewards", renaming)
-    problems = check_rewards("", StageConfig(rewards=rewards), plugins)
-    if not any(options is not None for options in rewards.values()):
-        problems.append(NO_REWARDS)
-    if problems:
-        raise ConfigError([problem.removeprefix(".") for problem in problems])
+    rewards = _rewards(config, plugins, renaming)
     rollouts = stage_rollouts(path, spec, plugins) if spec else file_rollouts(path)
     with errors_named("rewards"):
         scorer = make_scorer(rewards, config.scoring, plugins)
@@ -71,6 +65,25 @@ def rescore(path: Path, overrides: Sequence[str]) -> tuple[str, Path]:
         scorer.close()
     notes = "".join(f"note: {note}\n" for note in [*renaming.notes, *rollouts.notes])
     return notes + table, target
+
+
+def _target(folder: Path) -> Path:
+    """Return the file that is written; raise ConfigError now if it cannot be."""
+    target = folder / "rescored.parquet"
+    if not os.access(folder, os.W_OK):
+        raise ConfigError([f"{target}: cannot be written; copy the rows to a folder of yours"])
+    return target
+
+
+def _rewards(config: RescoreConfig, plugins: Plugins, renaming: Renaming) -> dict[str, Any]:
+    """Return the rewards with today's names; raise ConfigError if one is wrong or there is none."""
+    rewards = rename_chosen(config.rewards, "reward", plugins, "rewards", renaming)
+    problems = check_rewards("", StageConfig(rewards=rewards), plugins)
+    if not any(options is not None for options in rewards.values()):
+        problems.append(NO_REWARDS)
+    if problems:
+        raise ConfigError([problem.removeprefix(".") for problem in problems])
+    return rewards
 
 
 def _config(own: dict[str, Any], overrides: Sequence[str], renaming: Renaming) -> RescoreConfig:

@@ -26,10 +26,17 @@ def saved_spec(folder: Path) -> StageSpec:
 
     Raises ConfigError if the folder has none.
     """
-    spec = read_spec(folder)
-    if spec is None or not (folder / ROLLOUTS).exists():
-        inside = sorted(str(path.parent) for path in folder.glob(f"stages/*/{ROLLOUTS}"))
-        hint = f"; rescore one of its stages: {', '.join(inside)}" if inside else ""
+    rows, hint = folder / ROLLOUTS, ""
+    inside = sorted(str(path.parent) for path in folder.glob(f"stages/*/{ROLLOUTS}"))
+    if rows.exists():
+        hint = f"; to score its rows by rewards of your own, give the file {rows}"
+    elif inside:
+        hint = f"; rescore one of its stages: {', '.join(inside)}"
+    try:
+        spec = read_spec(folder)
+    except ConfigError as error:
+        raise ConfigError([f"{error}{hint}"]) from error
+    if spec is None or not rows.exists():
         raise ConfigError([f"{folder}: has no {ROLLOUTS} and stage.yaml of a finished stage{hint}"])
     made = {old: _beside(folder, old) for old in spec.inputs.values()}
     moved: StageSpec = StageSpec(**{**vars(spec), "settings": _with_paths(spec.settings, made)})

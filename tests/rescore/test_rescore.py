@@ -222,3 +222,17 @@ def test_a_reward_that_loads_an_earlier_stage_finds_it_beside_a_copied_folder(
 def test_the_folder_of_a_run_is_answered_with_its_stages_that_have_rollouts(run: Path) -> None:
     with pytest.raises(ConfigError, match=r"rescore one of its stages: .*/stages/samples$"):
         rescore(run, [])
+
+
+@pytest.mark.parametrize("content", [None, "format: 1", "format: 2\nstage: x"])
+def test_rows_whose_stage_cannot_be_read_are_scored_as_a_file(
+    content: str | None, folder: Path
+) -> None:
+    (folder / "stage.yaml").unlink()
+    if content:
+        (folder / "stage.yaml").write_text(content)
+    file = folder / "rollouts.parquet"
+    with pytest.raises(ConfigError, match=f"give the file {file}$"):
+        rescore(folder, [])
+    rescore(file, ["rewards={accuracy: {answer: last_number}}"])
+    assert rescored(folder)["rescored/reward"] == [0.0, 1.0, 1.0, 0.0]
