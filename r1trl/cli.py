@@ -26,6 +26,7 @@ RESCORE_EXAMPLES = """examples:
   r1trl rescore runs/demo/stages/scoreboard rewards.accuracy.answer=last_number
   r1trl rescore runs/demo/stages/zero_samples 'rewards={accuracy: {answer: answer_tag}}'
   r1trl rescore runs/demo/stages/zero_samples plugins.load=[examples/brevity.py] rewards.brevity={}
+  r1trl rescore completions.jsonl 'rewards={accuracy: {answer: boxed}, think_format: {weight: 0.5}}'
 """
 
 
@@ -93,13 +94,22 @@ def parser() -> argparse.ArgumentParser:
         "options", nargs="*", metavar="name.option=value", help="options to check its offers with"
     )
     command.add_argument(
-        "--rows", type=Path, metavar="FILE", help="JSON lines with prompt, completion and columns"
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help="a .jsonl or .parquet file with prompt, completion and columns",
     )
-    text = "score a stage's rollouts again with other rewards, without a model"
+    text = "score saved completions again with other rewards, without a model"
     command = commands.add_parser(
         "rescore", help=text, description=text, epilog=RESCORE_EXAMPLES, formatter_class=raw
     )
-    command.add_argument("folder", type=Path, help="a stage's folder, with a rollouts.parquet")
+    command.add_argument(
+        "path",
+        type=Path,
+        metavar="FOLDER|FILE",
+        help="a stage's folder, with a rollouts.parquet, or any .jsonl or .parquet file with a "
+        "column completion and those that the rewards read",
+    )
     command.add_argument(
         "overrides",
         nargs="*",

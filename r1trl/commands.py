@@ -131,10 +131,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _rescore(arguments: argparse.Namespace) -> int:
-    from r1trl.trust.rescore import rescore
+    from r1trl.rescore.rescore import rescore
 
-    print(rescore(arguments.folder, arguments.overrides))
-    print(f"\n{arguments.folder / 'rescored.parquet'}")
+    table, file = rescore(arguments.path, arguments.overrides)
+    print(f"{table}\n\n{file}")
     return 0
 
 

@@ -25,7 +25,7 @@ LAYERS = (
     "names stage arguments",
     "data report",
     "generation plan training",
-    "trust",
+    "trust rescore",
     "kinds",
     "run",
     "rehearsal",

@@ -25,7 +25,7 @@ def check_options(
         if name not in known:
             there = ", ".join(known) or "none"
             there += f"; of every {offer.role}: {', '.join(common)}" if common else ""
-            hint = suggest(name, [*known, *common])
+            hint = _positional(offer, name) or suggest(name, [*known, *common])
             problems.append(f"{key}: {label} has no option '{name}'{hint}; its options: {there}")
             continue
         try:
@@ -40,6 +40,15 @@ def check_options(
         if parameter.default is inspect.Parameter.empty and name not in options:
             problems.append(f"{key}: {label} needs the option '{name}'")
     return problems
+
+
+def _positional(offer: Offer, name: str) -> str:
+    """Return what to do if a parameter is meant as an option and is none; empty if it is not."""
+    if name not in offer.positional:
+        return ""
+    is_column = offer.role == "reward" and not inspect.isclass(offer.target)
+    use = ", which is read from a column" if is_column else ""
+    return f": it is a positional parameter{use}; put it after * to make it an option"
 
 
 def convert(value: Any, type_: Any) -> Any:

@@ -70,6 +70,12 @@ def keep(rows: "Dataset", verdicts: Any) -> tuple["Dataset", Counter[str]]:
             f"returned a {type(verdicts).__name__}{size} for {len(rows)} rows; "
             "a filter returns a Dataset, or one entry per row: None, or why it goes"
         )
+    wrong = next((v for v in verdicts if v is not None and not isinstance(v, str)), None)
+    if wrong is not None:
+        raise TypeError(
+            f"returned {wrong!r} for a row; a filter returns None for each row that stays, and for "
+            "the others why they go, as a text"
+        )
     reasons = Counter(reason for reason in verdicts if reason is not None)
     return rows.select([i for i, reason in enumerate(verdicts) if reason is None]), reasons
 

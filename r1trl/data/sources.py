@@ -27,7 +27,7 @@ def load_source(source: SourceConfig, plugins: Plugins, seed: int, key: str) -> 
             options = dict(source.options)
             if "seed" in offer.options:
                 options.setdefault("seed", seed)
-            rows = offer.bind(options)()
+            rows = made_rows(offer.bind(options)(), source.dataset)
             if source.take is not None:
                 rows = rows.select(range(min(source.take, len(rows))))
         else:
@@ -37,6 +37,17 @@ def load_source(source: SourceConfig, plugins: Plugins, seed: int, key: str) -> 
         raise StageError(f"{key}: {error}") from error
     if not len(rows):
         raise StageError(f"{key}: there are no rows in it")
+    return rows
+
+
+def made_rows(rows: Any, name: str) -> "Dataset":
+    """Return what a plugin's dataset has returned; raise StageError unless it is a Dataset."""
+    from datasets import Dataset
+
+    if not isinstance(rows, Dataset):
+        kind = "None" if rows is None else f"a {type(rows).__name__}"
+        form = "it returns a datasets.Dataset, such as Dataset.from_list([{…}, …])"
+        raise StageError(f"dataset '{name}' returned {kind}; {form}")
     return rows
 
 

@@ -42,6 +42,16 @@ class Offer:
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
 
+    @property
+    def positional(self) -> list[str]:
+        """Return the positional parameters: what it is called with, or columns of a reward."""
+        if not callable(self.target):
+            return []
+        parameters = inspect.signature(self.target).parameters.values()
+        return [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+
     def option_types(self) -> dict[str, Any]:
         """Return the type of each option; Any if it has no annotation or one that is unknown."""
         target = self.target.__init__ if inspect.isclass(self.target) else self.target

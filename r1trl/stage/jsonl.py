@@ -10,8 +10,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a file; empty if there is none. A line cut off by a kill is no row."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("}\n")]
+    lines = path.read_text(encoding="utf-8").split("\n")  # texts may hold other line separators
+    return [json.loads(line) for line in lines[:-1] if line.endswith("}")]
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path, mode: str = "w") -> None:

@@ -65,7 +65,10 @@ class StageSamplers:
         """Return True if every sampler with `admit` lets a group be trained on."""
         for name, gate in self.gates.items():
             with errors_named(f"{self.key}.{name}"):
-                if not gate.admit(group):
+                admitted = gate.admit(group)
+                if admitted is None:
+                    raise TypeError("admit returned None; it returns True or False")
+                if not admitted:
                     return False
         return True
 

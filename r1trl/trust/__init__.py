@@ -1,4 +1,4 @@
-"""Trust: rewards and plugins tried before they train, and rollouts scored again afterwards.
+"""Trust: rewards and plugins tried before they train.
 
 It may import plan/, data/, rewards/ and what they may.
 """

@@ -29,6 +29,10 @@ ROWS: Columns = {
 }
 
 
+class Remark(Exception):  # noqa: N818 - not an error
+    """What is worth knowing of an offer and no fault of it."""
+
+
 @dataclass(frozen=True)
 class OfferUnderTest:
     """An offer with options, rows to test it on (columns of equal length), and a scoring pool."""
@@ -39,15 +43,11 @@ class OfferUnderTest:
     pool: Pool
 
     def values(self, rows: Columns) -> list[Any]:
-        """Return a reward's values on rows; raise AssertionError if it fails or is too slow.
-
-        Columns that the reward needs and the rows lack are filled with the solutions.
-        """
+        """Return a reward's values on rows; raise AssertionError if it fails or is too slow."""
         reward = self.reward
-        filled: dict[str, Any] = dict(rows)
-        for parameter in reward.columns:
-            if parameter.default is parameter.empty and parameter.name not in filled:
-                filled[parameter.name] = filled["solution"]
+        made_up = self._made_up(rows)
+        hint = _hint(made_up)
+        filled: dict[str, Any] = {**rows, **made_up}
         filled["completion_ids"] = [list(text.encode()[:50]) for text in filled["completion"]]
         if reward.needs_other_rewards:
             ones = [1.0] * len(filled["completion"])
@@ -56,10 +56,22 @@ class OfferUnderTest:
             with interrupted_after(SECONDS):
                 values = list(reward.ask(filled, None, self.pool).values)
         except (R1trlError, TimeoutError) as error:
-            raise AssertionError(str(error)) from error
+            raise AssertionError(f"{error}{hint}") from error
         failed = next((v for v in values if isinstance(v, Failure)), None)
-        assert failed is None, f"{failed.kind}: {failed.message}" if failed else ""
+        assert failed is None, f"{failed.kind}: {failed.message}{hint}" if failed else ""
         return values
+
+    def _made_up(self, rows: Columns) -> Columns:
+        """Return the columns that the reward needs and rows lack: the solutions in their place."""
+        needed = [c.name for c in self.reward.columns if c.default is c.empty]
+        lacking = [name for name in needed if name not in rows]
+        assert not lacking or "solution" in rows, f"the rows have no column '{lacking[0]}'"
+        return dict.fromkeys(lacking, rows.get("solution", ()))
+
+    @property
+    def seconds(self) -> float:
+        """Return how long one call may take."""
+        return SECONDS
 
     @property
     def named_rewards(self) -> list[str]:
@@ -72,6 +84,13 @@ class OfferUnderTest:
     def reward(self) -> BoundReward:
         """Return the reward as a stage has it."""
         return bind_reward(self.offer.name, self.offer.target, self.options)
+
+
+def _hint(made_up: Columns) -> str:
+    """Return what to do if a reward fails on values that were made up; None is no such value."""
+    given = (name for name, values in made_up.items() if any(v is not None for v in values))
+    names = ", ".join(given)
+    return f" (the values of {names} are made up: give rows with --rows FILE)" if names else ""
 
 
 @contextmanager

@@ -1,39 +1,46 @@
 """`r1trl check`: the contract run on every offer of one plugin, as a table."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from r1trl.config.kinds import load_plugins
-from r1trl.errors import ConfigError, unknown
+from r1trl.data.columns import read_columns
+from r1trl.errors import ConfigError, R1trlError, unknown
 from r1trl.plugins.offer import Offer
 from r1trl.report.tables import aligned
 from r1trl.rewards.pool import Pool
-from r1trl.trust.candidate import ROWS, SECONDS, OfferUnderTest
-from r1trl.trust.contract import TESTS, TESTS_OF_ALL
+from r1trl.trust.candidate import ROWS, SECONDS, OfferUnderTest, Remark
+from r1trl.trust.contract import TESTS, TESTS_OF_ALL, Test, can_be_called, takes_options
 from r1trl.types import ROLES
+
+Status = Literal["ok", "note", "FAILED"]
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The result of one test of one offer; `detail` is what is wrong, or a figure."""
+    """The result of one test of one offer; `detail` is what is wrong, a remark, or a figure."""
 
     offer: str
     test: str
-    passed: bool
+    status: Status
     detail: str
+
+    @property
+    def passed(self) -> bool:
+        """True unless the test failed."""
+        return self.status != "FAILED"
 
 
 def check(plugin: str, options: Sequence[str], rows: Path | None) -> list[CheckResult]:
     """Run the contract on a plugin: a file, a module, or the name of an installed one.
 
-    `options` are `name.option=value`; `rows` is a JSON-lines file to test rewards and filters on,
-    with prompt, completion and the columns they need. Raises ConfigError if the plugin does not
-    load or offers nothing.
+    `options` are `name.option=value`; `rows` is a .jsonl or .parquet file to test rewards and
+    filters on, with prompt, completion and the columns they need. Raises ConfigError if the plugin
+    does not load or offers nothing.
     """
     offers = _offers(plugin)
     given = _given(options, offers)
@@ -87,11 +94,10 @@ def _given(options: Sequence[str], offers: Sequence[Offer]) -> dict[str, dict[st
 def _rows(path: Path | None) -> Mapping[str, list[Any]]:
     if path is None:
         return {name: list(values) for name, values in ROWS.items()}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines if line.strip()]
-    if not rows or not {"prompt", "completion"} <= rows[0].keys():
+    rows = read_columns(path)
+    if not {"prompt", "completion"} <= rows.keys():
         raise ConfigError([f"{path}: needs rows with the columns prompt and completion"])
-    return {name: [row.get(name) for row in rows] for name in rows[0]}
+    return rows
 
 
 def _run_tests(test: OfferUnderTest) -> list[CheckResult]:
@@ -101,18 +107,29 @@ def _run_tests(test: OfferUnderTest) -> list[CheckResult]:
         name = each.__name__.replace("_", " ")
         if name == "ignores company" and offer.description.needs_groups:
             continue
-        try:
-            detail, passed = each(test) or "", True
-        except AssertionError as error:
-            detail, passed = str(error), False
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the finding
-            detail, passed = f"{type(error).__name__}: {error}", False
-        results.append(CheckResult(f"{offer.role} {offer.name}", name, passed, detail))
-        if name == "takes options" and not passed:
-            break  # it cannot even be called
+        status, detail = _result(each, test)
+        results.append(CheckResult(f"{offer.role} {offer.name}", name, status, detail))
+        if each in (takes_options, can_be_called) and status == "FAILED":
+            break
     return results
+
+
+def _result(each: Test, test: OfferUnderTest) -> tuple[Status, str]:
+    """Return the status of a test on an offer, and its detail."""
+    try:
+        return "ok", each(test) or ""
+    except Remark as remark:
+        return "note", _line(str(remark))
+    except (AssertionError, R1trlError) as error:
+        return "FAILED", _line(str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the finding
+        return "FAILED", _line(f"{type(error).__name__}: {error}")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def results_table(results: Sequence[CheckResult]) -> str:
     """Return results as an aligned table."""
-    return aligned([(r.offer, r.test, "ok" if r.passed else "FAILED", r.detail) for r in results])
+    return aligned([(r.offer, r.test, r.status, r.detail) for r in results])

@@ -1,7 +1,7 @@
 """The contract of a plugin's offers, as tests that run on somebody's own: `r1trl check`.
 
-Each test is a function of an offer under test. It raises AssertionError with what is wrong; the
-text that it may return is shown beside its name.
+Each test is a function of an offer under test. It raises AssertionError with what is wrong, or a
+Remark on what is no fault; the text that it may return is shown beside its name.
 """
 
 import inspect
@@ -11,9 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from r1trl.config.values import check_options
-from r1trl.data.filters import keep
-from r1trl.trust.candidate import OfferUnderTest
-from r1trl.trust.kind_contract import describes_stages, is_light_to_import
+from r1trl.rewards.verifier import Verifier
+from r1trl.trust.candidate import OfferUnderTest, Remark
+from r1trl.trust.kind_contract import describes_stages, is_light_to_import, returns_metrics
+from r1trl.trust.role_contracts import (
+    SAMPLER_METHODS,
+    chooses_prompts,
+    continues_completions,
+    filters_rows,
+    judges_groups,
+    makes_rows,
+    passes_a_result_on,
+    stops_with_a_reason,
+)
+
+Test = Callable[[OfferUnderTest], Any]
+INPUTS = {"filter": ("rows",), "transition": ("result",), "dataset": ()}
 
 ODD = [
     "",
@@ -27,7 +40,10 @@ ODD = [
 
 
 def takes_options(test: OfferUnderTest) -> None:
-    """Check that options are typed, and that the given ones fit; a kind has settings instead."""
+    """Check that options are typed and keyword-only, and that the given ones fit.
+
+    A kind has settings instead.
+    """
     offer = test.offer
     if offer.role == "kind":
         return
@@ -35,16 +51,63 @@ def takes_options(test: OfferUnderTest) -> None:
     assert not problems, problems[0] if problems else ""
     untyped = [n for n, p in offer.options.items() if p.annotation is inspect.Parameter.empty]
     assert not untyped, f"the option '{untyped[0]}' has no type" if untyped else ""
+    inputs = 0 if inspect.isclass(offer.target) else len(INPUTS.get(offer.role, offer.positional))
+    unfilled = offer.positional[inputs:]
+    hint = "put it after * to make it an option"
+    assert not unfilled, f"nothing fills the positional parameter '{unfilled[0]}'; {hint}"
+
+
+def can_be_called(test: OfferUnderTest) -> None:
+    """Check that it takes what r1trl calls it with; a sampler has methods instead."""
+    role = test.offer.role
+    if role == "kind":
+        return
+    target: Any = test.reward.reward if role == "reward" else test.offer.bind(test.options)
+    if role == "sampler":
+        methods = [name for name in SAMPLER_METHODS if callable(getattr(target, name, None))]
+        assert methods, f"has none of the methods {', '.join(SAMPLER_METHODS)}"
+        return
+    form = "prompts, completions, completion_ids, **columns" if role == "reward" else INPUTS[role]
+    form = form if isinstance(form, str) else ", ".join(form)
+    assert callable(target), f"cannot be called; a class needs __call__(self, {form})"
+    try:
+        _call_by_name(test) if role == "reward" else inspect.signature(target).bind(*INPUTS[role])
+    except TypeError as error:
+        raise AssertionError(f"cannot be called as ({form}): {error}") from error
+
+
+def _call_by_name(test: OfferUnderTest) -> None:
+    """Raise TypeError if a reward does not take every column of the rows by name."""
+    bound = test.reward
+    if isinstance(bound.reward, Verifier):
+        is_async = inspect.iscoroutinefunction(bound.reward.function)
+        assert not is_async, "a verifier runs in a process of its own: make it a plain function"
+    else:
+        names = ["prompts", "completions", "completion_ids", "any_other_column"]
+        names += [parameter.name for parameter in bound.columns]
+        names += ["rewards"] if bound.needs_other_rewards else []
+        inspect.signature(bound.reward).bind(**dict.fromkeys(names), **bound.options)
 
 
 def is_documented(test: OfferUnderTest) -> None:
-    """Check that there is a docstring, and that it names every option."""
+    """Check that there is a docstring; remark on an option that it does not name."""
     target = test.offer.target
     text = inspect.getdoc(target.run if test.offer.role == "kind" else target)
     assert text, "has no docstring; `r1trl plugins` shows its first line"
-    undocumented = [name for name in test.offer.options if name not in text]
-    missing = f"the docstring does not name the option '{undocumented[0]}'" if undocumented else ""
-    assert not undocumented, missing
+    for name in test.offer.options:
+        if name not in text:
+            raise Remark(f"the docstring does not name the option '{name}'")
+
+
+def reads_columns(test: OfferUnderTest) -> str:
+    """Return the columns that a reward reads; remark on one that may be meant as an option."""
+    for parameter in test.reward.columns:
+        if parameter.default is not parameter.empty:
+            raise Remark(
+                f"'{parameter.name}' is a column, {parameter.default!r} if the rows lack it; if it "
+                "is meant as an option, put it after *"
+            )
+    return ", ".join(parameter.name for parameter in test.reward.columns)
 
 
 def gives_one_value_each(test: OfferUnderTest) -> None:
@@ -107,56 +170,10 @@ def speed(test: OfferUnderTest) -> str:
     return f"{1000 * each:.2f} ms per sample"
 
 
-def filters_rows(test: OfferUnderTest) -> None:
-    """Check that a filter judges its rows, the same way each time, also none and a single one."""
-    from datasets import Dataset
-
-    rows = Dataset.from_dict({**test.rows, "row": list(range(len(test.rows["prompt"])))})
-    filter_ = test.offer.bind(test.options)
-    first, second = (keep(rows, filter_(rows))[0] for _ in range(2))
-    assert first["row"][:] == second["row"][:], "keeps other rows the second time"
-    for few in (rows.select([]), rows.select([0])):
-        keep(few, filter_(few))
-
-
-def chooses_prompts(test: OfferUnderTest) -> None:
-    """Check that `choose` answers as many indices as asked for, the same on every rank."""
-    from datasets import Dataset
-
-    rows = Dataset.from_dict(dict(test.rows))
-    samplers: list[Any] = [test.offer.bind(test.options) for _ in range(2)]
-    if not hasattr(samplers[0], "choose"):
-        return
-    first, second = ([s.choose(rows, 4, step, 1) for step in range(3)] for s in samplers)
-    assert first == second, f"two processes chose {first} and {second}"
-    wrong = [i for chosen in first for i in chosen if i not in range(len(rows))]
-    wrong += [len(chosen) for chosen in first if len(chosen) != 4]
-    assert not wrong, f"chose {first}, not 4 of {len(rows)} each time"
-
-
-def takes_a_result(test: OfferUnderTest) -> None:
-    """Check that a transition can be called with the stage's result alone."""
-    bound = test.offer.bind(test.options)
-    try:
-        inspect.signature(bound).bind(object())
-    except TypeError as error:
-        raise AssertionError(f"cannot be called with a result: {error}") from error
-
-
-def makes_rows(test: OfferUnderTest) -> None:
-    """Check that a dataset has rows, the same ones each time."""
-    from datasets import Dataset
-
-    source = test.offer.bind(test.options)
-    first, second = source(), source()
-    assert isinstance(first, Dataset), f"returned {type(first).__name__}, not a Dataset"
-    assert len(first), "has no rows"
-    assert first.to_dict() == second.to_dict(), "has other rows the second time"
-
-
-TESTS_OF_ALL: Sequence[Callable[[OfferUnderTest], Any]] = (takes_options, is_documented)
-TESTS: Mapping[str, Sequence[Callable[[OfferUnderTest], Any]]] = {
+TESTS_OF_ALL: Sequence[Test] = (takes_options, can_be_called, is_documented)
+TESTS: Mapping[str, Sequence[Test]] = {
     "reward": (
+        reads_columns,
         gives_one_value_each,
         copes_with_none,
         copes_with_odd_texts,
@@ -167,8 +184,8 @@ TESTS: Mapping[str, Sequence[Callable[[OfferUnderTest], Any]]] = {
         speed,
     ),
     "filter": (filters_rows,),
-    "sampler": (chooses_prompts,),
-    "transition": (takes_a_result,),
+    "sampler": (chooses_prompts, judges_groups, continues_completions),
+    "transition": (passes_a_result_on, stops_with_a_reason),
     "dataset": (makes_rows,),
-    "kind": (is_light_to_import, describes_stages),
+    "kind": (is_light_to_import, describes_stages, returns_metrics),
 }

@@ -1,9 +1,12 @@
 """The contract of a kind of stage, as tests that run on somebody's own: `r1trl check`."""
 
+import ast
 import dataclasses
+import inspect
 import os
 import subprocess
 import sys
+import textwrap
 import typing
 from dataclasses import replace
 from typing import Any
@@ -48,6 +51,36 @@ def describes_stages(test: OfferUnderTest) -> None:
         assert len(problem) == 2, f"problems must yield (key, sentence), not {problem!r}"
     if kind.trl_config:
         fields(kind.trl_config)
+
+
+def returns_metrics(test: OfferUnderTest) -> None:
+    """Check that `run` takes the work and has a return with a value, without running it."""
+    run = test.offer.target.run
+    try:
+        inspect.signature(run).bind(object())
+    except TypeError as error:
+        raise AssertionError(f"run cannot be called as run(work): {error}") from error
+    is_plain = not (inspect.iscoroutinefunction(run) or inspect.isgeneratorfunction(run))
+    assert is_plain, "run must be a plain function"
+    hint = "run returns None; it returns its metrics, numbers by name, {} if there are none"
+    assert not _only_returns_none(run), hint
+
+
+def _only_returns_none(run: Any) -> bool:
+    """Return True if a function's source has no return with a value, nor raises instead."""
+    try:
+        function = ast.parse(textwrap.dedent(inspect.getsource(run))).body[0]
+    except (OSError, TypeError, SyntaxError):  # no function in a file
+        return False
+    if not isinstance(function, ast.FunctionDef) or isinstance(function.body[-1], ast.Raise):
+        return False
+    pending, inner = list[ast.AST](function.body), (ast.FunctionDef, ast.Lambda, ast.ClassDef)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Return) and node.value and ast.unparse(node.value) != "None":
+            return False
+        pending += [] if isinstance(node, inner) else list(ast.iter_child_nodes(node))
+    return True
 
 
 def _samples(settings: Any) -> dict[str, Any]:

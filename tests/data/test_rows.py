@@ -35,6 +35,9 @@ def odd(rows):
 def too_few(rows):
     return [None]
 
+def mask(rows):
+    return [int(row["solution"]) % 2 == 0 for row in rows]
+
 def elsewhere(rows, *, benchmarks: "r1trl.Benchmarks | None" = None):
     rows_of = {p: f"{n}, row {i}" for n, b in benchmarks.items() for i, p in enumerate(b["prompt"])}
     return [rows_of.get(prompt) for prompt in rows["prompt"]]
@@ -51,12 +54,13 @@ def r1trl_filters():
         "broken": broken,
         "odd": odd,
         "too_few": too_few,
+        "mask": mask,
         "elsewhere": elsewhere,
     }
 
 @r1trl.hookimpl
 def r1trl_datasets():
-    return {"made": made}
+    return {"made": made, "forgotten": lambda: None, "listed": lambda: [{"prompt": "a"}]}
 """
 
 
@@ -141,6 +145,20 @@ def test_a_filter_that_gives_too_few_verdicts_is_named(plugins: Plugins) -> None
     message = "f.too_few: TypeError: returned a list of 1 entries for 6 rows; a filter returns"
     with pytest.raises(StageError, match=message):
         apply_filters(Dataset.from_list(NUMBERS), {"too_few": {}}, plugins, "f")
+
+
+def test_a_filter_that_answers_true_and_false_is_told(plugins: Plugins) -> None:
+    with pytest.raises(StageError, match=r"f\.mask: TypeError: returned False for a row; a filter"):
+        apply_filters(Dataset.from_list(NUMBERS), {"mask": {}}, plugins, "f")
+
+
+@pytest.mark.parametrize(("name", "returned"), [("forgotten", "None"), ("listed", "a list")])
+def test_a_plugins_dataset_that_returns_something_else_is_named(
+    name: str, returned: str, plugins: Plugins
+) -> None:
+    message = f"data.a: dataset '{name}' returned {returned}; it returns a datasets.Dataset"
+    with pytest.raises(StageError, match=message):
+        load_data({"a": SourceConfig(dataset=name)}, {}, plugins, 0, "")
 
 
 def test_a_filter_gets_the_rows_of_benchmarks(plugins: Plugins, tmp_path: Path) -> None:

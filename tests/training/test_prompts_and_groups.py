@@ -95,6 +95,12 @@ def test_a_sampler_that_fails_is_named() -> None:
         broken.admits(Group(0, [1.0], {}, [1]))
 
 
+def test_a_sampler_that_forgets_to_answer_is_named() -> None:
+    forgetful: Any = Admits(lambda i: None)  # type: ignore[arg-type, return-value]
+    with pytest.raises(StageError, match=rf"^{KEY}\.forgetful: TypeError: admit returned None"):
+        samplers(forgetful=forgetful).admits(Group(0, [1.0], {}, [1]))
+
+
 def refilled(**each: Any) -> tuple[list[int], dict[str, float], Any]:
     """Return the rows of the completions that are trained on, the metrics and the output."""
     import torch

@@ -191,7 +191,7 @@ def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: 
     failed = {result.offer: result.detail for result in results if not result.passed}
     assert failed["filter some"] == "keeps other rows the second time"
     assert failed["sampler first"].startswith("chose [[6, 6, 6, 6]")
-    assert "cannot be called with a result" in failed["transition after"]
+    assert "nothing fills the positional parameter 'other'" in failed["transition after"]
     assert failed["dataset empty"] == "has no rows"
 
 
@@ -251,6 +251,9 @@ def test_rows_and_options_of_ones_own_are_used(plugin_file: Any, tmp_path: Path)
     file = plugin_file(source)
     results = {result.test: result for result in check(file, ["mine.need=3"], rows)}
     assert results["gives one value each"].passed and results["ignores order"].passed
+    rows.write_text(json.dumps({"prompt": "q", "completion": "a"}))
+    lacking = {result.test: result for result in check(file, ["mine.need=3"], rows)}
+    assert lacking["gives one value each"].detail == "the rows have no column 'key'"
     without = check(file, [], rows)
     assert [result.detail for result in without if not result.passed] == [
         "mine: reward 'mine' needs the option 'need'"
@@ -261,4 +264,4 @@ def test_rows_and_options_of_ones_own_are_used(plugin_file: Any, tmp_path: Path)
 
 def test_the_table_has_a_line_for_every_test() -> None:
     results = check(str(ROOT / "examples" / "brevity.py"), [], None)
-    assert len(results_table(results).splitlines()) == len(results) == 10
+    assert len(results_table(results).splitlines()) == len(results) == 12

@@ -1,0 +1,20 @@
+"""JSON-lines files hold any text, and a line that was cut off is no row."""
+
+from pathlib import Path
+
+from r1trl.stage.jsonl import read_rows, write_rows
+
+
+def test_texts_with_other_line_separators_are_read_as_they_were_written(tmp_path: Path) -> None:
+    rows = [{"completion": f"a{mark}b{{}}{mark}"} for mark in "\n\r\v\f\x1c\x85\u2028\u2029"]
+    write_rows(rows, tmp_path / "rows.jsonl")
+    assert read_rows(tmp_path / "rows.jsonl") == rows
+
+
+def test_a_line_that_was_cut_off_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_rows([{"step": 1}], path)
+    for rest in ('{"step": 2', '{"step": 2}'):
+        path.write_text(f'{{"step": 1}}\n{rest}', encoding="utf-8")
+        assert read_rows(path) == [{"step": 1}]
+    assert read_rows(tmp_path / "none.jsonl") == []
