@@ -113,6 +113,7 @@ def test_the_interval_covers_the_true_rate_about_95_times_in_100() -> None:
             "completion_tokens": [1] * 200,
             "tokens_spent": [1] * 200,
             "finished": [True] * 200,
+            "outcome/accuracy": ["value"] * 200,
         }
         metrics = benchmark_metrics(Dataset.from_dict(rows), {"correct": "accuracy"})
         covered += metrics["pass@1_low"] <= 0.4 <= metrics["pass@1_high"]
@@ -132,7 +133,7 @@ def test_sampled_metrics_are_the_means_of_every_reward() -> None:
     )
 
 
-def outcomes(values: list[list[float | None | str]]) -> Dataset:
+def outcomes(values: list[list[float | str | None]]) -> Dataset:
     """Return rollouts with a value per sample, or the outcome of one without."""
     rows = [
         {
@@ -168,5 +169,5 @@ def test_samples_without_a_verdict_are_no_wrong_answers_and_are_counted_apart() 
 
 
 def test_a_benchmark_without_any_verdict_is_an_error_that_names_the_mend() -> None:
-    with pytest.raises(StageError, match="no verdict on any completion of the 4 problems.*####"):
+    with pytest.raises(StageError, match=r"no verdict on any completion of the 4 problems.*####"):
         benchmark_metrics(outcomes([["abstain"]] * 4), {"correct": "accuracy"})
