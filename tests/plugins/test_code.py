@@ -15,7 +15,7 @@ import pytest
 from machine import require
 from r1trl_code import bubblewrap, seccomp
 from r1trl_code.answer import find_program
-from r1trl_code.cases import equals_json
+from r1trl_code.comparison import equal_words, equals_json
 from r1trl_code.choice import missing_requirements
 from r1trl_code.inside.values import decode, encode, update
 from r1trl_code.reward import code
