@@ -105,7 +105,7 @@ def to_result(reply: dict[str, Any], run: dict[str, Any], status: int | None) ->
 
 
 def e2b_machine(program: str, stdin: str, limits: Limits) -> RunResult:
-    """Run a program in a fresh virtual machine of E2B's, without the internet; E2B's own exceptions are not caught."""
+    """Run a program in a fresh virtual machine without the internet; E2B's errors are raised."""
     from e2b import CommandExitException, TimeoutException
     from e2b_code_interpreter import Sandbox
 

@@ -131,10 +131,13 @@ def judge(tests: str, child: str | None) -> None:
 
 
 def _mark_judged(tests: str, names: dict[str, Any]) -> None:
-    """Mark the classes that tests name: what they cannot ask of these, they cannot do without."""
+    """Mark the classes that tests name: what they cannot ask of these, they cannot do without.
+
+    A class without a capital is in place of a function, and no reason to reject the tests.
+    """
     used = {node.id for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Name)}
     for name in used & names.keys():
-        if isinstance(names[name], Mirror):
+        if isinstance(names[name], Mirror) and name.lstrip("_")[:1].isupper():
             type.__setattr__(names[name], "_judged", True)
 
 
