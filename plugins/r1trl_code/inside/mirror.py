@@ -104,7 +104,7 @@ def _forwarding(operation: str) -> Callable[..., Any]:
 
 
 def _between_objects(operation: str, reflected: bool = False) -> Callable[..., Any]:
-    special = f"r{operation}" if reflected else operation.replace("ne", "eq")
+    special = f"r{operation}" if reflected else {"ne": "eq"}.get(operation, operation)
 
     def method(self: Any, other: Any) -> Any:
         own = type(self)
