@@ -5,10 +5,10 @@ import importlib.util
 import os
 from typing import Any, Literal
 
-from r1trl_code import bubblewrap, e2b
+from r1trl_code import bubblewrap
 from r1trl_code.local import LocalSandbox, start_unsandboxed
 from r1trl_code.programs import solution_program
-from r1trl_code.remote import RemoteSandbox, piston, sandbox_fusion
+from r1trl_code.remote import RemoteSandbox, e2b_machine, piston, sandbox_fusion
 from r1trl_code.sandbox import Limits, Sandbox, SandboxError
 
 SandboxName = Literal["bubblewrap", "piston", "sandbox_fusion", "e2b", "dangerously_unsandboxed"]
@@ -23,7 +23,7 @@ def make_sandbox(name: SandboxName, url: str | None) -> Sandbox:
         case "dangerously_unsandboxed":
             return LocalSandbox(start_unsandboxed)
         case "e2b":
-            return RemoteSandbox(e2b.execute)
+            return RemoteSandbox(e2b_machine)
     if not url:
         raise SandboxError(f"`url` must say where {name} is")
     return SERVICES[name](url)

@@ -1,10 +1,11 @@
-"""Sandboxes that are services: Piston and SandboxFusion, over HTTP.
+"""Sandboxes that are services: Piston and SandboxFusion, over HTTP, and E2B by its own package.
 
 A service runs one program at a time, so the tests start the solution as a child in the same
 sandbox: another process, but of the same user. Raises SandboxError if a service fails.
 """
 
 import json
+import math
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from r1trl_code.programs import judge_program, server_program
 from r1trl_code.sandbox import Limits, RunResult, SandboxError
 
 REPLY_SECONDS = 30.0
+SPARE_SECONDS = 60
+E2B_COMMAND = "python3 -I -S /tmp/main.py < /tmp/stdin"
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,26 @@ def to_result(reply: dict[str, Any], run: dict[str, Any], status: int | None) ->
         raise SandboxError(f"the service has not run the program: {str(reply)[:500]}")
     killed = status is None or status in (-9, 137)
     return RunResult(run.get("stdout") or "", None if killed else status)
+
+
+def e2b_machine(program: str, stdin: str, limits: Limits) -> RunResult:
+    """Run a program in a fresh virtual machine without the internet; E2B's errors are raised."""
+    from e2b import CommandExitException, TimeoutException
+    from e2b_code_interpreter import Sandbox
+
+    lifetime = math.ceil(limits.seconds) + SPARE_SECONDS
+    box = Sandbox.create(timeout=lifetime, allow_internet_access=False)
+    try:
+        box.files.write("/tmp/main.py", program)  # noqa: S108 - a machine of its own
+        box.files.write("/tmp/stdin", stdin)  # noqa: S108
+        try:
+            result = box.commands.run(E2B_COMMAND, timeout=limits.seconds)
+        except CommandExitException as failed:
+            result = failed
+        except TimeoutException:
+            return RunResult("", None)
+    finally:
+        box.kill()
+    if STARTED.decode() not in result.stderr:
+        raise SandboxError(f"E2B has not run the program: {result.stderr[:500]}")
+    return RunResult(result.stdout, None if result.exit_code == 137 else result.exit_code)

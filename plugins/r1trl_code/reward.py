@@ -26,11 +26,12 @@ def code(
     R = passed / tests, or with `score` "all" R = 1[passed = tests] (DeepSeek-R1, arXiv
     2501.12948, section 2.2: predefined test cases). The program is the last block fenced as
     Python after the last `</think>`; without one the score is 0. It may import the standard
-    library only.
+    library only, and what LeetCode's starter code leaves unimported (`List`, `deque`, `math`, …).
 
-    `tests` is a list of cases, or JSON of one: `{"input", "output"}` runs the program and compares
-    its output, `{"call", "args", "returns"}` calls its function or `Class.method`, and `{"assert"}`
-    is a program of assertions about it. None for a row without tests.
+    `tests` is a list of cases, or JSON of one: `{"input", "output"}` runs the program, which must
+    end with status 0 (`exit()` counts), and compares its output; `{"call", "args", "returns"}`
+    calls its function or `Class.method`; and `{"assert"}` is a program of assertions about it,
+    which passes if it ends with status 0. None for a row without tests.
 
     Each case has `seconds` of wall-clock and of CPU time, and `memory_mb` MiB. After a case that is
     killed, as for its time, the rest count as failed, so an endless loop costs `seconds` once.

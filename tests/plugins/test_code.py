@@ -15,8 +15,8 @@ import pytest
 from machine import require
 from r1trl_code import bubblewrap, seccomp
 from r1trl_code.answer import find_program
-from r1trl_code.cases import equals_json
 from r1trl_code.choice import missing_requirements
+from r1trl_code.comparison import equal_words, equals_json
 from r1trl_code.inside.values import decode, encode, update
 from r1trl_code.reward import code
 from r1trl_code.sandbox import SandboxError
@@ -49,7 +49,36 @@ PROGRAMS = [
     ("```python\nx = '```'\n```", "x = '```'"),
     ("Use ```print``` here.\n```python\na\n```", "a"),
     ("```python\n```", ""),
-    ("```python\r\nprint(1)\r\n```", "print(1)\r"),
+    ("```python\r\nx\r\nprint(1)\r\n```\r\n", "x\nprint(1)"),
+    ("<answer>```python\na\n```</answer>", "a"),
+    ("<answer>\n```python\na\n```\n</answer>", "a"),
+    ("Here it is: ```python\na\n```", "a"),
+    ("- ```python\n  if a:\n      b\n  ```", "if a:\n    b"),
+    ("```python\nprint(1)```", "print(1)"),
+    ("```python\nprint('#')```</answer>", "print('#')"),
+    ("```python\na```\nIt prints:\n```text\n4\n```", "a"),
+    ("```python\na\n```\nIt prints:\n```\n4\n```", "a"),
+    ("```\na\n```\n```c\nb\n```", "a"),
+    ("```python\na\n``` </answer>", "a"),
+    ("```python print(1)```", "print(1)"),
+    ("```python n = 1\nprint(n)\n```", "n = 1\nprint(n)"),
+    ("```python import sys\na\n```", "import sys\na"),
+    ("~~~python\na\n~~~", "a"),
+    ("~~~~\n~~~\n~~~~", "~~~"),
+    ("about ~~~5\n```python\na\n```", "a"),
+    ("Use ``` as a fence.\n```python\na\n```", "a"),
+    ("```{.python .numberLines}\na\n```", "a"),
+    ("```python3.11\na\n```", "a"),
+    ("```py3\na\n```", "a"),
+    ("```Python 3\na\n```", "a"),
+    ("```python:main.py\na\n```", "a"),
+    ('```python title="x.py"\na\n```', "a"),
+    ("```pycon\n>>> a\n```", None),
+    ("```pythonic\na\n```", None),
+    ('```python\n"""Write ```\n"""\na\n```', '"""Write ```\n"""\na'),
+    ("```python\na  # between ```\nb\n```", "a  # between ```\nb"),
+    ("<think>\n```python\na\n```\nbut does it", None),
+    ("<think>x</think><think>\n```python\na\n```", None),
 ]
 
 
@@ -60,7 +89,10 @@ def test_the_program_is_the_last_closed_python_block_after_the_thinking(completi
 
 def test_finding_a_program_takes_linear_time():
     start = time.perf_counter()
-    for text in ("`" * 300_000, "```\n" * 100_001, "``` " * 100_000, " " * 300_000 + "```x`"):
+    long = ["`" * 300_000, "```\n" * 100_001, "``` " * 100_000, " " * 300_000 + "```x`"]
+    long += [f"```py {text}" for text in ("a." * 150_000, "a " * 150_000, " " * 300_000)]
+    long += [f"```py\n{text}" for text in ("'" * 300_000 + "```", "x```\n" * 100_000)]
+    for text in long:
         find_program(text)
     assert time.perf_counter() - start < 2
 
@@ -83,6 +115,17 @@ PRINTING = [
     ("print('a')\nraise ValueError", "", "a", 0),
     ("print('a')\nimport sys; sys.exit()", "", "a", 1),
     ("print('a')\nimport sys; sys.exit(1)", "", "a", 0),
+    ("print('a')\nexit()\nprint('b')", "", "a", 1),
+    ("print('a')\nquit()", "", "a", 1),
+    ("print('a')\nexit(code=0)", "", "a", 1),
+    ("print('a')\nexit(1)", "", "a", 0),
+    ("print('a')\nexit('no')", "", "a", 0),
+    ("print('a')\nraise SystemExit", "", "a", 1),
+    ("print('a', flush=True)\nimport os; os._exit(0)", "", "a", 1),
+    ("print('a')\nimport os; os._exit(0)", "", "a", 0),
+    ("def main():\n    print('a')\n    exit()\n    print('b')\nmain()", "", "a", 1),
+    ("def exit(): print('a')\nexit()", "", "a", 1),
+    ("print(0.1 + 0.2, math.sin(math.pi), *accumulate([1, 2]))", "", "0.3 0.0 1 3", 1),
     ("if __name__ == '__main__':\n    print('a')", "", "a", 1),
     ("import threading\nthreading.Thread(target=print, args='a').start()", "", "a", 1),
     ("import asyncio\nasync def f(): print('a')\nasyncio.run(f())", "", "a", 1),
@@ -111,6 +154,13 @@ CALLS = [
     ("def f(): return True", "f", [], True, 1),
     ("def f(): return 0.1 + 0.2", "f", [], 0.3, 1),
     ("def f(): return 0.3001", "f", [], 0.3, 0),
+    ("import math\ndef f(x): return math.sin(x)", "f", [math.pi], 0.0, 1),
+    ("def f(): return [[1e-16, {'a': -1e-17}]]", "f", [], [[0, {"a": 0.0}]], 1),
+    ("def f(): return 0.0", "f", [], 1.2e-16, 1),
+    ("def f(): return 1e-10", "f", [], 0, 1),
+    ("def f(): return -0.0", "f", [], 0, 1),
+    ("def f(): return 2e-10", "f", [], 1e-10, 0),
+    ("def f(): return 1e-6", "f", [], 0.0, 0),
     ("def f(): return 2.0", "f", [], 2, 1),
     ("def f(): return float('nan')", "f", [], math.nan, 1),
     ("def f(): return float('inf')", "f", [], math.inf, 1),
@@ -138,7 +188,27 @@ CALLS = [
         0,
     ),
     ("def f(): return 1\nif __name__ == '__main__':\n    input()", "f", [], 1, 1),
+    ("def f(): return 1\nexit()", "f", [], 1, 1),
+    ("def f(): return 1\nexit(1)", "f", [], 1, 0),
+    ("exit()\ndef f(): return 1", "f", [], 1, 0),
+    ("def f(): exit()", "f", [], None, 0),
+    ("from collections import OrderedDict\ndef f(): return OrderedDict(a=1)", "f", [], {"a": 1}, 1),
+    ("from collections import deque\ndef f(): return deque([1])", "f", [], [1], 0),
+    ("from enum import IntEnum\nclass E(IntEnum): A = 1\ndef f(): return E.A", "f", [], 1, 1),
 ]
+STARTER = """
+class Solution:
+    def f(self, xs: List[int], head: Optional[ListNode], root: "TreeNode" = None) -> List[int]:
+        queue, counts, least = deque(xs), Counter("aab"), inf
+        groups = defaultdict(int)
+        heap = xs[:]
+        heapify(heap)
+        @cache
+        def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
+        return [queue[0], counts["a"], heappop(heap), groups[0], int(least > 1), fib(20),
+            gcd(4, 6), bisect_left([1, 2], 2), bisect.bisect([1], 1), math.floor(1.5),
+            collections.deque([5])[0], copy.deepcopy([6])[0], *accumulate([1, 2]), *map(abs, [-1])]
+"""
 
 
 @pytest.mark.parametrize(("program", "name", "args", "returns", "expected"), CALLS)
@@ -146,6 +216,66 @@ def test_what_a_call_returns_is_compared_as_json_has_it(program, name, args, ret
     case = {"call": name, "args": args, "returns": returns}
     assert score(program, [case]) == expected
     assert score(program, json.dumps([case])) == expected
+
+
+def test_what_starter_code_leaves_unimported_is_there():
+    returns = [3, 2, 1, 0, 1, 6765, 2, 1, 1, 1, 5, 6, 1, 3, 1]
+    assert score(STARTER, [{"call": "Solution.f", "args": [[3, 1], None], "returns": returns}]) == 1
+    assert score(STARTER, [{"assert": f"assert Solution().f([3, 1], None) == {returns}"}]) == 1
+
+
+UNIMPORTED = [
+    ("def gcd(a, b): return 7", "assert gcd(4, 6) == 7", 1),
+    ("class Counter:\n    n = 5", "assert Counter().n == 5", 1),
+    ("count = 3", "assert count == 3 and gcd(4, 6) == 2 and math.floor(1.5) == 1", 1),
+    ("from math import isclose\ndef f(): return 1", "assert isclose(f(), 1)", 1),
+    ("import math\nmath.isclose = max\nfrom math import isclose", "assert isclose(2, 1)", 0),
+    ("def f(): return 'aa'", "assert Counter(f()) == {'a': 2} and 'Counter' not in globals()", 1),
+    ("def f(): return listdir()", "f()", 0),
+]
+
+
+@pytest.mark.parametrize(("program", "tests", "expected"), UNIMPORTED)
+def test_a_programs_own_names_come_before_unimported_ones(program, tests, expected):
+    assert score(program, [{"assert": tests}]) == expected
+
+
+LINES = [
+    ("0.0", "1.2e-16", True),
+    ("0.000000", "-0.000000", True),
+    ("0.333333", "0.3333333333333333", True),
+    ("0.333333", "0.333334", False),
+    ("3.14", "3.14159", False),
+    ("3.14", "3.140", True),
+    ("3", "3.0", True),
+    ("3", "3.0000001", False),
+    ("0.001", "0", False),
+    ("1000000000.5", "1000000000.6", False),
+    ("123456789.12345679", "123456789.12345678", True),
+    ("12345678901234567890", "12345678901234567891.0", False),
+    ("Case 1: 0.5", "Case 1: 0.50", True),
+    ("1 2.5", "1  2.5", False),
+    ("007", "7", False),
+    ("0101", "101", False),
+    ("1.10.2024", "1.1.2024", False),
+    ("12:05", "12:5", False),
+    ("nan", "NaN", False),
+    ("1e-300", "1e999", False),
+    ("1e5", "1e99999999999999999999", False),
+    ("1.0", "1_0.0", False),
+]
+
+
+@pytest.mark.parametrize(("expected", "printed", "equal"), LINES)
+def test_decimals_in_a_line_may_be_rounded_and_all_else_is_text(expected, printed, equal):
+    assert equal_words(expected, printed) is equal
+
+
+def test_comparing_long_lines_takes_linear_time():
+    start = time.perf_counter()
+    assert not equal_words("1.5 " * 100_000 + "1", "1.50 " * 100_000 + "2")
+    assert not equal_words("1." + "0" * 300_000, "2." + "0" * 300_000)
+    assert time.perf_counter() - start < 2
 
 
 CLASS = """
@@ -223,6 +353,17 @@ ASSERTIONS = [
     ("import math\ndef f(): return 4", "assert math.sqrt(f()) == 2", 1),
     ("def f(): return 4", "import sys\nassert f() == 4\nsys.exit(0)", 1),
     ("def f(): return 4", "import sys\nsys.exit(f() == 4)", 0),
+    ("def f(): return 4", "assert f() == 4\nexit()", 1),
+    ("def f(): return 5", "assert f() == 4\nexit()", 0),
+    ("def f(): return 4", "assert f() == 4\nquit()", 1),
+    ("def f(): return 4", "assert f() == 4\nraise SystemExit(0)", 1),
+    ("def f(): return 4", "import os\nassert f() == 4\nos._exit(0)", 1),
+    ("def f(): return 4", "assert f() == 4\nexit(1)", 0),
+    ("def f(): exit(0)", "f()", 0),
+    ("def f(): exit(0)", "try: f()\nexcept Exception: pass", 0),
+    ("def f(): exit(0)", "try: f()\nexcept SystemExit: pass\nelse: assert 0", 1),
+    ("def exit(*args): pass\ndef f(): return 5", "if f() != 4: exit(1)", 0),
+    ("def f(): return 4\nexit()", "assert f() == 4", 1),
     ("def f(): return 4", "print('x' * 100)\nassert f() == 4", 1),
     ("def f(x): return x", UNITTEST, 1),
     ("def f(x): return -x", UNITTEST, 0),
@@ -261,7 +402,7 @@ def test_assertions_run_apart_from_the_solution_and_judge_its_plain_values(
 
 UNJUDGED = [
     ("f(lambda: 1)", "pass a function"),
-    ("import fractions\nf(fractions.Fraction(1))", "pass a Fraction"),
+    ("f(object())", "pass a object"),
     ("import numpy", "No module named 'numpy'"),
     ("assert (", "SyntaxError"),
 ]
@@ -360,7 +501,7 @@ VALUES += [frozenset({1}), {}, {(1, 2): {"a": None}}, [], ((),)]
 
 @pytest.mark.parametrize("value", VALUES)
 def test_plain_values_survive_the_way_to_another_process(value):
-    found = decode(json.loads(json.dumps(encode(value, lambda _: 0))), lambda n: n)
+    found = decode(json.loads(json.dumps(encode(value, None))), None)
     assert found == value and type(found) is type(value)
 
 
@@ -377,7 +518,7 @@ def test_what_is_inside_a_changed_argument_is_changed_in_place_too():
     assert inner == [2]
 
 
-@pytest.mark.parametrize("found", [{"dict": [[1, 2], [1, 2]]}, {"handle": 1}, {"set": []}])
+@pytest.mark.parametrize("found", [{"dict": [[1, 2], [1, 2]]}, {"object": [1, 2]}, {"set": []}])
 def test_what_is_not_json_equals_nothing(found):
     assert not any(equals_json(expected, found) for expected in ({"1": 2}, [], None, 1))
 

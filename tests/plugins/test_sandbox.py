@@ -303,13 +303,15 @@ for number in range(3, 99):
     try: os.fstat(number)
     except OSError: continue
     break
-names = [["f", {"handle": 1}], ["abs", {"handle": 1}], ["isinstance", {"handle": 2}]]
+names = [["f", {"object": [1, 9]}], ["abs", {"object": [1, 9]}]]
+names += [["isinstance", {"object": [2, 9]}]]
 names += [["int", 0], ["float", 0]]
-answers = {0: {"dict": names}, 1: 0, 2: True}
+about = [["name", "C"], ["module", "m"], ["bases", []], ["plain", None], ["special", ["call"]]]
+answers = {0: {"dict": names}, 1: 0, 2: True, 9: {"dict": about}}
 replies = os.fdopen(os.dup(number), "w")
 for line in os.fdopen(number):
     _, (target, *_), _ = json.loads(line)
-    reply = {"value": answers[target["handle"]], "given": [[], {"dict": []}]}
+    reply = {"value": answers[target["object"]], "given": [[], {"dict": []}]}
     replies.write(json.dumps(reply) + "\\n")
     replies.flush()
 """
@@ -341,6 +343,14 @@ CHEATS = {
     "endless values": "import itertools\ndef f(x): return itertools.repeat(0)",
     "object without text": "class E(Exception):\n    def __str__(self): return 1 / 0\n"
     "def f(x): raise E",
+    "skips": "import unittest\ndef f(x): raise unittest.SkipTest",
+    "exits with its own exit": "class Exit(SystemExit): pass\ndef f(x): raise Exit(0)",
+    "ends the iteration": "def f(x): raise StopIteration",
+    "class in place of a function": "class f:\n    def __init__(self, x): pass\n"
+    "    __iter__ = lambda self: self\n    __next__ = lambda self: self\n"
+    "    __abs__ = __sub__ = __add__ = __radd__ = lambda *args: 0",
+    "bad classes": FORGED.replace('["bases", []]', '["bases", [{"builtin": "print"}]]'),
+    "its own base": FORGED.replace('["bases", []]', '["bases", [{"class": 9}]]'),
     "false class": "class C:\n    __class__ = int\ndef f(x): return C()",
     "thread that talks": "import os, threading\ndef talk():\n    while True:\n"
     "        for n in range(3, 9):\n            try: os.write(n, b'[]\\n')\n"

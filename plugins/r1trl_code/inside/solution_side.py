@@ -1,8 +1,8 @@
 """The solution's process: it loads the solution and handles requests, one line each.
 
 A request is `[operation, args, kwargs]`; object 0 is the solution's module. A reply has the value
-and the arguments after the call, or the exception's classes and message. The solution may do
-anything to this process: it only returns values here, and the expected ones are elsewhere.
+and the arguments after the call, or the exception. The solution may do anything to this process: it
+only returns values here, and the expected ones are elsewhere.
 """
 
 import json
@@ -11,10 +11,18 @@ import os
 from types import ModuleType
 from typing import Any
 
-from r1trl_code.inside.start import load, redirect_to_null
-from r1trl_code.inside.values import decode, encode
+from r1trl_code.inside.start import load_solution, redirect_to_null
+from r1trl_code.inside.values import PLAIN, decode, encode, encode_as
 
-BOTH_OBJECTS = ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "matmul")
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+ARITHMETIC += ("lshift", "rshift", "and", "or", "xor")
+IN_PLACE = tuple(f"i{name}" for name in ARITHMETIC)
+# What only some objects can do.
+ABILITIES = ("call", "getitem", "setitem", "delitem", "contains", "len", "iter", "next", "bool")
+ABILITIES += ("int", "float", "complex", "abs", "round", "index", "reversed", "neg", "pos")
+ABILITIES += ("invert", "enter", "exit")
+MUTABLE = (list, dict, set)
 
 
 def names(module: ModuleType) -> dict[str, Any]:
@@ -32,16 +40,44 @@ def named(module: ModuleType, path: str, *args: Any) -> Any:
     return getattr(getattr(module, owner)() if owner else module, name)(*args)
 
 
+def describe(kind: type) -> dict[str, Any]:
+    """Return a class's name, module, bases, the plain type below it, and its abilities."""
+    operations = (*ABILITIES, *COMPARISONS, *ARITHMETIC, *(f"r{name}" for name in ARITHMETIC))
+    methods = {name: value for base in kind.__mro__[::-1] for name, value in vars(base).items()}
+    special = {name: methods.get(f"__{name}__") for name in operations}
+    return {
+        "name": kind.__name__,
+        "module": kind.__module__,
+        "bases": list(kind.__bases__),
+        "plain": next((plain for plain in PLAIN if issubclass(kind, plain)), None),
+        "special": [
+            name
+            for name, method in special.items()
+            if method is not None and method is not getattr(object, f"__{name}__", None)
+        ],
+    }
+
+
+def leave(thing: Any, kind: type | None, error: BaseException | None) -> Any:
+    """Leave a `with` block of an object, after an exception if `kind` is one."""
+    return thing.__exit__(kind, kind() if kind and error is None else error, None)
+
+
 OPERATIONS: dict[str, Any] = {
     "names": names,
     "named": named,
+    "describe": describe,
     "call": lambda function, *args, **kwargs: function(*args, **kwargs),
-    "getitem": operator.getitem,
-    "setitem": operator.setitem,
-    "delitem": operator.delitem,
-    **{f.__name__: f for f in (getattr, setattr, delattr, len, iter, next, hash, bool)},
-    **{f.__name__: f for f in (str, repr, int, float, abs)},
-    **{name: getattr(operator, name) for name in BOTH_OBJECTS},
+    "enter": lambda thing: thing.__enter__(),
+    "exit": leave,
+    **{f.__name__: f for f in (getattr, setattr, delattr, len, iter, next, hash, bool, format)},
+    **{f.__name__: f for f in (str, repr, int, float, complex, abs, round, reversed)},
+    **{
+        name: getattr(operator, f"__{name}__")
+        for name in (*COMPARISONS, *ARITHMETIC, *IN_PLACE, "contains", "getitem", "setitem")
+    },
+    **{name: getattr(operator, f"__{name}__") for name in ("delitem", "index", "neg", "pos")},
+    "invert": operator.invert,
 }
 
 
@@ -59,15 +95,42 @@ class Objects:
             self.all.append(thing)
         return self.numbers[id(thing)]
 
+    def keep(self, thing: Any, plain: type | None) -> Any:
+        """Return a reference to an object with its class, and its content if it is immutable."""
+        if isinstance(thing, type):
+            return {"class": self.number_of(thing)}
+        if plain in MUTABLE and id(thing) not in self.numbers:
+            return encode_as(plain, thing, self.keep)
+        reference = [self.number_of(thing), self.number_of(type(thing))]
+        if plain is None or plain in MUTABLE:
+            return {"object": reference}
+        return {"content": [*reference, encode_as(plain, thing, self.keep)]}
+
+    def encode(self, value: Any) -> Any:
+        """Return a value as JSON data."""
+        return encode(value, self.keep)
+
+    def find(self, kind: str, number: int) -> Any:
+        """Return the object that a request refers to."""
+        return self.all[number]
+
     def handle(self, operation: str, args: Any, kwargs: Any) -> dict[str, Any]:
         """Handle a request and return the reply."""
         try:
-            given = decode([args, kwargs], self.all.__getitem__)
+            given = decode([args, kwargs], self.find)
+            if operation == "content":
+                return {"value": encode_as(given[0][1], given[0][0], self.keep), "given": None}
             value = OPERATIONS[operation](*given[0], **given[1])
-            return {"value": encode(value, self.number_of), "given": encode(given, self.number_of)}
+            if operation == "call" and isinstance(given[0][0], type):
+                self.keep_made(value)
+            return {"value": self.encode(value), "given": self.encode(given)}
         except BaseException as error:  # noqa: BLE001 - sys.exit too is only a reply of the solution
-            kinds = [kind.__name__ for kind in type(error).__mro__]
-            return {"error": kinds, "message": str(error)}
+            return {"error": [self.number_of(error), self.number_of(type(error))]}
+
+    def keep_made(self, thing: Any) -> None:
+        """Keep here what the tests have made of a solution's own class of lists, dicts or sets."""
+        if isinstance(thing, MUTABLE) and type(thing).__module__ == "solution":
+            self.number_of(thing)
 
 
 def serve(source: str) -> None:
@@ -75,7 +138,7 @@ def serve(source: str) -> None:
     requests, replies = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w")
     redirect_to_null(0, os.O_RDONLY)
     redirect_to_null(1, os.O_WRONLY)
-    objects = Objects(load(source, "solution"))
+    objects = Objects(load_solution(source))
     for line in requests:
         replies.write(json.dumps(objects.handle(*json.loads(line))) + "\n")
         replies.flush()

@@ -1,13 +1,15 @@
 """The start of every program in a sandbox: it sets limits and reports that it has started."""
 
+import builtins
 import math
 import os
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
+BUILTINS = frozenset(dir(builtins)) | {"exit", "quit"}
 STARTED = b"r1trl: started\n"
 OPEN_FILES = 64
 
@@ -41,12 +43,40 @@ def redirect_to_null(number: int, flags: int) -> None:
     os.close(null)
 
 
+def predefine(names: Mapping[str, str]) -> None:
+    """Predefine `exit` and `quit`, and names of standard modules: each `module` or `module.name`.
+
+    They are builtins, so a program's own names come first. The module `site`, which defines `exit`
+    elsewhere, is not loaded here.
+    """
+
+    def leave(code: Any = None) -> NoReturn:
+        raise SystemExit(code)
+
+    vars(builtins).update(exit=leave, quit=leave)
+    for name, path in names.items():
+        module, _, inner = path.rpartition(".")
+        loaded = __import__(module or inner, fromlist=[inner])
+        if not module or hasattr(loaded, inner):  # an older Python has fewer
+            setattr(builtins, name, getattr(loaded, inner) if module else loaded)
+
+
 def load(source: str, name: str, names: Iterable[tuple[str, Any]] = ()) -> ModuleType:
     """Run a source as a module with this name, with `names` predefined in it."""
     module = sys.modules[name] = ModuleType(name)
     module.__dict__.update(names)
     exec(compile(source, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - its purpose
     return module
+
+
+def load_solution(source: str) -> ModuleType:
+    """Run a solution as a module; one that exits with status 0 has ended as it should."""
+    try:
+        return load(source, "solution")
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            raise
+        return sys.modules["solution"]
 
 
 def run_script(source: str) -> None:

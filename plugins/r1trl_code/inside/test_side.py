@@ -2,7 +2,8 @@
 
 Only plain values come back, so every comparison with an expected value is made here. Two objects of
 the solution are compared by the solution, by their class. If the solution's process ends or sends
-an invalid reply, the tests fail at once, whatever they would catch. Status 0 means passed.
+an invalid reply, the tests fail at once, whatever they would catch. Status 0 means passed, and only
+the tests themselves end so: a SystemExit of the solution, which they may catch, fails them.
 """
 
 import ast
@@ -11,19 +12,16 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
-from r1trl_code.inside.solution_side import BOTH_OBJECTS
-from r1trl_code.inside.start import load
-from r1trl_code.inside.values import decode, encode, update
+from r1trl_code.inside.mirror import Mirror, is_remote, make_mirror, reject_tests
+from r1trl_code.inside.start import BUILTINS, load
+from r1trl_code.inside.values import PLAIN, decode, encode, encode_as, update
 
-FAILED, INVALID_TESTS = 1, 70
+FAILED = 1
 PR_SET_DUMPABLE = 4
-FORWARDED = (
-    *("getattr", "setattr", "delattr", "call", "getitem", "setitem", "delitem", "len", "iter"),
-    *("next", "hash", "bool", "str", "repr", "int", "float", "abs"),
-)
 
 
 class Solution:
@@ -32,85 +30,83 @@ class Solution:
     def __init__(self, channel: int) -> None:
         self.replies = os.fdopen(channel, encoding="utf-8")
         self.requests = os.fdopen(os.dup(channel), "w", encoding="utf-8")
+        self.classes: dict[int, type] = {}
+        self.objects: dict[int, Any] = {}
+
+    def names(self) -> dict[str, Any]:
+        """Return the names that the solution defines."""
+        return dict(self._value(self._exchange("names", [[{"object": 0}], {"dict": []}])["value"]))
 
     def request(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         """Run an operation there; raise its exception, and update the arguments as it did."""
         given = [list(args), kwargs]
-        reply = self._exchange([operation, *encode(given, _number)])
+        reply = self._exchange(operation, encode(given, _keep))
         if "error" in reply:
-            raise _exception(reply["error"], reply["message"])
-        update(given, decode(reply["given"], self.proxy))
-        return decode(reply["value"], self.proxy)
+            error = self._value({"object": reply["error"]})
+            if isinstance(error, StopIteration) and type(args[0]).__name__ == "function":
+                raise RuntimeError("a function raised StopIteration") from error
+            raise error
+        if reply["given"] is not None:
+            update(given, self._value(reply["given"]))
+        return self._value(reply["value"])
 
-    def proxy(self, number: int) -> "Proxy":
-        """Return the proxy of an object by its number."""
-        return Proxy(self.request, number)
-
-    def _exchange(self, request: list[Any]) -> Any:
+    def _exchange(self, operation: str, given: Any) -> Any:
         try:
-            self.requests.write(json.dumps(request) + "\n")
+            self.requests.write(json.dumps([operation, *given]) + "\n")
             self.requests.flush()
-            return json.loads(self.replies.readline())
-        except (OSError, ValueError):
+            return dict(json.loads(self.replies.readline()))
+        except (OSError, ValueError, TypeError):
             os._exit(FAILED)
 
+    def _value(self, data: Any) -> Any:
+        """Decode a reply; end the tests on an invalid one."""
+        try:
+            return decode(data, self._find)
+        except Exception:  # noqa: BLE001 - else a test that catches it would go on
+            os._exit(FAILED)
 
-class Proxy:
-    """A proxy of an object of the solution; operations on it run in the solution's process.
+    def _find(self, kind: str, content: Any) -> Any:
+        if kind == "class":
+            return self._class(content)
+        number, of_class = content[0], self._class(content[1])
+        if number not in self.objects:
+            found = self.objects[number] = _make(of_class, *map(self._value, content[2:]))
+            object.__setattr__(found, "_r1trl", (self.request, number))
+            if isinstance(found, BaseException):
+                self._complete(found)
+        return self.objects[number]
 
-    It supports arithmetic and comparisons only with other proxies: the solution must neither see
-    nor judge the expected values.
-    """
+    def _class(self, number: int) -> type:
+        if number not in self.classes:
+            reply = self._exchange("describe", [[{"object": number}], {"dict": []}])
+            about = self._value(reply["value"])
+            self.classes[number] = make_mirror(self.request, number, about)
+        return self.classes[number]
 
-    _r1trl: tuple[Callable[..., Any], int]
-
-    def __init__(self, request: Callable[..., Any], number: int) -> None:
-        object.__setattr__(self, "_r1trl", (request, number))
-
-
-def _forwarding(operation: str) -> Callable[..., Any]:
-    def method(self: Proxy, *args: Any, **kwargs: Any) -> Any:
-        return self._r1trl[0](operation, self, *args, **kwargs)
-
-    return method
-
-
-def _between_objects(operation: str) -> Callable[..., Any]:
-    def method(self: Proxy, other: Any) -> Any:
-        supported = isinstance(other, Proxy)
-        return self._r1trl[0](operation, self, other) if supported else NotImplemented
-
-    return method
-
-
-for _operation in FORWARDED:
-    setattr(Proxy, f"__{_operation}__", _forwarding(_operation))
-for _operation in BOTH_OBJECTS:
-    setattr(Proxy, f"__{_operation}__", _between_objects(_operation))
+    def _complete(self, error: BaseException) -> None:
+        """Give an exception its arguments and, if it is a builtin one, what it makes of them."""
+        error.args = self.request("getattr", error, "args")
+        if not isinstance(type(error), Mirror):
+            with suppress(TypeError):
+                error.__init__(*error.args)  # type: ignore[misc]
 
 
-def _number(value: Any) -> int:
-    if isinstance(value, Proxy):
-        return value._r1trl[1]
-    _reject_tests(
+def _make(of_class: Any, *content: Any) -> Any:
+    """Return a new object of a mirror, or of a builtin exception."""
+    if issubclass(of_class, BaseException):
+        return of_class.__new__(of_class)
+    plain = next((kind for kind in PLAIN if issubclass(of_class, kind)), None)
+    return plain.__new__(of_class, *content) if plain else object.__new__(of_class)
+
+
+def _keep(value: Any, plain: type | None) -> Any:
+    if is_remote(value):
+        return {"object": (value._reference if isinstance(value, Mirror) else value._r1trl)[1]}
+    if plain:
+        return encode_as(plain, value, _keep)
+    reject_tests(
         f"they pass a {type(value).__name__} to the solution, which only gets plain values"
     )
-
-
-def _exception(kinds: list[str], message: str) -> Any:
-    """Return the solution's exception as an instance of its nearest builtin class."""
-    classes = [getattr(builtins, kind, None) for kind in kinds]
-    builtin = [kind for kind in classes if isinstance(kind, type) and issubclass(kind, Exception)]
-    kind = builtin[0] if builtin else RuntimeError  # sys.exit there must not end the tests here
-    error: Any = kind.__new__(kind, message)
-    error.of_solution = True
-    return error
-
-
-def _reject_tests(reason: str) -> NoReturn:
-    """Exit with INVALID_TESTS: these tests cannot judge any solution."""
-    print(reason, flush=True)
-    os._exit(INVALID_TESTS)
 
 
 def judge(tests: str, child: str | None) -> None:
@@ -119,21 +115,48 @@ def judge(tests: str, child: str | None) -> None:
         modules = dict(_modules(tests))
         solution = Solution(0 if child is None else _start(child))
     except (SyntaxError, OSError) as error:
-        _reject_tests(f"{type(error).__name__}: {error}")
-    names = dict(_not_builtin(solution.request("names", solution.proxy(0))))
+        reject_tests(f"{type(error).__name__}: {error}")
+    names = dict(_not_builtin(solution.names()))
+    _mark_judged(tests, names)
     try:
         load(tests, "__main__", (names | modules).items())
     except ImportError as error:
-        if not hasattr(error, "of_solution"):
-            _reject_tests(f"{type(error).__name__}: {error}")
+        if not is_remote(error):
+            reject_tests(f"{type(error).__name__}: {error}")
+        raise
+    except SystemExit as error:
+        if is_remote(error):
+            os._exit(FAILED)
         raise
 
 
+def _mark_judged(tests: str, names: dict[str, Any]) -> None:
+    """Mark the classes that tests name: what they cannot ask of these, they cannot do without.
+
+    A class without a capital is in place of a function, and no reason to reject the tests.
+    """
+    used = {node.id for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Name)}
+    for name in used & names.keys():
+        if isinstance(names[name], Mirror) and name.lstrip("_")[:1].isupper():
+            type.__setattr__(names[name], "_judged", True)
+
+
 def _not_builtin(names: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Drop the names of builtins: no solution changes what `abs` means to the tests."""
+    """Drop the names of builtins: no solution changes what `abs` means to the tests.
+
+    The tests also have their own of what a solution has from the standard library.
+    """
     for name, value in names.items():
-        if not name.startswith("__") and not hasattr(builtins, name):
+        if name.startswith("__") or name in BUILTINS:
+            continue
+        if not hasattr(builtins, name) or _module(value) not in sys.stdlib_module_names:
             yield name, value
+
+
+def _module(value: Any) -> Any:
+    if isinstance(value, Mirror):
+        return value.__module__
+    return value._r1trl[0]("getattr", value, "__module__", None) if is_remote(value) else None
 
 
 def _modules(tests: str) -> Iterator[tuple[str, Any]]:
@@ -157,7 +180,6 @@ def _start(program: str) -> int:
     import socket
     import subprocess
     import tempfile
-    from contextlib import suppress
 
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     with suppress(OSError):  # the sandbox may be read-only
