@@ -59,6 +59,7 @@ SIGNS = {
 RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "₀₁₂₃₄₅₆₇₈₉₊₋"
 TO_ASCII = str.maketrans(RAISED + LOWERED, "0123456789+-" * 2)
 SCRIPTS = re.compile(f"([{RAISED}]+)|([{LOWERED}]+)")
+ROOT_SIGN = re.compile(r"([√∛])\s*(\d+(?:\.\d+)?|[A-Za-z])")
 VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞])")
 
 FENCE = re.compile(r"```(?:[\w.+-]*\n)?\s*([^`]*?)\s*```|(?<!`)`([^`\n]+)`(?!`)")
@@ -117,6 +118,7 @@ def plain(text: str) -> str:
 
 def _ascii(text: str) -> str:
     """Write signs, superscripts, fractions, full-width and Greek characters as plain LaTeX."""
+    text = ROOT_SIGN.sub(lambda m: f"\\sqrt{'[3]' * (m[1] == '∛')}{{{m[2]}}}", text)
     text = VULGAR.sub(_fraction, text)
     text = SCRIPTS.sub(_script, text)
     text = "".join(SIGNS.get(character, character) for character in text)

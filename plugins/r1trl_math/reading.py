@@ -47,6 +47,13 @@ CONCLUSION = re.compile(
 COPULA = re.compile(
     r"is|are|was|be|becomes|equals?|gives?|makes?|gets?|.*(?:是|为|等于)", re.IGNORECASE
 )
+LEAD = re.compile(
+    r"\A(?:(?:(?:so|thus|hence|therefore|then|and|the|my|our|final|correct|required)[\s,:]+){0,6}"
+    r"(?:(?:answer|result|solution|it|this|that|there|value)\s*(?:(?:is|are|was|equals?)\b|[:=])"
+    r"|(?:so|thus|hence|therefore)\b)[\s:,]*"
+    r"|(?:所以|因此|故|综上|最终|正确|的|[,\s]){0,6}(?:答案|结果|答|解)\s*(?:[是为:=])[\s:]*)",
+    re.IGNORECASE,
+)
 SENTENCE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]+(?:\s+[A-Za-z]+){3}")
 HAN_SENTENCE = 10
 JOINING = frozenset(("and", "or", "和", "或", "与"))
@@ -58,7 +65,7 @@ ARTICLE = frozenset(("a", "A", "I", "an", "An"))
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer: `line` is all of it in one notation, `pieces` its mathematics in order.
+    """An answer: `line` is it in one notation without "The answer is", `pieces` its mathematics.
 
     `words[i]` are those after piece i, in lower case; `before` are those before the first piece.
     """
@@ -72,13 +79,6 @@ class Reading:
     def text(self) -> str:
         """Return the answer's letters and digits in lower case, for texts."""
         return " ".join(re.findall(r"[^\W_]+", bare(self.line).casefold()))
-
-    @property
-    def conclusion(self) -> str:
-        """Return the text after the last "is" or the like: of "The answer is blue", blue."""
-        words = self.text.split()
-        last = max((i for i, word in enumerate(words) if _leads(word)), default=-1)
-        return " ".join(words[last + 1 :])
 
     @property
     def key(self) -> str:
@@ -110,7 +110,7 @@ def bare(line: str) -> str:
 @functools.lru_cache(maxsize=4096)
 def read(text: str) -> Reading:
     """Read an answer; the pieces of a sentence are those after its last "is", "=" or the like."""
-    line = plain(text)
+    line = LEAD.sub("", plain(text), count=1) if text else ""
     if r"\begin" in line:
         return Reading(line, (line,), ((),), ())
     if LABEL.fullmatch(line):
