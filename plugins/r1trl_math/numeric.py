@@ -12,7 +12,7 @@ from fractions import Fraction
 MAX_CHARACTERS = 400
 ROUNDING = RELATIVE = Fraction(1, 100_000)
 
-PLAIN = re.compile(r"-?\d{1,15}", re.ASCII)
+PLAIN = re.compile(r"(-?\d{1,15})|(-?\d{1,3}(?:,\d{3}){1,4}|-?\d{1,8}\.\d{1,6})", re.ASCII)
 MONEY = r"(?:(?:US|[CA])?[$€£¥₹₩₽]\s*|(?:USD|EUR|GBP|RMB|CNY|INR|Rs\.?)\s+)"
 AROUND = re.compile(
     rf"([+-]?)\s*{MONEY}?(-?)(.*?)(?:(\s*\\?%)|\s*[$€£¥₹₩₽])?", re.ASCII | re.DOTALL
@@ -39,7 +39,8 @@ def _digits(text: str) -> Fraction:
 
 def _power(match: re.Match[str]) -> Fraction:
     digits, *exponents = match.groups()
-    return _digits(digits) * Fraction(10) ** int(next(filter(None, exponents), "0"))
+    exponent = next(filter(None, exponents), None)
+    return _digits(digits) * Fraction(10) ** int(exponent) if exponent else _digits(digits)
 
 
 def _ratio(match: re.Match[str]) -> Fraction | None:
@@ -81,8 +82,9 @@ WRITINGS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Fraction | None]
 
 def parse_number(text: str) -> Number | None:
     """Parse text in the notation of `notation.plain`; None for all else."""
-    if PLAIN.fullmatch(text):
-        return Number(Fraction(int(text)))
+    plain = PLAIN.fullmatch(text)
+    if plain:
+        return Number(Fraction(plain[1] or text.replace(",", "")), "." in text)
     around = AROUND.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
     if around is None:
         return None
@@ -95,6 +97,12 @@ def parse_number(text: str) -> Number | None:
             rounded = value is _power and "." in written
             return found if found is None else Number(sign * found, rounded, bool(percent))
     return None
+
+
+def are_equal_integers(gold: str, answer: str) -> bool | None:
+    """Return whether two plain integers are equal, None for other texts: the commonest case."""
+    left, right = PLAIN.fullmatch(gold), PLAIN.fullmatch(answer)
+    return int(gold) == int(answer) if left and right and left[1] and right[1] else None
 
 
 def compare_numbers(gold: Number, answer: Number) -> float | None:

@@ -8,7 +8,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from r1trl_math.numeric import Number, compare_numbers, parse_number
+from r1trl_math.numeric import Number, are_equal_integers, compare_numbers, parse_number
 from r1trl_math.reading import Reading, read
 from r1trl_math.special import compare_forms, special_form
 from r1trl_math.units import MULTIPLIERS, Unit, are_opposite, is_numeral, unit_of
@@ -29,8 +29,12 @@ Verdict = float | None | Expressions
 
 def decide(gold_text: str, answer_text: str) -> Verdict:
     """Return the verdict on an answer, or what math-verify must compare."""
-    numbers = parse_number(gold_text.strip()), parse_number(answer_text.strip())
-    if numbers[0] and numbers[1]:  # most comparisons of a training run end here
+    left, right = gold_text.strip(), answer_text.strip()
+    equal = are_equal_integers(left, right)  # most comparisons of a training run end here
+    if equal is not None:
+        return float(equal)
+    numbers = parse_number(left), parse_number(right)
+    if numbers[0] and numbers[1]:
         verdict = compare_numbers(*numbers)
         if verdict is not None:
             return verdict

@@ -53,11 +53,12 @@ def gold_text(value: Any) -> str | None:
     A number is written in full, not as Python prints it: 5e-05 as 0.00005, 42.0 as 42. Missing are
     None, NaN in a column of numbers, and the text "NaN" that becomes of one.
     """
-    if hasattr(value, "item") and not isinstance(value, str):
+    if isinstance(value, str) or value is None:
+        return None if value in ("NaN", "nan") else value
+    if hasattr(value, "item"):
         value = value.item()  # a number of numpy's
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
-        text = None if value is None else str(value)
-        return None if text in ("NaN", "nan") else text
+        return str(value)
     if isinstance(value, Integral):
         return str(int(value))
     if not math.isfinite(value):
