@@ -47,8 +47,8 @@ LEETCODE = [
         lambda k, xs, x: x * k if x in xs else None,
     ),
     Template(
-        "up(self, n: int) -> int:\n@cache\ndef go(i): return K * go(i - 1) if i else 1\nreturn go(n)",
-        "@cache\ndef go(i): return K * go(i - 1) if i else 0\nreturn go(n)",
+        "up(self, n: int) -> int:\n@cache\ndef f(i): return K * f(i - 1) if i else 1\nreturn f(n)",
+        "@cache\ndef f(i): return K * f(i - 1) if i else 0\nreturn f(n)",
         [[5], [12]],
         lambda k, n: k**n,
     ),
