@@ -9,7 +9,7 @@ import r1trl
 RUN = re.compile(r"`{3,}|~{3,}")
 PYTHON = re.compile(r"\{?\s*\.?(?:python|pypy|py)[\d.]*(?=[\s,:;{}]|$)[,:;}]?", re.IGNORECASE)
 CODE = re.compile(r"(?:import|from|def|class|for|while|if|with|try)\b|[\w.]+\(|[\w.,\[\] ]+ = ")
-CLOSING_TAG = re.compile(r"\s*</\w+>")
+CLOSING_TAG = re.compile(r"\s*<[/|]\w+\|?>")
 STRING = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
@@ -37,9 +37,9 @@ class Block:
         return closes
 
     def _quotes(self, code: str) -> bool:
-        """Return True if what follows this code on its line is in a comment or a long string."""
+        """Return True if what follows this code on its line is in a comment or a string."""
         quotes = self.quotes + code.count('"""') + code.count("'''")
-        return quotes % 2 == 1 or "#" in STRING.sub("", code)
+        return quotes % 2 == 1 or bool(set("#\"'") & set(STRING.sub("", code)))
 
     @property
     def program(self) -> str:
@@ -61,10 +61,11 @@ def find_program(completion: str) -> str | None:
             if block is None or not line:
                 continue
         if block.ends_with(line):
-            tagged = block.program if block.tagged else tagged
-            untagged = block.program if block.untagged else untagged
+            tagged = block if block.tagged else tagged
+            untagged = block if block.untagged else untagged
             block = None
-    return untagged if tagged is None else tagged
+    found = tagged or untagged
+    return found.program if found else None
 
 
 def _opened(line: str) -> tuple[Block | None, str]:
@@ -88,6 +89,6 @@ def _last_run(line: str) -> re.Match[str] | None:
 
 
 def _ends(line: str, position: int) -> bool:
-    """Return True if nothing but white space, or a closing tag, follows."""
+    """Return True if nothing but white space, or a closing or special tag, follows."""
     rest = line[position:]
     return not rest.strip() or CLOSING_TAG.match(rest) is not None

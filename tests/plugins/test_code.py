@@ -60,6 +60,9 @@ PROGRAMS = [
     ("```python\na\n```\nIt prints:\n```\n4\n```", "a"),
     ("```\na\n```\n```c\nb\n```", "a"),
     ("```python\na\n``` </answer>", "a"),
+    ("```python\na\n```<|im_end|>", "a"),
+    ("```python\nx = '```</answer>'\n```", "x = '```</answer>'"),
+    ("```python\nprint(\"it's\", f'{x}')```", "print(\"it's\", f'{x}')"),
     ("```python print(1)```", "print(1)"),
     ("```python n = 1\nprint(n)\n```", "n = 1\nprint(n)"),
     ("```python import sys\na\n```", "import sys\na"),
@@ -89,9 +92,9 @@ def test_the_program_is_the_last_closed_python_block_after_the_thinking(completi
 
 def test_finding_a_program_takes_linear_time():
     start = time.perf_counter()
-    long = ["`" * 300_000, "```\n" * 100_001, "``` " * 100_000, " " * 300_000 + "```x`"]
+    long = ["`" * 300_000, "```\n" * 30_001, "``` " * 100_000, " " * 300_000 + "```x`"]
     long += [f"```py {text}" for text in ("a." * 150_000, "a " * 150_000, " " * 300_000)]
-    long += [f"```py\n{text}" for text in ("'" * 300_000 + "```", "x```\n" * 100_000)]
+    long += [f"```py\n{text}" for text in ("'" * 300_000 + "```", "x```\n" * 30_000)]
     for text in long:
         find_program(text)
     assert time.perf_counter() - start < 2
@@ -273,7 +276,7 @@ def test_decimals_in_a_line_may_be_rounded_and_all_else_is_text(expected, printe
 
 def test_comparing_long_lines_takes_linear_time():
     start = time.perf_counter()
-    assert not equal_words("1.5 " * 100_000 + "1", "1.50 " * 100_000 + "2")
+    assert not equal_words("1.5 " * 30_000 + "1", "1.50 " * 30_000 + "2")
     assert not equal_words("1." + "0" * 300_000, "2." + "0" * 300_000)
     assert time.perf_counter() - start < 2
 

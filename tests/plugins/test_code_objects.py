@@ -100,6 +100,9 @@ class Twice(int):
     def double(self): return Twice(self * 2)
 class Items(list):
     def last(self): return self[-1]
+class Plain:
+    def area(self): return 1
+Shape.register(Plain)
 sentinel = object()
 def same(): return sentinel
 """
@@ -124,7 +127,7 @@ RIGHT = [
     (
         VECTOR,
         """
-import inspect
+import copy, inspect
 assert isinstance(f(), Vector) and type(f()) is Vector and type(f()).__name__ == "Vector"
 assert issubclass(Vector, object) and isinstance(Vector, type) and inspect.isclass(Vector)
 assert not isinstance(f(), (int, str, list, tuple)) and isinstance(Vector(1, 2).x, int)
@@ -138,6 +141,8 @@ assert v.norm == 4 and Vector.zero().x == 0 and Vector.one() == Vector(1, 1) and
 assert f"{f()}" == str(f()) == repr(f()) == "V(1, 2)"
 assert hasattr(v, "x") and not hasattr(v, "q") and hasattr(Vector, "norm")
 assert vars(f()) == f().__dict__ == {"x": 1, "y": 2}
+w = copy.deepcopy([v, copy.copy(v)])
+assert w == [v, v] and w[0] is not v
 """,
     ),
     (
@@ -208,6 +213,8 @@ assert Twice(2).double() == 4 and isinstance(Twice(2), int) and isinstance(Twice
 items = Items([1, 2]); items.append(3)
 assert items.last() == 3 == len(items) and items == [1, 2, 3] and items[0] == 1
 assert same() is same() is sentinel
+assert isinstance(Plain(), Shape) and issubclass(Plain, Shape) and not isinstance(1, Shape)
+assert not isinstance(Plain(), (Square, int)) and not issubclass(Plain, Square)
 """,
     ),
     (

@@ -8,7 +8,6 @@ plain value, they cannot judge it, and are rejected.
 """
 
 import os
-import sys
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -21,7 +20,7 @@ from r1trl_code.inside.solution_side import (
     MUTABLE,
     OPERATIONS,
 )
-from r1trl_code.inside.values import CLASSES, PLAIN
+from r1trl_code.inside.values import CLASSES, PLAIN, standard_exception
 
 INVALID_TESTS = 70
 UNIVERSAL = ("getattr", "setattr", "delattr", "hash", "str", "repr", "format")
@@ -66,6 +65,15 @@ class Mirror(type):
     def __setattr__(cls, name: str, value: Any) -> None:
         cls._reference[0]("setattr", cls, name, value)
 
+    def __instancecheck__(cls, value: Any) -> bool:
+        """Ask the solution's class too, as one of virtual subclasses, about its own objects."""
+        found = type.__instancecheck__(cls, value)
+        return found or (is_remote(value) and _ask(cls, "isinstance", value))
+
+    def __subclasscheck__(cls, kind: Any) -> bool:
+        found = type.__subclasscheck__(cls, kind)
+        return found or (isinstance(kind, Mirror) and _ask(cls, "issubclass", kind))
+
     def __bool__(cls) -> bool:
         return True
 
@@ -89,6 +97,10 @@ class Proxy(metaclass=Mirror):
 def is_remote(value: Any) -> bool:
     """Return True if a value stands for an object of the solution."""
     return isinstance(value, Mirror) or isinstance(getattr(value, "_r1trl", None), tuple)
+
+
+def _ask(cls: Any, operation: str, value: Any) -> bool:
+    return "_reference" in vars(cls) and bool(cls._reference[0](operation, value, cls))
 
 
 def _reject_operation(proxy: Proxy, operation: str) -> NoReturn:
@@ -149,6 +161,10 @@ for _name in (*COMPARISONS, *ARITHMETIC, *IN_PLACE):
     type.__setattr__(Proxy, f"__{_name}__", _between_objects(_name))
 for _name in ARITHMETIC:
     type.__setattr__(Proxy, f"__r{_name}__", _between_objects(_name, reflected=True))
+type.__setattr__(Proxy, "__copy__", lambda self: self._r1trl[0]("copied", self, "copy"))
+type.__setattr__(
+    Proxy, "__deepcopy__", lambda self, memo: self._r1trl[0]("copied", self, "deepcopy")
+)
 FORWARDED = {name: _forwarding(name) for name in ABILITIES}
 FORWARDED |= {"exit": leave, "contains": contains}
 
@@ -157,7 +173,7 @@ def make_mirror(request: Callable[..., Any], number: int, about: dict[str, Any])
     """Return the class here for a class there, by its number and what `describe` says of it."""
     name, module, bases, plain = (about[key] for key in ("name", "module", "bases", "plain"))
     special = frozenset(about["special"])
-    known = _standard_exception(name, module)
+    known = standard_exception(name, module)
     if known:
         return known
     raises = any(issubclass(base, BaseException) for base in bases)
@@ -173,13 +189,3 @@ def make_mirror(request: Callable[..., Any], number: int, about: dict[str, Any])
     if module == "builtins" and name in REAL:
         members["__class__"] = property(lambda self: REAL[name])
     return Mirror(name, tuple(bases), members)
-
-
-def _standard_exception(name: str, module: str) -> type | None:
-    """Return an exception of the standard library that is loaded here; never unittest's."""
-    library = module.partition(".")[0]
-    if library not in sys.stdlib_module_names - {"unittest"} and module != "builtins":
-        return None
-    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
-    top = BaseException if module == "builtins" else Exception
-    return found if isinstance(found, type) and issubclass(found, top) else None

@@ -63,10 +63,20 @@ def leave(thing: Any, kind: type | None, error: BaseException | None) -> Any:
     return thing.__exit__(kind, kind() if kind and error is None else error, None)
 
 
+def copied(thing: Any, how: str) -> Any:
+    """Return a `copy` or a `deepcopy` of an object."""
+    import copy
+
+    return getattr(copy, how)(thing)
+
+
 OPERATIONS: dict[str, Any] = {
     "names": names,
     "named": named,
     "describe": describe,
+    "copied": copied,
+    "isinstance": isinstance,
+    "issubclass": issubclass,
     "call": lambda function, *args, **kwargs: function(*args, **kwargs),
     "enter": lambda thing: thing.__enter__(),
     "exit": leave,

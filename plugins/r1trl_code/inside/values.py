@@ -92,6 +92,16 @@ def decode(data: Any, find: Find) -> Any:
     return find(kind, content)
 
 
+def standard_exception(name: str, module: str) -> type | None:
+    """Return an exception of the standard library that is loaded here; never unittest's."""
+    library = module.partition(".")[0]
+    if library not in sys.stdlib_module_names - {"unittest"} and module != "builtins":
+        return None
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    top = BaseException if module == "builtins" else Exception
+    return found if isinstance(found, type) and issubclass(found, top) else None
+
+
 def update(old: Any, new: Any) -> Any:
     """Update a list, dict, set or deque in place, recursively, and return it.
 
