@@ -58,6 +58,7 @@ BOTH = {  # for both sources
     ("A", "A."): ENDS,
     (CASES, "|x|"): WHOLE,
     (CASES, "x"): WHOLE,
+    (CASES, CASES): WHOLE,
     (ODD, r"\boxed{7}"): PROSE,
     (ODD, r"\boxed{\text{odd}}"): PROSE,
 }

@@ -39,34 +39,35 @@ def decide(gold_text: str, answer_text: str) -> Verdict:
         if verdict is not None:
             return verdict
     gold, answer = read(gold_text), read(answer_text)
-    if not gold.line:
-        return None
-    if gold.key == answer.key:
-        return 1.0
+    if not gold.line or (gold.is_sentence and len(gold.pieces) != 1):
+        return None  # prose: there is no answer in it to rely on
     forms = special_form(gold.line), special_form(answer.line)
     verdict = compare_forms(*forms, (gold.line, answer.line))
     if verdict is not None:
         return verdict
     if not gold.pieces:
         return _compare_texts(gold, answer)
-    if gold.is_sentence and len(gold.pieces) > 1:
-        return None  # a sentence with several values: the answer in it is not known
+    if gold.key == answer.key:
+        return 1.0 if _is_quantity(gold) else Expressions(gold.pieces[0], gold.pieces[0])
     if not answer.pieces:
         if answer.text and gold.text == answer.text:
             return 1.0
-        return 0.0 if _number(gold) else Expressions(gold.pieces[0], "")
+        return 0.0 if _is_quantity(gold) else Expressions(gold.pieces[0], "")
     if gold.is_plain != answer.is_plain or are_opposite(gold.all_words, answer.all_words):
         return 0.0
     return _compare_quantities(gold, answer)
 
 
 def _compare_texts(gold: Reading, answer: Reading) -> float | None:
-    """Compare letters and digits; a gold sentence or numeral is comparable only to its equal."""
-    if gold.text == answer.text:
+    """Compare letters and digits; a numeral in words cannot be compared with a number."""
+    if gold.text == answer.text and gold.text:
         return 1.0
-    if gold.is_sentence or (answer.pieces and is_numeral(tuple(gold.text.split()))):
-        return None
-    return 0.0
+    return None if answer.pieces and is_numeral(tuple(gold.text.split())) else 0.0
+
+
+def _is_quantity(reading: Reading) -> bool:
+    """Return True if every piece is a number, so that no parser is needed."""
+    return all(_number(reading, i) for i in range(len(reading.pieces)))
 
 
 def _compare_quantities(gold: Reading, answer: Reading) -> Verdict:
