@@ -32,11 +32,12 @@ COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_s
 class ScoringSettings(Protocol):
     """The settings under `scoring:` of a stage.
 
-    `deadline` is in seconds per sample, `max_failure_rate` a share of a batch; `processes` None is
-    this rank's share of the cores.
+    `deadline` and `patience` are as in Pool, `max_failure_rate` is a share of a batch; `processes`
+    None is this rank's share of the cores.
     """
 
     deadline: float
+    patience: float | None
     processes: int | None
     on_failure: Literal["mask", "zero", "raise"]
     max_failure_rate: float
@@ -53,7 +54,7 @@ class Scorer:
     ) -> None:
         self.rewards, self.key = list(rewards), key
         self.on_failure, self.max_failure_rate = scoring.on_failure, scoring.max_failure_rate
-        self.pool = Pool(scoring.processes or cores(), scoring.deadline)
+        self.pool = Pool(scoring.processes or cores(), scoring.deadline, scoring.patience)
         self.stats = ScoringStats()
 
     @property
