@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -51,8 +52,11 @@ def handle(kind: str, content: Any) -> tuple[str, Any]:
 
 
 def serve(connection: Any) -> None:
-    """Reply to messages until the connection closes or a request has taken much memory."""
-    own, memory = set[int](), peak_memory()
+    """Reply to messages until the connection closes.
+
+    Also until a sample has taken much memory or left a thread, which the next one would pay for.
+    """
+    own, memory, threads = set[int](), peak_memory(), threading.active_count()
     while True:
         try:
             kind, content, seconds = connection.recv()
@@ -65,13 +69,14 @@ def serve(connection: Any) -> None:
         with killed_after(seconds + ORPHAN_SECONDS):
             reply = handle(kind, content)
         if kind == "load":
-            own = children(os.getpid(), process_table())
+            own, threads = children(os.getpid(), process_table()), threading.active_count()
         else:
             end_children(own)
         connection.send(reply)
         if reply[0] == "error" and reply[1].startswith("MemoryError"):
             return
-        if kind == "score" and peak_memory() - memory > KEPT_BYTES:
+        is_larger = peak_memory() - memory > KEPT_BYTES
+        if kind == "score" and (is_larger or threading.active_count() > threads):
             return
 
 

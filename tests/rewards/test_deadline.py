@@ -22,7 +22,7 @@ from r1trl.rewards import limits
 from r1trl.rewards.pool import Failure, Job, Pool
 
 PLUGIN = """
-import os, signal, subprocess, sys, time
+import os, signal, subprocess, sys, threading, time
 from pathlib import Path
 import r1trl
 
@@ -61,6 +61,9 @@ def daemon(folder):
 
 def helper():
     HELPER.append(subprocess.Popen([sys.executable, "-c", SLEEP]))
+
+def thread(folder):
+    threading.Thread(target=spin, args=(60,), daemon=True).start()
 
 def spin(seconds):
     while time.process_time() < seconds:
@@ -148,20 +151,23 @@ def ask(verdict: Any, pool: Pool, completions: list[str], folder: Path | str = "
     return found
 
 
-def running(folder: Path) -> set[int]:
-    """Return the processes that a verifier has noted and that run."""
-    pids = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    alive = [p for p in pids if psutil.pid_exists(p)]
-    return {p for p in alive if psutil.Process(p).status() != psutil.STATUS_ZOMBIE}
+def noted(folder: Path) -> list[int]:
+    """Return the processes that a verifier has noted."""
+    return [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
 
 
-def ends(folder: Path, seconds: float = 5.0) -> bool:
-    """Return True if none of the noted processes runs any more, soon."""
+def running(pids: list[int]) -> bool:
+    """Return True if any of the processes runs."""
+    table = limits.process_table()
+    return any(pid in table and not table[pid].is_zombie for pid in pids)
+
+
+def end(pids: list[int], seconds: float = 5.0) -> bool:
+    """Return True if none of the processes, of which there are some, runs any more, soon."""
     until = time.monotonic() + seconds
-    while running(folder) and time.monotonic() < until:
+    while running(pids) and time.monotonic() < until:
         time.sleep(0.05)
-    assert [path for path in folder.iterdir() if path.name.isdigit()], "nothing was started"
-    return not running(folder)
+    return bool(pids) and not running(pids)
 
 
 @pytest.mark.parametrize("completion", ["spin 60", "sleep 60"])
@@ -193,7 +199,7 @@ def test_what_a_sample_has_started_ends_with_it(
     with pool_of(1, 0.8) as pool:
         (value,) = ask(verdict, pool, [f"{how} {then}"], folder)
         assert getattr(value, "kind", value) == {"hang": "timeout", "die": "error"}.get(then, 1.0)
-        assert ends(folder)
+        assert end(noted(folder))
         assert ask(verdict, pool, ["a"]) == [1.0]
 
 
@@ -203,20 +209,19 @@ def test_a_process_that_has_ended_what_a_sample_left_takes_the_next_one(
     with pool_of(1, 5.0) as pool:
         (pid,) = ask(verdict, pool, ["pid"])
         assert ask(verdict, pool, ["daemon"], tmp_path) == [1.0]
-        assert ends(tmp_path)
+        assert end(noted(tmp_path))
         assert ask(verdict, pool, ["pid"]) == [pid]
 
 
 def test_what_a_setup_has_started_stays_for_all_samples_and_ends_with_the_pool(
-    plugins: Any, tmp_path: Path
+    plugins: Any,
 ) -> None:
     helped = plugins.find("reward", "helped").target
     with pool_of(1, 5.0) as pool:
         first = ask(helped, pool, ["a"])
         assert first[0] > 0 and ask(helped, pool, ["a", "b"]) == first * 2
-        (tmp_path / str(int(first[0]))).touch()
-        assert running(tmp_path)
-    assert ends(tmp_path)
+        assert running([int(first[0])])
+    assert end([int(first[0])])
 
 
 @pytest.mark.parametrize("how", ["session", "daemon"])
@@ -236,11 +241,11 @@ def test_what_a_sample_has_started_ends_when_the_run_is_killed(
         start_new_session=True,
     )
     until = time.monotonic() + 30
-    while not [p for p in tmp_path.iterdir() if p.name.isdigit()] and time.monotonic() < until:
+    while not noted(tmp_path) and time.monotonic() < until:
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    assert ends(tmp_path)
+    assert end(noted(tmp_path))
 
 
 def test_the_time_of_all_processes_of_a_sample_counts() -> None:
@@ -258,6 +263,7 @@ def test_the_time_of_all_processes_of_a_sample_counts() -> None:
     assert used >= 1.2, "two that have ended and one that may run"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and affinities")
 def test_waiting_for_a_core_is_not_counted_but_bounded_by_patience(verdict: Any) -> None:
     core = min(os.sched_getaffinity(0))
@@ -275,6 +281,7 @@ def test_waiting_for_a_core_is_not_counted_but_bounded_by_patience(verdict: Any)
         assert 1.4 < result.seconds < 2.5
 
 
+@pytest.mark.slow
 def test_no_answer_waits_for_those_that_hang(verdict: Any) -> None:
     with pool_of(2, 3.0) as pool:
         ask(verdict, pool, ["warm", "b"])
@@ -326,6 +333,13 @@ def test_a_process_that_a_sample_has_made_large_is_replaced(verdict: Any) -> Non
         before = ask(verdict, pool, ["pid"])
         assert ask(verdict, pool, ["take 100"]) == [1.0] and ask(verdict, pool, ["pid"]) == before
         assert ask(verdict, pool, ["take 700"]) == [1.0] and ask(verdict, pool, ["pid"]) != before
+
+
+def test_a_process_in_which_a_sample_has_left_a_thread_is_replaced(verdict: Any) -> None:
+    with pool_of(1, 5.0) as pool:
+        before = ask(verdict, pool, ["pid"])
+        assert ask(verdict, pool, ["thread"]) == [1.0]
+        assert ask(verdict, pool, ["pid"]) != before and end([int(before[0])])
 
 
 HANGING = [rf"\boxed{{9^{{9^{{9^{{{n}}}}}}}}}" for n in (8, 9)]

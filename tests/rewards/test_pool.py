@@ -139,6 +139,7 @@ def test_samples_that_take_long_do_not_hold_up_the_others(verdict: Any) -> None:
     pool.close()
 
 
+@pytest.mark.slow
 def test_many_hanging_samples_take_the_patience_at_most(verdict: Any) -> None:
     pool = Pool(1, 2.0, patience=4.0)
     ask(verdict, pool, ["warm"])
