@@ -174,12 +174,12 @@ def end(pids: list[int], seconds: float = 5.0) -> bool:
 def test_an_answer_that_hangs_costs_the_deadline_and_less_than_a_second(
     completion: str, verdict: Any
 ) -> None:
-    with pool_of(1, 1.0, patience=9.0) as pool:
+    with pool_of(1, 1.0, patience=60.0) as pool:
         ask(verdict, pool, ["warm"])
         (result,) = pool.score([Job(verdict.import_path, (completion,), {})])
         assert result.value == Failure("timeout", "no verdict within 1 s")
-        # A loop takes longer on a busy machine, where only its patience is sure to end it.
-        assert 0.9 < result.seconds < (2 if completion == "sleep 60" else 10)
+        # A busy machine makes a loop wait, which is not counted.
+        assert 0.9 < result.seconds < (2 if completion == "sleep 60" else 60)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_the_time_of_all_processes_of_a_sample_counts() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and affinities")
 def test_waiting_for_a_core_is_not_counted_but_bounded_by_patience(verdict: Any) -> None:
     core = min(os.sched_getaffinity(0))
-    with pool_of(1, 1.0) as pool, busy(5, core):
+    with pool_of(1, 1.0, patience=60.0) as pool, busy(5, core):
         (pid,) = ask(verdict, pool, ["pid"])
         os.sched_setaffinity(int(pid), {core})
         (result,) = pool.score([Job(verdict.import_path, ("spin 0.5",), {})])
