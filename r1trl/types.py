@@ -179,9 +179,9 @@ def describe(
 class Reward(Protocol):
     """Score completions: one value each, or None if the reward does not apply.
 
-    `prompts` and `completions` are texts, `completion_ids` token ids; every column of the rows
-    follows by name. All are lists of equal length. If there is a parameter `rewards`, the reward is
-    called after the others and gets their values in it, by name. It may be a coroutine function.
+    `prompts` and `completions` are texts, `completion_ids` token ids; columns of the rows follow by
+    name, all lists of equal length, and TRL's `trainer_state`, `log_extra` and `log_metric`. With a
+    parameter `rewards` it is called after the others, with their values by name. It may be async.
     """
 
     def __call__(

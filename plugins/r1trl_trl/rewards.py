@@ -31,7 +31,9 @@ def trl_accuracy(
     """
     from trl.rewards import accuracy_reward
 
-    values: list[float | None] = accuracy_reward(chats(completions), solution)
+    values: list[float | None] = accuracy_reward(
+        chats(completions), solution, log_extra=columns.get("log_extra")
+    )
     return values
 
 
@@ -53,7 +55,10 @@ def trl_reasoning_accuracy(
     from trl.rewards import reasoning_accuracy_reward
 
     values: list[float | None] = reasoning_accuracy_reward(
-        chats(completions), solution, reasoning_delimiters
+        chats(completions),
+        solution,
+        reasoning_delimiters,
+        log_extra=columns.get("log_extra"),
     )
     return values
 

@@ -83,7 +83,8 @@ class SamplingConfig:
 class ScoringConfig:
     """How rewards are computed, and what happens to a sample that gets no verdict."""
 
-    deadline: float = number(10.0, above=0)  # seconds per sample
+    deadline: float = number(10.0, above=0)  # seconds that a sample runs or sleeps
+    patience: float | None = number(None, above=0)  # seconds on the clock; None: 6 x deadline
     processes: int | None = number(None, at_least=1)  # None: this rank's share of the cores
     on_failure: Literal["mask", "zero", "raise"] = "mask"
     # Share of a batch; above it: stop.
@@ -102,8 +103,7 @@ class EndpointsConfig:
     # Variable that holds the key.
     api_key_env: str = field(default="OPENAI_API_KEY", metadata={"alias": "key_variable"})
     concurrency: int = number(64, at_least=1)  # requests at once, per server
-    # Seconds until a request is sent again.
-    timeout: float = number(600.0, alias="seconds", above=0)
+    timeout: float = number(600.0, alias="seconds", above=0)  # until a request is sent again
     # Seconds without a reply of any server after which the stage fails.
     patience: float = number(600.0, above=0)
 

@@ -69,6 +69,7 @@ class StageCheck:
             return []
         stage, key, plugins = self.stage, self.key, self.plugins
         own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
+        own += tuple(self._scoring())
         own += tuple(unread(key, self.run.config.stages[self.name], self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
@@ -147,6 +148,15 @@ class StageCheck:
         if name is not None and name not in there and "/" not in name:
             close = f"'{name}' is not possible{suggest(name, there)}"
             yield f"attn_implementation: {close}; choose one of: {', '.join(there)}"
+
+    def _scoring(self) -> Iterator[str]:
+        """Yield that patience would end a sample before its deadline could."""
+        scoring = self.stage.scoring
+        if scoring.patience is not None and scoring.patience < scoring.deadline:
+            yield (
+                f"scoring.patience: {scoring.patience:g} is not possible; it must be at least "
+                f"scoring.deadline={scoring.deadline:g}, and is 6 times as much if it is not given"
+            )
 
     def _adapter(self) -> Iterator[str]:
         """Yield what is missing for an adapter to be trained."""

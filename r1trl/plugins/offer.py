@@ -10,6 +10,7 @@ from typing import Any, cast
 from r1trl.types import Description
 
 UNDESCRIBED = Description()
+OF_TRAINER = ("trainer_state", "log_extra", "log_metric")  # what TRL gives a reward of its trainer
 
 
 def description_of(target: Any) -> Description:
@@ -33,13 +34,13 @@ class Offer:
 
     @property
     def options(self) -> dict[str, inspect.Parameter]:
-        """Return the options by name: the keyword-only parameters. A kind has none."""
+        """Return the keyword-only parameters but OF_TRAINER, by name. A kind has none."""
         if not callable(self.target):
             return {}
         return {
             name: parameter
             for name, parameter in inspect.signature(self.target).parameters.items()
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name not in OF_TRAINER
         }
 
     @property

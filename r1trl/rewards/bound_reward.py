@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl.errors import StageError, suggest
+from r1trl.plugins.offer import OF_TRAINER
+from r1trl.plugins.trl_form import Logged, given_by_trainer, hint_of_messages, texts_or_messages
 from r1trl.rewards.outcomes import RewardResult
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.verifier import Verifier
 
 NOT_ROW_COLUMNS = ("prompt", "completion", "completion_ids")
-COMMON_PARAMETERS = ("prompts", "completions", "rewards", *NOT_ROW_COLUMNS)
+COMMON_PARAMETERS = ("prompts", "completions", "rewards", *NOT_ROW_COLUMNS, *OF_TRAINER)
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -77,39 +79,46 @@ class BoundReward:
         if indices:
             self.reward.submit(_select(columns, indices), self.options, pool)
 
-    def ask(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> RewardResult:
+    def ask(
+        self, columns: Mapping[str, Any], step: int | None, pool: Pool, trainer_state: Any = None
+    ) -> RewardResult:
         """Score the rows that the reward applies to; the others get None.
 
-        `columns` are lists of equal length. Raises StageError if the reward raises, or returns
-        anything but one finite number, None or Failure per row.
+        `columns` are lists of equal length, `trainer_state` is that of a training. Raises
+        StageError if the reward raises, returns anything but one finite number, None or Failure per
+        row, or logs anything but one value per row.
         """
-        indices, start = self.applies(columns, step), time.perf_counter()
+        indices, start, logged = self.applies(columns, step), time.perf_counter(), Logged()
         values: list[Any] = [None] * len(columns["completion"])
         sample_seconds: list[float | None] = [None] * len(values)
         if indices:
             rows = _select(columns, indices)
             try:
-                returned, durations = self._call(rows, pool)
+                returned, durations = self._call(rows, pool, trainer_state, logged)
             except Exception as error:  # a plugin's own error, named and raised on
                 raise StageError(
                     f"reward '{self.name}' failed: {type(error).__name__}: {error}"
+                    f"{hint_of_messages(self.reward, error)}"
                 ) from error
             checked = _checked(self.name, returned, len(indices))
             for i, value, seconds in zip(indices, checked, durations, strict=True):
                 values[i], sample_seconds[i] = value, seconds
-        return RewardResult(values, time.perf_counter() - start, sample_seconds)
+        extra = logged.columns(self.name, indices, len(values))
+        seconds = time.perf_counter() - start
+        return RewardResult(values, seconds, sample_seconds, extra, logged.metrics)
 
-    def _call(self, rows: Mapping[str, Any], pool: Pool) -> tuple[Any, list[float | None]]:
+    def _call(
+        self, rows: Mapping[str, Any], pool: Pool, trainer_state: Any, logged: Logged
+    ) -> tuple[Any, list[float | None]]:
         """Return the reward's return value, and each sample's seconds if they are measured."""
         if isinstance(self.reward, Verifier):
             results = self.reward.results(rows, self.options, pool)
             return [r.value for r in results], [r.seconds for r in results]
+        columns = {name: values for name, values in rows.items() if name not in NOT_ROW_COLUMNS}
         returned = self.reward(
-            prompts=rows["prompt"],
-            completions=rows["completion"],
             completion_ids=rows["completion_ids"],
-            **{name: values for name, values in rows.items() if name not in NOT_ROW_COLUMNS},
-            **self.options,
+            **texts_or_messages(self.reward, rows),
+            **columns | dict(self.options) | given_by_trainer(self.reward, trainer_state, logged),
         )
         values = asyncio.run(_await(returned)) if inspect.isawaitable(returned) else returned
         return values, [None] * len(rows["completion"])

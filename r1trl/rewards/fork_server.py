@@ -4,17 +4,20 @@ Importing takes seconds and forking milliseconds, so a killed process is replace
 """
 
 import os
-import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.reduction import send_handle
 from typing import Any
 
+from r1trl.rewards.limits import children, kill_tree, process_table
+
 START_SECONDS = 120.0
+END_SECONDS = 10.0  # until a killed process is gone
 
 
 class Process:
@@ -52,29 +55,31 @@ class Process:
             self.loaded.add(verifier)
 
     @property
-    def is_dead(self) -> bool:
-        """True if an idle process has died: only then is there anything to read from it."""
+    def has_sent(self) -> bool:
+        """True if there is a reply to read, or the process has died; when idle, it has died."""
         return bool(self.connection.poll(0))
 
     def kill(self) -> None:
-        """Kill the process; a pending `recv` raises EOFError."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        """Kill the process and those that it has started; a pending `recv` raises EOFError."""
+        kill_tree(self.pid)
 
-    def terminate(self) -> None:
-        """Kill the process, wait until it is dead, and close the connection."""
-        self.kill()
+    def close(self) -> None:
+        """Wait until the killed process is gone, and close the connection."""
         with suppress(TimeoutError, EOFError):
             while True:
-                self.recv(START_SECONDS)
+                self.recv(END_SECONDS)
         self.connection.close()
 
 
 class ForkServer:
-    """Fork scoring processes from one parent process; restart the parent if it has died."""
+    """Fork scoring processes from one parent process; restart the parent if it has died.
+
+    The parent adopts what a scoring process leaves running when it dies.
+    """
 
     def __init__(self) -> None:
         self._parent: Process | None = None
+        self._own: set[int] = set()  # children that are not left over: forked, or of a `setup`
         self._popen: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -89,8 +94,9 @@ class ForkServer:
 
     def _fork(self, verifiers: Iterable[Any]) -> Process:
         parent = self._parent = self._parent or self._start()
-        for verifier in verifiers:
+        for verifier in set(verifiers) - parent.loaded:
             parent.load(verifier)
+            self._own |= children(parent.pid, process_table())
         mine, theirs = Pipe()
         with theirs:
             parent.send(("fork", None, START_SECONDS))
@@ -98,7 +104,23 @@ class ForkServer:
                 send_handle(parent.connection, theirs.fileno(), parent.pid)
             except OSError as error:
                 raise EOFError from error
-        return Process(parent.recv(START_SECONDS), mine, parent.loaded)
+        process = Process(parent.recv(START_SECONDS), mine, parent.loaded)
+        self._own.add(process.pid)
+        return process
+
+    def end(self, process: Process) -> None:
+        """Kill a scoring process and all that it has started, and wait until it is gone."""
+        process.kill()
+        with self._lock:
+            self._own.discard(process.pid)
+            ends = time.monotonic() + END_SECONDS
+            while self._parent and time.monotonic() < ends:
+                left = children(self._parent.pid, process_table()) - self._own
+                if not left:
+                    break
+                for pid in left:
+                    kill_tree(pid)
+        process.close()
 
     def _start(self) -> Process:
         mine, theirs = Pipe()
@@ -107,6 +129,7 @@ class ForkServer:
                 [sys.executable, "-m", "r1trl.rewards.process", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                start_new_session=True,  # outlives its parent's group, to end what it has forked
                 env={
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -117,7 +140,8 @@ class ForkServer:
 
     def _stop(self) -> None:
         if self._parent:
-            self._parent.terminate()
+            self._parent.kill()
+            self._parent.close()
             assert self._popen
             self._popen.wait()
             self._parent = None

@@ -7,7 +7,7 @@ unseen.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl.rewards.pool import Failure
@@ -20,12 +20,15 @@ class RewardResult:
     """A reward's result on a batch; both sequences have one entry per row.
 
     `values` are numbers, None or a Failure. `seconds` is the batch's time, `sample_seconds` each
-    sample's own, None if it was not measured.
+    sample's own, None if it was not measured. `extra` are columns that the reward has logged, with
+    an entry per row, `metrics` numbers that it has logged.
     """
 
     values: Sequence[Any]
     seconds: float
     sample_seconds: Sequence[float | None]
+    extra: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    metrics: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Scores:
     results: Mapping[str, RewardResult]
 
     def metrics(self, name: str, period: float | None = None) -> dict[str, float]:
-        """Return a reward's metrics `outcome/<name>/<outcome>` and `seconds/<name>`.
+        """Return a reward's metrics `outcome/<name>/<outcome>`, `seconds/<name>`, and its own.
 
         The former are shares of samples, for outcomes that occur, values aside. `seconds/<name>` is
         the batch's time and `…/share` its fraction of `period`, the seconds since the last batch;
@@ -49,7 +52,19 @@ class Scores:
         """
         shares = {f"outcome/{name}/{o}": v for o, v in _shares(self.outcomes[name]).items()}
         seconds = {f"seconds/{name}{k}": v for k, v in _seconds(self.results[name], period).items()}
-        return shares | seconds
+        logged = self.results[name].metrics.items()
+        return shares | seconds | {metric: sum(v) / len(v) for metric, v in logged}
+
+    @property
+    def extra(self) -> dict[str, list[Any]]:
+        """Return the columns that rewards have logged; of two values for a row the last counts."""
+        merged: dict[str, list[Any]] = {}
+        for result in self.results.values():
+            for name, values in result.extra.items():
+                before = merged.get(name, [None] * len(values))
+                pairs = zip(before, values, strict=True)
+                merged[name] = [old if new is None else new for old, new in pairs]
+        return merged
 
 
 def outcome_of(value: Any) -> str:

@@ -2,8 +2,9 @@
 
 Model output is hostile: an answer can make a verifier compute for hours, and code that holds the
 GIL cannot be interrupted from inside. So every sample is scored in another process, which is killed
-if it misses the deadline or if its parent dies. A slow sample gives up its slot: its process goes
-on and another takes the slot, so several hanging answers take no longer than one.
+with all that it has started if it goes beyond a limit (limits.py) or if its parent dies. A slow
+sample gives up its slot: its process goes on and another takes the slot, so that no answer waits
+for one that hangs.
 """
 
 import atexit
@@ -18,8 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from r1trl.rewards.fork_server import ForkServer, Process
+from r1trl.rewards.fork_server import START_SECONDS, ForkServer, Process
+from r1trl.rewards.limits import Limits
 
+PATIENCE = 6  # times the deadline, if it is not given
 MAX_SLOW_SAMPLES = 16  # slow samples that may run beyond the pool's size
 SLOW_AFTER_SECONDS = 0.05
 
@@ -50,13 +53,15 @@ class JobResult:
 
 
 class Pool:
-    """`size` scoring processes, started when first needed; `deadline` is in seconds per sample.
+    """`size` scoring processes, started when first needed.
 
-    Thread-safe: a sample waits for a free slot.
+    `deadline` is in seconds that a sample runs or sleeps, `patience` in seconds on the clock, 6
+    times as many if it is None. Thread-safe: a sample waits for a free slot.
     """
 
-    def __init__(self, size: int, deadline: float) -> None:
-        self.size, self.deadline = size, deadline
+    def __init__(self, size: int, deadline: float, patience: float | None = None) -> None:
+        self.size = size
+        self._limits = Limits(deadline, patience or PATIENCE * deadline)
         self._threads = ThreadPoolExecutor(size + MAX_SLOW_SAMPLES, "r1trl-scoring")
         self._slots = threading.Semaphore(size)
         self._slow_slots = threading.Semaphore(MAX_SLOW_SAMPLES)
@@ -96,28 +101,29 @@ class Pool:
         return JobResult(Failure("error", "the scoring process died twice on this sample"), 0.0)
 
     def _attempt(self, job: Job) -> JobResult | None:
-        """Score a job in a process of its own until the deadline; None if the process dies."""
+        """Score a job in a process of its own, within the limits; None if the process dies."""
         self._slots.acquire()
         slots, process = self._slots, None
         try:
             process = self._take([job.verifier])
             process.load(job.verifier)
             start = time.monotonic()
-            process.send(("score", job, self.deadline))
-            slow_after = min(SLOW_AFTER_SECONDS, self.deadline / 4)
+            process.send(("score", job, self._limits.patience))
             try:
-                kind, content = process.recv(slow_after)
+                kind, content = process.recv(min(SLOW_AFTER_SECONDS, self._limits.deadline / 4))
             except TimeoutError:
                 slots = self._give_up_slot()
-                kind, content = process.recv(self.deadline - slow_after)
+                kind, content = self._limits.wait(process, start)
             seconds = time.monotonic() - start
-            self._idle.append(process)
-            return JobResult(content if kind == "value" else Failure("error", content), seconds)
+            if kind in ("value", "error"):
+                self._idle.append(process)
+            else:
+                self._discard(process)
+            failed = Failure("timeout" if kind == "timeout" else "error", str(content))
+            return JobResult(content if kind == "value" else failed, seconds)
         except TimeoutError:
             self._discard(process)
-            return JobResult(
-                Failure("timeout", f"no verdict within {self.deadline:g} s"), self.deadline
-            )
+            return JobResult(Failure("timeout", f"not loaded within {START_SECONDS:g} s"), 0.0)
         except EOFError:
             self._discard(process)
             return None
@@ -138,13 +144,13 @@ class Pool:
                 process = self._idle.pop()
             except IndexError:
                 return self._start(verifiers)
-            if not process.is_dead:
+            if not process.has_sent:
                 return process
             self._discard(process)
 
     def _discard(self, process: Process | None) -> None:
         if process:
-            process.terminate()
+            self._fork_server.end(process)
             self._processes.discard(process)
 
     def _start(self, verifiers: Sequence[Any]) -> Process:
@@ -161,7 +167,7 @@ class Pool:
             process.kill()
         self._threads.shutdown(cancel_futures=True)
         for process in list(self._processes):
-            process.terminate()
+            self._fork_server.end(process)
         self._processes.clear()
         self._fork_server.close()
 

@@ -6,15 +6,18 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.reduction import recv_handle
 from typing import Any
 
-from r1trl.rewards.fork_server import connection_of
+from r1trl.rewards.fork_server import END_SECONDS, connection_of
+from r1trl.rewards.limits import MEMORY_BYTES, adopt_orphans, children, kill_tree, process_table
 
-MEMORY_BYTES = 4 << 30
 ORPHAN_SECONDS = 1.0
+KEPT_BYTES = 512 << 20  # a process that has taken more is replaced
 
 
 def import_verifier(path: Any) -> Any:
@@ -49,20 +52,58 @@ def handle(kind: str, content: Any) -> tuple[str, Any]:
 
 
 def serve(connection: Any) -> None:
-    """Reply to messages until the connection closes or a request has exhausted the memory."""
+    """Reply to messages until the connection closes.
+
+    Also until a sample has taken much memory or left a thread, which the next one would pay for.
+    """
+    own, memory, threads = set[int](), peak_memory(), threading.active_count()
     while True:
         try:
             kind, content, seconds = connection.recv()
         except (EOFError, ConnectionError):
+            end_children(set())
             return
         if kind == "fork":
             connection.send(fork(connection))
             continue
         with killed_after(seconds + ORPHAN_SECONDS):
             reply = handle(kind, content)
+        if kind == "load":
+            own, threads = children(os.getpid(), process_table()), threading.active_count()
+        else:
+            end_children(own)
         connection.send(reply)
         if reply[0] == "error" and reply[1].startswith("MemoryError"):
             return
+        is_larger = peak_memory() - memory > KEPT_BYTES
+        if kind == "score" and (is_larger or threading.active_count() > threads):
+            return
+
+
+def end_children(own: set[int]) -> None:
+    """Kill all children but `own`, those of a verifier's `setup`, with what they have started."""
+    ends = time.monotonic() + END_SECONDS
+    while has_children() and time.monotonic() < ends:
+        left = children(os.getpid(), process_table()) - own
+        if not left:
+            return
+        for pid in left:
+            kill_tree(pid)
+
+
+def has_children() -> bool:
+    """Reap the children that have ended; return True if there are others."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+        return True
+    return False
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held."""
+    unit = 1024 if sys.platform == "linux" else 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def fork(connection: Any) -> int:
@@ -72,6 +113,8 @@ def fork(connection: Any) -> int:
     if pid == 0:
         connection.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()  # a group of its own, which is killed as one
+        adopt_orphans()
         try:
             serve(connection_of(received))
         finally:
@@ -100,6 +143,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forked processes leave no zombies
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    adopt_orphans()
     os.dup2(2, 1)  # verifiers may print; stdout belongs to the run
     serve(connection_of(int(sys.argv[1])))
 

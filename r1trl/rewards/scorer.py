@@ -32,11 +32,12 @@ COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_s
 class ScoringSettings(Protocol):
     """The settings under `scoring:` of a stage.
 
-    `deadline` is in seconds per sample, `max_failure_rate` a share of a batch; `processes` None is
-    this rank's share of the cores.
+    `deadline` and `patience` are as in Pool, `max_failure_rate` is a share of a batch; `processes`
+    None is this rank's share of the cores.
     """
 
     deadline: float
+    patience: float | None
     processes: int | None
     on_failure: Literal["mask", "zero", "raise"]
     max_failure_rate: float
@@ -53,7 +54,7 @@ class Scorer:
     ) -> None:
         self.rewards, self.key = list(rewards), key
         self.on_failure, self.max_failure_rate = scoring.on_failure, scoring.max_failure_rate
-        self.pool = Pool(scoring.processes or cores(), scoring.deadline)
+        self.pool = Pool(scoring.processes or cores(), scoring.deadline, scoring.patience)
         self.stats = ScoringStats()
 
     @property
@@ -78,20 +79,22 @@ class Scorer:
             if not reward.needs_other_rewards:
                 reward.submit(columns, step, self.pool)
 
-    def score(self, columns: Columns, step: int | None = None) -> Scores:
+    def score(self, columns: Columns, step: int | None = None, trainer_state: Any = None) -> Scores:
         """Score a batch: prompt, completion, completion_ids and the rows' own columns.
 
         All columns have the same length. `step` counts optimizer steps; None ignores `from_step`
-        and `until_step`. Not a collective. Raises StageError if a reward misbehaves, or if failures
+        and `until_step`. `trainer_state` is that of a training, for rewards in TRL's form. Not a
+        collective. Raises StageError if a reward misbehaves, or if failures
         exceed what `scoring` allows.
         """
         first = [reward for reward in self.rewards if not reward.needs_other_rewards]
         second = [reward for reward in self.rewards if reward.needs_other_rewards]
-        results = self._ask_all(first, columns, step)
+        results = self._ask_all(first, columns, step, trainer_state)
         values = replace_failures(
             {n: result.values for n, result in results.items()}, self.on_failure
         )
-        results |= self._ask_all(second, {**columns, "rewards": values}, step)
+        second_columns = {**columns, "rewards": values}
+        results |= self._ask_all(second, second_columns, step, trainer_state)
         raw = {name: results[name].values for name in self.names}
         for name, column in raw.items():
             self.stats.add(name, results[name], columns)
@@ -105,25 +108,27 @@ class Scorer:
         return Scores(values, outcomes, weighted_sums(values, weights), results)
 
     def _ask_all(
-        self, rewards: Sequence[BoundReward], columns: Mapping[str, Any], step: int | None
+        self, rewards: Sequence[BoundReward], columns: Mapping[str, Any], *at: Any
     ) -> dict[str, RewardResult]:
-        """Run rewards at the same time."""
+        """Run rewards at the same time; `at` is the step and the trainer's state."""
         with ThreadPoolExecutor(max(1, len(rewards)), "r1trl-reward") as threads:
             futures = {
-                reward.name: threads.submit(self._ask, reward, columns, step)
+                reward.name: threads.submit(self._ask, reward, columns, *at)
                 for reward in rewards
                 if reward.runs_off_thread
             }
             results = {
-                reward.name: self._ask(reward, columns, step)
+                reward.name: self._ask(reward, columns, *at)
                 for reward in rewards
                 if not reward.runs_off_thread
             }
             return results | {name: future.result() for name, future in futures.items()}
 
-    def _ask(self, reward: BoundReward, columns: Columns, step: int | None) -> RewardResult:
+    def _ask(
+        self, reward: BoundReward, columns: Columns, step: int | None, state: Any
+    ) -> RewardResult:
         with self._errors_named(reward.name):
-            return reward.ask(columns, step, self.pool)
+            return reward.ask(columns, step, self.pool, state)
 
     def _errors_named(self, name: str) -> AbstractContextManager[None]:
         return errors_named(f"{self.key}.rewards.{name}") if self.key else nullcontext()

@@ -103,10 +103,13 @@ class Completions(TrainerCallback):
 
 
 def completion_rows(rollout: Rollout, step: int, count: int) -> list[dict[str, Any]]:
-    """Return at most `count` completions of a rollout with their rewards, drawn by the step."""
+    """Return at most `count` completions of a rollout with their rewards, drawn by the step.
+
+    Beside them stand the columns that rewards have logged.
+    """
     columns, scores = rollout.columns, rollout.scores
     assert scores is not None
-    total = len(columns["completion"])
+    extra, total = scores.extra, len(columns["completion"])
     picked = random.Random(step).sample(range(total), min(count, total))
     return [
         {
@@ -116,6 +119,7 @@ def completion_rows(rollout: Rollout, step: int, count: int) -> list[dict[str, A
             "reward": scores.totals[i],
             **{f"rewards/{name}": values[i] for name, values in scores.values.items()},
             **{f"outcome/{name}": outcomes[i] for name, outcomes in scores.outcomes.items()},
+            **{name: values[i] for name, values in extra.items()},
         }
         for i in sorted(picked)
     ]

@@ -55,15 +55,16 @@ class PrecomputedReward:
     def __init__(self, name: str, trainer: "RolloutMixin") -> None:
         self.__name__, self.trainer = name, trainer
 
-    def __call__(self, *, log_metric: Any = None, **_: Any) -> list[float | None]:
-        """Return the values of the current rollout; log the shares of outcomes and the seconds."""
-        rollout = self.trainer.rollout
+    def __call__(self, *, log_metric: Any, log_extra: Any, **_: Any) -> list[float | None]:
+        """Return the values of the current rollout; log its metrics, and TRL's table of them."""
+        rollout, name, args = self.trainer.rollout, self.__name__, self.trainer.args
         assert rollout.scores is not None
-        if log_metric:
-            metrics = rollout.scores.metrics(self.__name__, rollout.seconds_since_last)
-            for metric, value in metrics.items():
-                log_metric(metric, value)
-        return rollout.scores.values[self.__name__]
+        for metric, value in rollout.scores.metrics(name, rollout.seconds_since_last).items():
+            log_metric(metric, value)
+        extra = rollout.scores.results[name].extra if args.log_completions else {}
+        for column, values in extra.items():
+            log_extra(column, values)
+        return rollout.scores.values[name]
 
 
 class RolloutMixin:
@@ -91,8 +92,7 @@ class RolloutMixin:
 
         Not earlier, because sharded weights cannot be run before training has begun.
         """
-        key = id(unwrapped(model))
-        if key not in self._packs:
+        if (key := id(unwrapped(model))) not in self._packs:
             self._packs[key] = can_pack(model, device)
         return self._packs[key]
 
@@ -138,7 +138,7 @@ class RolloutMixin:
         rollout, now = self.rollout, time.monotonic
         rollout.texts = (prompts, completions)
         rollout.columns = columns_of(inputs) | {"completion": completions, "completion_ids": ids}
-        rollout.scores = self.scorer.score(rollout.columns, self.state.global_step)
+        rollout.scores = self.scorer.score(rollout.columns, self.state.global_step, self.state)
         last, rollout.scored_at = rollout.scored_at, now()
         rollout.seconds_since_last = rollout.scored_at - last if last else None
         return super()._calculate_rewards(inputs, prompts, completions, ids)  # type: ignore[misc]
@@ -196,5 +196,5 @@ class RolloutMixin:
 
 def columns_of(rows: Any) -> dict[str, list[Any]]:
     """Return a rollout's rows as columns, without those that completions make."""
-    names = [name for name in rows[0] if name not in NOT_ROW_COLUMNS]
-    return {name: [row[name] for row in rows] for name in ["prompt", *names]}
+    names = ["prompt", *(name for name in rows[0] if name not in NOT_ROW_COLUMNS)]
+    return {name: [row[name] for row in rows] for name in names}

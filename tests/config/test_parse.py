@@ -34,6 +34,7 @@ OUT_OF_RANGE: dict[tuple[Any, str], list[Any]] = {
     (schema.SamplingConfig, "max_n"): [0],
     (schema.SamplingConfig, "shard_size"): [0],
     (schema.ScoringConfig, "deadline"): [0],
+    (schema.ScoringConfig, "patience"): [0],
     (schema.ScoringConfig, "processes"): [0],
     (schema.ScoringConfig, "max_failure_rate"): [-0.1, 1.1],
     (schema.EndpointsConfig, "concurrency"): [0],

@@ -39,6 +39,9 @@ REFUSED = {
     "teacher=a/b": "teacher: nothing in this run refers to ${teacher}",
     "stages.dev1.prefill=x": "stages.dev1.prefill: a stage of kind sft generates no completions",
     "stages.dev1.scoring.deadline=3": "stages.dev1.scoring: the stage has no rewards to score",
+    "stages.zero.scoring.patience=9": "stages.zero.scoring.patience: 9 is not possible; it must be "
+    "at least scoring.deadline=10, and is 6 times as much if it is not given",
+    "stages.dev2.scoring.patience=10": "",
     "stages.scoreboard.template='{{ prompt }}'": "stages.scoreboard.template: each model has its "
     "own: models.<name>.template",
     "stages.scoreboard.prefill=x": "stages.scoreboard.prefill: each model has its own",
