@@ -6,6 +6,7 @@ import r1trl
 from r1trl_alarms.divergence import Divergence
 from r1trl_alarms.policy import EntropyCollapse, EqualRewards, LengthRunaway
 from r1trl_alarms.reward_hacking import FormatOverAccuracy, RewardHacking
+from r1trl_alarms.verdicts import NoVerdict
 
 
 @r1trl.hookimpl
@@ -16,6 +17,7 @@ def r1trl_transitions() -> Mapping[str, type]:
         "equal_rewards": EqualRewards,
         "entropy_collapse": EntropyCollapse,
         "length_runaway": LengthRunaway,
+        "no_verdict": NoVerdict,
         "reward_hacking": RewardHacking,
         "format_over_accuracy": FormatOverAccuracy,
     }

@@ -105,7 +105,7 @@ class BoundReward:
                 values[i], sample_seconds[i] = value, seconds
         extra = logged.columns(self.name, indices, len(values))
         seconds = time.perf_counter() - start
-        return RewardResult(values, seconds, sample_seconds, extra, logged.metrics)
+        return RewardResult(values, seconds, sample_seconds, indices, extra, logged.metrics)
 
     def _call(
         self, rows: Mapping[str, Any], pool: Pool, trainer_state: Any, logged: Logged

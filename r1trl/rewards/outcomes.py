@@ -19,14 +19,16 @@ Values = dict[str, list[float | None]]
 class RewardResult:
     """A reward's result on a batch; both sequences have one entry per row.
 
-    `values` are numbers, None or a Failure. `seconds` is the batch's time, `sample_seconds` each
-    sample's own, None if it was not measured. `extra` are columns that the reward has logged, with
-    an entry per row, `metrics` numbers that it has logged.
+    `applies_to` are the rows that it was asked about: `where`, `from_step` and `until_step` exclude
+    others. `values` are numbers, None or a Failure. `seconds` is the batch's time, `sample_seconds`
+    each sample's own, None if it was not measured. `extra` are columns that the reward has logged,
+    with an entry per row, `metrics` numbers that it has logged.
     """
 
     values: Sequence[Any]
     seconds: float
     sample_seconds: Sequence[float | None]
+    applies_to: Sequence[int]
     extra: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     metrics: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
@@ -46,11 +48,12 @@ class Scores:
     def metrics(self, name: str, period: float | None = None) -> dict[str, float]:
         """Return a reward's metrics `outcome/<name>/<outcome>`, `seconds/<name>`, and its own.
 
-        The former are shares of samples, for outcomes that occur, values aside. `seconds/<name>` is
-        the batch's time and `…/share` its fraction of `period`, the seconds since the last batch;
-        p50, p95 and max are over samples.
+        The former are shares of samples that the reward applies to, for outcomes that occur, values
+        aside. `seconds/<name>` is the batch's time and `…/share` its fraction of `period`, the
+        seconds since the last batch; p50, p95 and max are over samples.
         """
-        shares = {f"outcome/{name}/{o}": v for o, v in _shares(self.outcomes[name]).items()}
+        outcomes = [self.outcomes[name][i] for i in self.results[name].applies_to]
+        shares = {f"outcome/{name}/{o}": v for o, v in _shares(outcomes).items()}
         seconds = {f"seconds/{name}{k}": v for k, v in _seconds(self.results[name], period).items()}
         logged = self.results[name].metrics.items()
         return shares | seconds | {metric: sum(v) / len(v) for metric, v in logged}

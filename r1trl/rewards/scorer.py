@@ -98,6 +98,8 @@ class Scorer:
         raw = {name: results[name].values for name in self.names}
         for name, column in raw.items():
             self.stats.add(name, results[name], columns)
+            if note := self.stats.abstention(name, results[name], columns):
+                print(note, flush=True)
             with self._errors_named(name):
                 self._check_failures(name, column, columns)
         values = apply_requires(

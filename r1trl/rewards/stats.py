@@ -10,9 +10,11 @@ from typing import Any
 
 from r1trl.rewards.outcomes import RewardResult, outcome_of
 from r1trl.rewards.pool import Failure
+from r1trl.rewards.texts import gold_hint
 
 MAX_EXAMPLES = 10
 MAX_CHARACTERS = 2000
+MIN_SAMPLES = 8  # after which a reward without any verdict is told
 
 
 class ScoringStats:
@@ -24,6 +26,24 @@ class ScoringStats:
         self._slowest: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
         self._failed: dict[str, list[dict[str, str]]] = defaultdict(list)
         self._order = itertools.count()
+        self._abstained: dict[str, int] = defaultdict(int)  # samples before the first verdict
+
+    def abstention(
+        self, name: str, result: RewardResult, columns: Mapping[str, Sequence[Any]]
+    ) -> str | None:
+        """Return, once, that a reward has had no verdict on any sample of a batch so far."""
+        asked = result.applies_to
+        told = self._abstained[name] < 0
+        if told or any(result.values[i] is not None for i in asked):
+            self._abstained[name] = -1
+        elif asked:
+            self._abstained[name] += len(asked)
+        if not self._abstained[name] >= MIN_SAMPLES:
+            return None
+        count, self._abstained[name] = self._abstained[name], -1
+        gold = columns["solution"][asked[0]] if "solution" in columns else None
+        such = f", such as the one with the solution {str(gold)[-160:]!r}{gold_hint(gold)}"
+        return f"reward '{name}' has no verdict on any of {count} samples{such if gold else ''}"
 
     def add(self, name: str, result: RewardResult, columns: Mapping[str, Sequence[Any]]) -> None:
         """Count a reward's result on a batch."""

@@ -168,11 +168,25 @@ RUNS = {
         "transitions.length_runaway={window: 5}",
     ],
     "divergence": ["args.learning_rate=10"],
+    "no_verdict": [
+        "data.problems.columns={prompt: prompt, solution: '{{ prompt }} #### {{ solution }}'}"
+    ],
 }
 
 
-SHORT = ("divergence", "equal_rewards")  # the others train for many steps before
-SHIPPED = ("divergence", "equal_rewards", "entropy_collapse", "length_runaway")
+SHORT = ("divergence", "equal_rewards", "no_verdict")  # the others train for many steps before
+SHIPPED = ("divergence", "equal_rewards", "entropy_collapse", "length_runaway", "no_verdict")
+
+
+def test_a_reward_without_any_verdict_is_found_and_one_with_a_late_verdict_is_not():
+    abstain = "outcome/accuracy/abstain"
+    rows = [{"step": i, abstain: 1.0, ACCURACY: None, FORMAT: 0.5} for i in range(1, 4)]
+    reason = first_reason("no_verdict", rows)
+    assert reason is not None and "the reward 'accuracy' has had no verdict" in reason
+    assert first_reason("no_verdict", rows[:2]) is None
+    assert first_reason("no_verdict", [{"step": 0, ACCURACY: 0.0}, *rows]) is None
+    some = [{**row, abstain: 0.9, ACCURACY: 0.1} for row in rows]
+    assert first_reason("no_verdict", some) is None
 
 
 @pytest.mark.slow

@@ -408,3 +408,28 @@ def test_a_failure_has_its_kind_and_a_message(plugin_file: Any) -> None:
         Failure("error", "ValueError: bad answer"),
         Failure("error", "the scoring process died twice on this sample"),
     ]
+
+
+def test_a_reward_without_any_verdict_is_told_once_with_a_gold_and_the_mend(
+    scorer: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = scorer({"shy": {}, "length": {}})
+    columns = {"solution": ["Two and two. #### 4"] * 6}
+    for _ in range(3):
+        score(made, ["?"] * 6, **columns)
+    told = capsys.readouterr().out
+    assert told.count("reward 'shy' has no verdict on any of 12 samples") == 1
+    assert "'Two and two. #### 4'" in told and "dataset=gsm8k" in told
+
+
+def test_a_reward_is_not_without_verdict_on_rows_that_it_does_not_apply_to(
+    scorer: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = scorer({"shy": {"where": {"domain": "math"}}})
+    found = score(made, ["?"] * 20, domain=["chat"] * 20)
+    assert "no verdict" not in capsys.readouterr().out
+    assert not [name for name in found.metrics("shy") if name.startswith("outcome/")]
+    assert (
+        score(made, ["?", "a"], domain=["math", "chat"]).metrics("shy")["outcome/shy/abstain"]
+        == 1.0
+    )
