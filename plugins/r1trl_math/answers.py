@@ -19,14 +19,21 @@ BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 BARE_BOX = re.compile(r"\\boxed\s+([^\s{}$]+)")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
+JOINED = re.compile(r"\}[\s$.]{0,4}(?:,|or|and|,\s*(?:or|and)|或|和|、)[\s$]{0,4}")
+
 WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 CORE = (
-    rf"(?:\d+\s(?=\d+/)|)\d+/\d+|\d*\s?\\[dtc]?frac\s*\{{-?\d+\}}\s*\{{\d+\}}|(?:{WHOLE}(?:\.\d+)?|\.\d+)"
+    r"(?:\d+\s(?=\d+/)|)\d+/\d+|\d*\s?\\[dtc]?frac\s*(?:\{-?\d+\}|\d)\s*(?:\{\d+\}|\d)"
+    rf"|(?:{WHOLE}(?:\.\d+)?|\.\d+)"
     r"(?:[eE][+-]?\d{1,3}(?![\w.])|\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\{\s*-?\d+\s*\}|-?\d+)|"
     r"\s*\^\s*(?:\{\s*-?\d+\s*\}|-?\d+)|\s*\\(?:pi\b|sqrt\s*(?:\{[^{}]*\}|\d))|!|\s?\\%)?"
 )
+CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?!\d)"
 NUMBER = re.compile(
-    rf"(?<![\w.)\]}}])[+-]?[$€£¥₹]?-?(?:{CORE})|{CORE}|\\sqrt\s*\{{[^{{}}]*\}}", re.ASCII
+    rf"{CLOCK}|(?<![\w.)\]}}^_])(?:[+-]?[$€£¥₹]?-?|-\s(?=\d))(?:{CORE})"
+    r"(?:\s(?:hundred|thousand|million|billion))?"
+    rf"|(?<![A-Za-z^_{{/:.\d])(?:{CORE})|\\sqrt\s*\{{[^{{}}]*\}}",
+    re.ASCII,
 )
 NEAR = 200  # characters before the last digit in which its number begins
 
@@ -37,27 +44,46 @@ OPTIONS = re.compile(
     r"[(\[]?[A-J][)\]]?(?:[\s,;/&、]+(?:(?:and|or)\s+|[和或])?[(\[]?[A-J][)\]]?)+\.?"
 )
 STATED = re.compile(
-    r"(?:(?i:\banswer)|答案|(?i:\b(?:correct|right|best|final)\s(?:option|choice))|[故应以此]选)"
+    r"(?:(?i:\banswer)|答案|(?i:\b(?:correct|right|best|final)\s(?:option|choice))|选(?!项))"
     r"(?:\s(?:is|was|should be|would be|must be)\b|是|为|选)?"
     r"(?:\s?(?i:the\s|option|choice|选项)){0,2}"
     r"(?:[\s:*(\[{}$\-\\]|\\(?:text|math)(?:bf|rm|it)?\{){0,12}(?<![A-Za-z])([A-J])(?![\w'’])"
     r"|(?i:\boption|\bchoice)\s\(?([A-J])\)?\s(?i:is\s(?:the\s)?(?:correct|right|true|answer))"
 )
 MORE = re.compile(
-    r"[)\]}*$\s]{0,4}(?:[,;/&、]\s?(?:(?:and|or)\s)?|\s?(?:and|or)\s|\s?[和或与]\s?)[(\[*\s]{0,3}"
+    r"[)\]}*$\s]{0,4}(?:[,;/&、]\s?(?:(?:and|or|maybe|perhaps|possibly)\s)?|\s?(?:and|or)\s|\s?[和或与]\s?)[(\[*\s]{0,3}"
     r"(?:[A-HJ](?![\w'’])|I(?=[\s)\]*]{0,3}(?:[.,;]|$)))"
+)
+DENIED = re.compile(r"\b(?:not|wrong|incorrect|never|isn't|least likely)\b[\w\s]*$", re.IGNORECASE)
+AFTER_LETTER = re.compile(
+    r"[)\]}*$\s]{0,6}(?:$|[.,;:!?)\]<\\。，；]|\n|[(—–-]|"
+    r"(?:because|since|as|for|which|due|with|given|and|or|by|from|so|whose|but)\b|is\s(?:the\s)?(?:correct|right|best)|[/&、或和与]|[^\x00-\x7f])"
 )
 MAX_OPTION_CHARACTERS = 60
 MAX_BOXES = 20
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Return the content of the last \boxed{}; None if there is none or its braces never close."""
+    r"""Return the content of the last \boxed{}; None if there is none or its braces never close.
+
+    Boxes joined by "or", "and" or a comma are one answer with several values.
+    """
     boxes = list(BOX.finditer(text))
-    if boxes:
-        return _content(text, boxes[-1].end())
-    bare_boxes = BARE_BOX.findall(text)
-    return bare_boxes[-1] if bare_boxes else None
+    if not boxes:
+        bare_boxes = BARE_BOX.findall(text)
+        return bare_boxes[-1] if bare_boxes else None
+    found = [_content(text, boxes[-1].end())]
+    for box, following in zip(boxes[-2::-1], boxes[:0:-1], strict=False):
+        content = _content(text[: following.start()], box.end())
+        if content is None or found[0] is None:
+            break
+        between = text[
+            box.end() + text[box.end() :].index(content) + len(content) : following.start()
+        ]
+        if not JOINED.fullmatch(between):
+            break
+        found.insert(0, content)
+    return found[0] if len(found) == 1 else ", ".join(each or "" for each in found)
 
 
 def _content(text: str, start: int) -> str | None:
@@ -71,13 +97,14 @@ def _content(text: str, start: int) -> str | None:
 
 
 def last_tagged(text: str) -> str | None:
-    r"""Return the content of the last `<answer>…</answer>`; a \boxed{} inside it is unwrapped."""
-    before, closing, _ = text.rpartition("</answer>")
+    r"""Return the content of the last `<answer>…</answer>`; a \boxed{} at its end is unwrapped."""
+    before, closing, after = text.rpartition("</answer>")
     _, opening, inside = before.rpartition("<answer>")
-    if not (closing and opening):
+    if not (closing and opening) or "<answer>" in after:
         return None
     boxed = last_boxed(inside)
-    return inside.strip() if boxed is None else boxed
+    after_box = inside[inside.rfind(boxed) + len(boxed) :] if boxed is not None else ""
+    return inside.strip() if boxed is None or any(map(str.isdecimal, after_box)) else boxed
 
 
 def last_number(text: str) -> str | None:
@@ -115,10 +142,16 @@ def choice(text: str) -> str | None:
         if letter or OPTIONS.fullmatch(bare(plain(extracted[:MAX_OPTION_CHARACTERS]))):
             return letter
     text = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    stated = list(STATED.finditer(text))
+    stated = [match for match in STATED.finditer(text) if _affirms(text, match)]
     if not stated or MORE.match(text, stated[-1].end()):
         return None
     return stated[-1][1] or stated[-1][2]
+
+
+def _affirms(text: str, stated: re.Match[str]) -> bool:
+    """Return True if a statement of an option is not denied, and its letter is no word: A, I."""
+    before, after = text[max(0, stated.start() - 30) : stated.start()], text[stated.end() :][:40]
+    return not DENIED.search(before) and bool(stated[2] or AFTER_LETTER.match(after))
 
 
 def last_boxes(text: str) -> list[str]:

@@ -64,14 +64,16 @@ VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞])")
 
 FENCE = re.compile(r"```(?:[\w.+-]*\n)?\s*([^`]*?)\s*```|(?<!`)`([^`\n]+)`(?!`)")
 BOLD = re.compile(r"(?<![\w*)}])(\*\*\*|\*\*|__)(?=[^\s*_])([^*_]{1,400}?)(?<=\S)\1(?![\w*({])")
-WHOLE = re.compile(r"\s*(?:#{1,6}\s+|>\s+)?([*_])(?=[^\s*_])([^*_]*)\1\s*")
-HEADING = re.compile(r"\s*(?:#{1,6}|>)\s+")
+WHOLE = re.compile(r"\s*(?:#{1,6}\s+)?([*_])(?=[^\s*_])([^*_]*)\1\s*")
+HEADING = re.compile(r"\s*#{1,6}\s+")
+STRUCK = re.compile(r"~~[^~]*~~|\\(?:cancel|xcancel|bcancel|sout)\s*\{[^{}]*\}")
 
 DELIMITERS = re.compile(r"\\?\$|(?<!\\)\\[()\[\]]|\\(?:displaystyle|textstyle|limits|boldsymbol)\b")
 SPACES = re.compile(
     r"(?<!\\)\\(?:[,;:> ]|quad\b|qquad\b|thinspace\b|enspace\b)|(?<!\\)~|\\hspace\{[^{}]*\}"
 )
 DEGREE = re.compile(r"\^?\s*\{?\\degrees?\b\s*\}?")
+MONEY = re.compile(r"\$\s*-?[\d.]")
 JOINS = re.compile(r"\s*\{\s*,\s*\}\s*|,\\!\s*")
 WRAPPED = re.compile(
     r"\\(?:text(?:bf|it|rm|normal|sf|tt|sc)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|emph|underline|bm|pmb)"
@@ -89,6 +91,10 @@ ROOT = re.compile(
     r"\\sqrt\s*(\\[dtc]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}|\\(?!frac|dfrac|tfrac|sqrt)[A-Za-z]+(?![A-Za-z{]))"
 )
 POWER = re.compile(r"(?<=[\w)}])\s*\*\*\s*(?=[\w({-])")
+MINUS = re.compile(
+    r"(?:(?<![A-Za-z])(?:minus|negative|neg\.?)(?![A-Za-z])|负|マイナス)[\s\ue001]*(?=[\d.$\\(])",
+    re.IGNORECASE,
+)
 BEGINNING = re.compile(r"\A(?:[\s,;:!?=]|\\(?:approx|simeq|therefore)\b|≈)+")
 ENDS = " \t\n.,;:?"
 RUNS = re.compile(r"[^\S\n]{2,}|\n\s+")
@@ -100,15 +106,19 @@ def plain(text: str) -> str:
     text = RUNS.sub(" ", text[:MAX_CHARACTERS])
     if not text.isascii():
         text = _ascii(text)
-    if "*" in text or "_" in text or "`" in text or "#" in text or ">" in text:
+    if "~~" in text or r"cancel" in text or r"\sout" in text:
+        text = STRUCK.sub("", text)
+    if "*" in text or "_" in text or "`" in text or "#" in text:
         text = _unmarked(text)
     if "\\" in text or "$" in text or "~" in text:
         text = _unwrapped(text)
     if "(" in text or "sqrt" in text:
         text = ROOT.sub(r"\\sqrt{\1}", BARE_ROOT.sub(r"\\sqrt", _braced(text)))
     text = POWER.sub("^", text) if "**" in text else text
+    text = text.replace("=/=", r"\ne ").replace("!=", r"\ne ") if "=" in text else text
     text = PERCENT.sub(r"\\%", text) if "%" in text else text
     text = NAMES.sub(lambda match: NAMED[match[0].lower()], text)
+    text = MINUS.sub("-", text)
     text = BEGINNING.sub("", text.replace("\n", " "))
     text = text.rstrip(" \t") if text.endswith("...") else text.rstrip(ENDS)
     while text.endswith("\\") and not text.endswith("\\}"):
@@ -118,6 +128,8 @@ def plain(text: str) -> str:
 
 def _ascii(text: str) -> str:
     """Write signs, superscripts, fractions, full-width and Greek characters as plain LaTeX."""
+    text = text.replace("——", " ")
+    text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     text = ROOT_SIGN.sub(lambda m: f"\\sqrt{'[3]' * (m[1] == '∛')}{{{m[2]}}}", text)
     text = VULGAR.sub(_fraction, text)
     text = SCRIPTS.sub(_script, text)
@@ -159,7 +171,9 @@ def _unwrapped(text: str) -> str:
     r"""Remove delimiters and spacing, and the wrappers of letters; mark words in \text{…}."""
     text = JOINS.sub(",", text) if "," in text else text
     text = DEGREE.sub(r"^\\circ", text)
-    text = SPACES.sub(" ", DELIMITERS.sub("", text)).replace("\\!", "")
+    money = MONEY.search(text) if text.count("$") == 1 else None
+    text = DELIMITERS.sub("$" if money else "", text)
+    text = SPACES.sub(" ", text).replace("\\!", "")
     if r"\begin" not in text:
         for _ in range(3):
             text = WRAPPED.sub(_unwrap, text)
@@ -173,7 +187,7 @@ def _unwrap(match: re.Match[str]) -> str:
     is_unit = bare in UNIT_LETTERS and (inside != bare or before.isdigit())
     if len(bare) == 1 and bare.isalpha() and not is_unit:
         return bare
-    if not bare or any(c.isdigit() or c in "\\=<>+^_{}" for c in bare):
+    if not any(map(str.isalpha, bare)) or any(c.isdigit() or c in "\\=<>+^_{}" for c in bare):
         return f" {inside} "
     return f" {WORD}{bare}{END} "
 

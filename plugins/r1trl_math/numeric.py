@@ -7,15 +7,16 @@ compares decimals after rounding to six places; decimals that near are left to i
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 MAX_CHARACTERS = 400
 ROUNDING = RELATIVE = Fraction(1, 100_000)
 
 PLAIN = re.compile(r"(-?\d{1,15})|(-?\d{1,3}(?:,\d{3}){1,4}|-?\d{1,8}\.\d{1,6})", re.ASCII)
-MONEY = r"(?:(?:US|[CA])?[$€£¥₹₩₽]\s*|(?:USD|EUR|GBP|RMB|CNY|INR|Rs\.?)\s+)"
+MONEY = r"(?:((?:US|[CA])?[$€£¥₹₩₽]|(?:USD|EUR|GBP|RMB|CNY|INR|Rs\.?)(?=\s))\s*)"
 AROUND = re.compile(
-    rf"([+-]?)\s*{MONEY}?(-?)(.*?)(?:(\s*\\?%)|\s*[$€£¥₹₩₽])?", re.ASCII | re.DOTALL
+    rf"([+-]?)\s*{MONEY}?(-?)(.*?)(?:(\s*\\?%)|\s*([$€£¥₹₩₽]))?", re.ASCII | re.DOTALL
 )
 WHOLE = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[ ']\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d+)"
 DECIMAL = rf"({WHOLE}?\.\d+|{WHOLE}\.?)"
@@ -26,11 +27,25 @@ FRAC = rf"\\[dtc]?frac{ONE}{ONE}"
 
 @dataclass(frozen=True)
 class Number:
-    """An exact value, and how it was written: as a decimal that may be rounded, as a percentage."""
+    """An exact value and its writing: a decimal that may be rounded, a percentage, a currency."""
 
     value: Fraction
     rounded: bool = False
     percent: bool = False
+    currency: str = ""
+
+    @property
+    def latex(self) -> str:
+        """Return the number in LaTeX: a decimal as a decimal, for it may have been rounded."""
+        value = self.value
+        if self.rounded and len(str(value)) < MAX_CHARACTERS:
+            digits = format(Decimal(value.numerator) / Decimal(value.denominator), "f")
+            return digits if "." in digits else f"{digits}.0"
+        return (
+            str(value)
+            if value.denominator == 1
+            else f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+        )
 
 
 def _digits(text: str) -> Fraction:
@@ -70,7 +85,7 @@ WRITINGS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Fraction | None]
         (rf"{DECIMAL}(?:[eE]([+-]?\d{{1,3}})|{TEN})?", _power),
         (r"(-?\d{1,18})\s*/\s*(\d{1,18})", _ratio),
         (FRAC, _ratio),
-        (r"(\d{1,9})\s+(\d{1,4})\s*/\s*(\d{1,4})", _mixed),
+        (r"(\d{1,9})\s*(?:\s|and\s|又)(\d{1,4})\s*/\s*(\d{1,4})", _mixed),
         (rf"(\d{{1,9}})\s*{FRAC}", _mixed),
         (r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))", _repeating),
         (r"(\d*)\.(\d*)\((\d+)\)", _repeating),
@@ -88,14 +103,17 @@ def parse_number(text: str) -> Number | None:
     around = AROUND.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
     if around is None:
         return None
-    first, second, written, percent = around.groups()
+    first, money, second, written, percent, trailing = around.groups()
+    currency = (money or trailing or "").removeprefix("US").lower()
     for pattern, value in WRITINGS:
         match = pattern.fullmatch(written)
         if match:
             found = None if first and second else value(match)
             sign = -1 if "-" in (first, second) else 1
             rounded = value is _power and "." in written
-            return found if found is None else Number(sign * found, rounded, bool(percent))
+            if found is None:
+                return None
+            return Number(sign * found, rounded, bool(percent), currency)
     return None
 
 
@@ -110,6 +128,8 @@ def compare_numbers(gold: Number, answer: Number) -> float | None:
 
     A percentage equals its number and its fraction: 50 % is 50 and 0.5.
     """
+    if gold.currency and answer.currency and gold.currency != answer.currency:
+        return 0.0
     left, right = gold.value, answer.value
     pairs = [(left, right)]
     if gold.percent != answer.percent:

@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 
 from r1trl_math.notation import END, WORD, plain
-from r1trl_math.units import ABBREVIATIONS, UNITS, changes_number
+from r1trl_math.numeric import parse_number
+from r1trl_math.units import is_symbol
+from r1trl_math.words import OF, ORDINALS, changes_number
 
 FUNCTIONS = (
     "arcsin|arccos|arctan|arg|sinh|cosh|tanh|sin|cos|tan|cot|csc|log|ln|lg|exp|max|gcd|lcm|lim|det|"
@@ -23,9 +25,9 @@ TOKEN = re.compile(
     r"|\(\s*(?P<aside>[A-Za-z]{2,}(?: [A-Za-z]+)*)\s*\)(?=\s|$)"
     r"|(?<=\d)\s*(?:\^\s*\{?\s*)?(?P<ordinal>th|st|nd|rd)\b\s*\}?"
     r"|\^\s*\{?\s*\\circ\s*\}?\s*(?P<degrees>[CFK])\b"
-    r"|(?<=[\d\s}])(?P<rate>(?:[kcm]?m|mi|ft|k?g|mol|[JNL])\s*/\s*(?:hr?|min|s|kg|m|L))\b"
+    r"|(?<=[\d\s}])(?P<rate>(?:[kcm]?m|mi|ft|k?g|mol|[kM]?[JNLWVC])\s*/\s*(?:hr?|min|s|k?g|[cm]?m|mol|K|L))\b"
     + EXPONENT
-    + r"|(?<=[\d\s}])(?P<si>(?:[kcm]?m|k?g|mol|[sAKNJWVC])(?:\s+[kcm]?m|\s+k?g|\s+[sAKNJWVC])*"
+    + r"|(?<=[\d\s}])(?P<si>(?:[kcm]?m|k?g|mol|[sAKNJWVC])(?:\s(?:[kcm]?m|k?g|[sAKNJWVC])){0,4}"
     r"\s*\^\s*\{\s*-\d\s*\})\s*$"
     r"|(?<=\d)\s*(?P<short>[hms])(?=\s*(?:and\s+)?\d+\s*[a-z])"
     rf"|(?P<cjk>[{CJK}]+)"
@@ -38,6 +40,7 @@ GLUED = re.compile(
     + EXPONENT,
     re.ASCII,
 )
+DEGREES = re.compile(r"-?[\d.,]+\s*(?P<letter>\^\s*\{?\s*\\circ\s*\}?)")
 PRODUCT = re.compile(r"[a-d]{2,4}|[b-df-hj-np-tv-z]{2,3}")
 LABEL = re.compile(r"[A-Z]{2,}")
 CONCLUSION = re.compile(
@@ -58,6 +61,7 @@ SENTENCE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]+(?:\s+[A-Za-z]+){3}")
 HAN_SENTENCE = 10
 JOINING = frozenset(("and", "or", "和", "或", "与"))
 LEADING_STOP = re.compile(r"\A\.\s+")
+NOT_UNIT = re.compile(r"[\s{}\ue000\ue001]")
 EMPTY = re.compile(r"[\s.,;:!?=()\[\]/\\-]*")
 SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 ARTICLE = frozenset(("a", "A", "I", "an", "An"))
@@ -67,7 +71,7 @@ ARTICLE = frozenset(("a", "A", "I", "an", "An"))
 class Reading:
     """An answer: `line` is it in one notation without "The answer is", `pieces` its mathematics.
 
-    `words[i]` are those after piece i, in lower case; `before` are those before the first piece.
+    `words[i]` are those after piece i; `before` are those before the first piece.
     """
 
     line: str
@@ -93,7 +97,9 @@ class Reading:
     @property
     def is_plain(self) -> bool:
         """True if no word makes another statement of it, as in "at least 5"."""
-        return not changes_number(self.all_words)
+        of = self.before[-1:] == ("of",) and bool(OF.intersection(self.before))
+        nth = any(words[:1] and words[0] in ORDINALS and words[1:] for words in self.words)
+        return not (of or nth or changes_number(self.all_words))
 
     @property
     def is_sentence(self) -> bool:
@@ -118,10 +124,11 @@ def read(text: str) -> Reading:
     line = FEET.sub(rf"\1{WORD}\2{END}", line) if "'" in line or '"' in line else line
     pieces, words = _split(line)
     if not any(set(each) - JOINING for each in words):
-        glued = GLUED.fullmatch(line)
+        glued = GLUED.fullmatch(line) or DEGREES.fullmatch(line)
         if not glued:
             return Reading(line, (line,), ((),), ()) if line else Reading("", (), (), ())
-        pieces, words = [line[: glued.start("letter")].strip()], [[], [glued["letter"]]]
+        letter = NOT_UNIT.sub("", glued["letter"]).replace(r"^\circ", "degree")
+        pieces, words = [line[: glued.start("letter")].strip()], [[], [letter]]
     return _answer(line, pieces, words)
 
 
@@ -132,20 +139,21 @@ def _split(line: str) -> tuple[list[str], list[list[str]]]:
     position = 0
     for match in TOKEN.finditer(line):
         word = next(group for group in match.groups() if group is not None)
-        if match["word"] and _is_symbol(word):
+        if match["word"] and _is_symbol(word, line[position : match.start()]):
             continue
         _add(pieces, words, line[position : match.start()])
-        words[-1] += [word] if match["cjk"] else word.lower().split()
+        power = "" if match["degrees"] else NOT_UNIT.sub("", match.group().partition("^")[2])
+        named = f"deg{word}" if match["degrees"] else f"{word}^{power}" if power else word
+        words[-1] += named.split()
         position = match.end()
     _add(pieces, words, line[position:])
     return pieces, words
 
 
-def _is_symbol(word: str) -> bool:
-    """Return True if letters stand for mathematics: xy, abc, the triangle ABC; not cm."""
-    if word.lower() in UNITS or word.lower() in ABBREVIATIONS:
-        return False
-    return bool(PRODUCT.fullmatch(word) or LABEL.fullmatch(word))
+def _is_symbol(word: str, before: str) -> bool:
+    """Return True if letters stand for mathematics: xy, abc, the triangle ABC; not 5 cm."""
+    symbol = PRODUCT.fullmatch(word) or LABEL.fullmatch(word)
+    return bool(symbol) and not (before.strip() and is_symbol(word))
 
 
 def _add(pieces: list[str], words: list[list[str]], text: str) -> None:
@@ -167,22 +175,15 @@ def _answer(line: str, pieces: list[str], words: list[list[str]]) -> Reading:
     first = copulas[0] if len(copulas) == 1 else first
     if pieces and "=" in pieces[first]:
         left, _, right = pieces[first].rpartition("=")
-        if re.search(r"\d", left) and right.strip():
+        values = parse_number(left.strip()), parse_number(right.strip())
+        if values[0] and values[1] and values[0] != values[1]:
+            pieces.insert(first, left.strip())  # 43 = 42 says two things
+            words.insert(first + 1, [])
+        elif re.search(r"\d", left) and right.strip():
             pieces[first] = right.strip()
-    before = [w for w in words[first] if not _leads(w)]
-    after = [tuple(map(_singular, each)) for each in words[first + 1 :]]
-    return Reading(line, tuple(pieces[first:]), tuple(after), tuple(map(_singular, before)))
-
-
-def _leads(word: str) -> bool:
-    """Return True if a word only leads to the answer, as "is" does and "不是" (is not) does not."""
-    leads = COPULA.fullmatch(word) or CONCLUSION.fullmatch(word)
-    return bool(leads) and not changes_number([word])
+    after = tuple(map(tuple, words[first + 1 :]))
+    return Reading(line, tuple(pieces[first:]), after, tuple(words[first]))
 
 
 def _has(pattern: re.Pattern[str], words: list[str]) -> bool:
     return any(pattern.fullmatch(word) for word in words)
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 2 and word.endswith("s") and not word.endswith("ss") else word

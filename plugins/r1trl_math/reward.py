@@ -1,24 +1,39 @@
 r"""The reward `accuracy`, and its fast path that runs in the training process."""
 
+import re
 from typing import Any
 
 import r1trl
 from r1trl import UNDECIDED
-from r1trl_math.answers import AnswerSource, extract_answer, last_boxed, option_letter
+from r1trl_math.answers import AnswerSource, extract_answer, last_boxed, last_tagged, option_letter
 from r1trl_math.expressions.compare import extract, parse, verify, warm_up
+from r1trl_math.notation import plain
+from r1trl_math.reading import bare
 from r1trl_math.verdict import Expressions, Verdict, decide
 
 Solution = str | list[str]
+# What data sets have in place of an answer.
+PLACEHOLDERS = frozenset(
+    "n/a|na|none|null|unknown|proof|see solution|see above|see explanation|not found|not provided|"
+    "not given|answers will vary|omitted|...|-|--|?|略|图略|见解析|见证明|证明略|证明见解析|"
+    "答案不唯一".split("|")
+)
+LABELLED = re.compile(r"\s*[(\[]?([A-J])[)\].:]\s+\S")  # an option with its text: "C. 42"
 
 
 def gold_answers(solution: Any) -> list[str]:
     r"""Return the gold answers of a row as texts, one or several, each out of its \boxed{}."""
-    return [last_boxed(text) or text for text in r1trl.gold_texts(solution)]
+    texts = [last_boxed(text) or last_tagged(text) or text for text in r1trl.gold_texts(solution)]
+    return [text for text in texts if bare(plain(text)).strip().lower() not in PLACEHOLDERS]
 
 
 def score_choice(letter: str | None, solution: Solution) -> float | None:
     """Score a chosen option letter; None if no gold is a letter."""
-    letters = [option_letter(gold) for gold in gold_answers(solution)]
+    golds = gold_answers(solution)
+    labels = [LABELLED.match(gold) for gold in golds]
+    letters = [
+        label[1] if label else option_letter(g) for g, label in zip(golds, labels, strict=True)
+    ]
     if not any(letters):
         return None
     return float(letter is not None and letter in letters)

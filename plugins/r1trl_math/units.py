@@ -1,108 +1,94 @@
-"""Words beside a number: units and their sizes, numerals that multiply, words that change it."""
+"""Units beside a number, by pint: their dimension, and their size in its basic units."""
 
+import functools
 import re
-from collections.abc import Iterable
-from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+CURRENCIES = {
+    "dollar": "$ usd us$ 美元 美金",
+    "euro": "€ eur euros",
+    "gbp": "£",
+    "yuan": "¥ cny rmb 元 块",
+}
+CURRENCIES |= {"rupee": "₹ inr rs rs.", "won": "₩ krw", "ruble": "₽ rub", "yen": "jpy 日元"}
+NAMES = {name: unit for unit, names in CURRENCIES.items() for name in names.split()}
+NAMES |= {"''": "inch", '"': "inch", "'": "foot", "角": "jiao", "度": "degree", "摄氏度": "degC"}
+NAMES |= {"毫米": "mm", "厘米": "cm", "分米": "dm", "米": "m", "千米": "km", "公里": "km"}
+NAMES |= {"克": "g", "千克": "kg", "公斤": "kg", "吨": "metric_ton", "毫升": "mL", "升": "L"}
+NAMES |= {
+    "秒": "second",
+    "分钟": "minute",
+    "小时": "hour",
+    "天": "day",
+    "周": "week",
+    "个月": "month",
+}
+NAMES |= {"年": "year", "hr": "hour", "hrs": "hour", "mins": "minute", "secs": "second"}
+NAMES |= {
+    "degc": "degC",
+    "degf": "degF",
+    "degk": "kelvin",
+    "h": "hour",
+    "rpm": "revolutions_per_minute",
+}
+SYMBOLS = frozenset(
+    "cm mm km dm nm kg mg ng ml cl dl hr hrs lb lbs ft yd mph kph rpm ms ns KB MB GB TB USD EUR "
+    "GBP CNY RMB INR JPY KG CM KM".split()
+)
+POWERS = {"平方": 2, "立方": 3}
+# Adjectives after a unit, which do not change it, and words that only look like one.
+ADJECTIVES = frozenset("long wide tall high deep away old apart more left".split())
+NO_UNITS = frozenset("unit units point points pages are as at".split())
+UNIT = re.compile(r"[A-Za-zΩµμ°$€£¥₹₩₽][A-Za-zΩµμ°_/^*0-9 .-]*")
+MAX_CHARACTERS = 40
 
 
 class Unit(NamedTuple):
-    """A unit's dimension, and its size in the dimension's smallest unit."""
+    """A unit's dimension, as powers of basic units, and its size in them."""
 
-    dimension: str
-    size: Fraction
-
-
-def _units(dimension: str, *rows: tuple[str, int | Fraction]) -> dict[str, Unit]:
-    return {name: Unit(dimension, Fraction(size)) for names, size in rows for name in names.split()}
+    dimension: tuple[tuple[str, float], ...]
+    size: float
 
 
-UNITS = {
-    **_units("metres", ("mm millimeter millimetre 毫米", 1), ("cm centimeter centimetre 厘米", 10)),
-    **_units("metres", ("dm decimeter decimetre", 100), ("m meter metre 米", 1000)),
-    **_units("metres", ("km kilometer kilometre 公里 千米", 1_000_000)),
-    **_units("feet", ("in inch inche 英寸", 1), ("ft foot feet ' 英尺", 12), ("yd yard", 36)),
-    **_units("feet", ("mi mile 英里", 63_360), ('"', 1)),
-    **_units("grams", ("mg milligram 毫克", 1), ("g gram 克", 1000), ("kg kilogram 千克", 10**6)),
-    **_units("pounds", ("oz ounce", 1), ("lb pound", 16)),
-    **_units("litres", ("ml milliliter millilitre 毫升", 1), ("l liter litre 升", 1000)),
-    **_units("time", ("s sec second 秒", 1), ("min minute 分钟", 60), ("h hr hour 小时", 3600)),
-    **_units("time", ("day 天", 86_400), ("week 周 星期", 604_800)),
-    **_units("years", ("month 个月", 1), ("yr year 年", 12)),
-    **_units("dollars", ("cent ¢", 1), ("dollar", 100)),
-}
+@functools.cache
+def registry() -> Any:
+    """Return pint's units and some currencies; imported when first needed, for it takes a while."""
+    from pint import UnitRegistry
 
-# Letters after a number that are no product of variables.
-ABBREVIATIONS = frozenset(
-    "mph kph kmh rpm kw kwh hz khz mhz ghz kb mb gb tb pm am rs pts pcs usd eur gbp cny rmb".split()
-)
-
-MULTIPLIERS = {
-    "hundred": 100,
-    "thousand": 1000,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "dozen": 12,
-    "百": 100,
-    "千": 1000,
-    "万": 10**4,
-    "亿": 10**8,
-    "mn": 10**6,
-    "bn": 10**9,
-}
-
-OPPOSITES = [
-    tuple(pair.split())
-    for pair in "am pm|east west|north south|odd even|left right|up down|increase decrease|"
-    "profit loss|gain loss|clockwise counterclockwise|clockwise anticlockwise|"
-    "above below|before after|bc ad|positive negative|bce ce|maximum minimum|max min|"
-    "rise fall|true false|yes no|inside outside|"
-    "prime composite|rational irrational|增加 减少|上 下|左 右|前 后".split("|")
-]
-
-# Words that make a number another statement: "at least 5" and "5 or 6" are not the answer 5.
-CHANGING = frozenset(
-    "not isn't aren't wasn't cannot can't never neither nor without except unless wrong incorrect "
-    "false or between either than least most minimum maximum twice double triple thrice half third "
-    "thirds quarter quarters root multiple multiples factor factors divisor divisors divisible "
-    "reciprocal inverse negative minus plus squared cubed factorial modulo mod remainder one-third "
-    "two-thirds under over below above beyond exceeds exceed unknown undefined maybe".split()
-)
-CHINESE_CHANGING = re.compile(
-    "不是|并非|至少|至多|最多|最少|不超过|不少于|大于|小于|超过|或|一半|倍数|因数|平方根|之间"
-)
-
-NUMERALS = frozenset(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen twenty thirty forty fourty fifty sixty seventy eighty "
-    "ninety hundred thousand million billion trillion dozen and a half quarter third thirds "
-    "quarters halves fifth fifths point minus negative first second".split()
-)
-CHINESE_NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两点负分之半")
+    units = UnitRegistry(cache_folder=None)
+    for currency in CURRENCIES:
+        units.define(f"{currency} = [{currency}]")
+    units.define("cent = dollar / 100")
+    units.define("jiao = yuan / 10")
+    return units
 
 
-def changes_number(words: Iterable[str]) -> bool:
-    """Return True if one of the words makes a number another statement."""
-    return any(word in CHANGING or CHINESE_CHANGING.search(word) for word in words)
-
-
+@functools.lru_cache(maxsize=1024)
 def unit_of(words: tuple[str, ...]) -> Unit | None:
-    """Return the unit that words name; None if they are no single known unit."""
-    return UNITS.get(words[0]) if len(words) == 1 else None
+    """Return the unit that words name, such as ("square", "inches") or ("km/h",); else None."""
+    kept = [word for word in words if word.lower() not in ADJECTIVES]
+    text = " ".join(map(_english, kept))
+    if not UNIT.fullmatch(text) or len(text) > MAX_CHARACTERS or set(kept) & NO_UNITS:
+        return None
+    try:
+        unit = registry().parse_units(text)
+        one = registry().Quantity(1.0, unit)
+        if "[temperature]" in str(unit.dimensionality):  # its scales have different zeros
+            return Unit(((str(unit), 1.0),), 1.0)
+        basic = one.to_root_units()
+        powers = tuple(sorted((name, float(power)) for name, power in basic.unit_items()))
+        return Unit(powers, float(basic.magnitude))
+    except Exception:  # noqa: BLE001 - pint raises all sorts on what is no unit
+        return None
 
 
-def are_opposite(left: frozenset[str], right: frozenset[str]) -> bool:
-    """Return True if one has a word whose opposite the other has, such as east and west."""
-    return any(
-        (a in left and b in right and b not in left and a not in right)
-        or (b in left and a in right and a not in left and b not in right)
-        for a, b in OPPOSITES
-    )
+def _english(word: str) -> str:
+    power = POWERS.get(word[:2])
+    if power:
+        return f"{NAMES.get(word[2:], word)}^{power}"
+    return NAMES.get(word.lower(), word)
 
 
-def is_numeral(words: tuple[str, ...]) -> bool:
-    """Return True if words spell a number, such as "forty two" or 四十二."""
-    chinese = "".join(words)
-    spelled = set(words) <= NUMERALS and not set(words) <= {"and", "a", "point", "second", "first"}
-    return bool(words) and (spelled or set(chinese) <= CHINESE_NUMERALS)
+def is_symbol(letters: str) -> bool:
+    """Return True if letters that could be a product are a unit after a number: cm, kg, GB."""
+    return letters in SYMBOLS

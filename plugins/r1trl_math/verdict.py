@@ -5,13 +5,15 @@ math-verify must decide.
 """
 
 import re
-from fractions import Fraction
-from typing import NamedTuple
+from math import isclose
+from typing import Any, NamedTuple
 
+from r1trl_math.lists import differ_in_form, says_two_things
 from r1trl_math.numeric import Number, are_equal_integers, compare_numbers, parse_number
 from r1trl_math.reading import Reading, read
 from r1trl_math.special import compare_forms, special_form
-from r1trl_math.units import MULTIPLIERS, Unit, are_opposite, is_numeral, unit_of
+from r1trl_math.units import Unit, unit_of
+from r1trl_math.words import MULTIPLIERS, are_opposite, is_numeral, name_others, singular
 
 DOTS = re.compile(r"(?:,\s*)?(?:\\[lcd]?dots[bcimo]?(?![a-z])|\.\.\.)(?:\s*,)?")
 LIST = re.compile(r"[,;{(\[]|\\pm")
@@ -55,6 +57,8 @@ def decide(gold_text: str, answer_text: str) -> Verdict:
         return 0.0 if _is_quantity(gold) else Expressions(gold.pieces[0], "")
     if gold.is_plain != answer.is_plain or are_opposite(gold.all_words, answer.all_words):
         return 0.0
+    if says_two_things(answer.pieces[0]) or differ_in_form(gold.pieces[0], answer.pieces[0]):
+        return 0.0
     return _compare_quantities(gold, answer)
 
 
@@ -73,25 +77,25 @@ def _is_quantity(reading: Reading) -> bool:
 def _compare_quantities(gold: Reading, answer: Reading) -> Verdict:
     sums = _sum(gold), _sum(answer)
     if len(gold.pieces) > 1 or len(answer.pieces) > 1:
-        if sums[0] and sums[1] and sums[0][0] == sums[1][0]:
-            return float(sums[0][1] == sums[1][1])
+        if sums[0] and sums[1]:
+            return float(sums[0][0] == sums[1][0] and isclose(sums[0][1], sums[1][1]))
         if len(gold.pieces) > 1:
             return float(_pairs(gold) == _pairs(answer))
         listed = ",".join(answer.pieces)
         return Expressions(gold.pieces[0], listed) if LIST.search(gold.pieces[0]) else 0.0
+    units = _unit(gold, 0), _unit(answer, 0)
+    if units[0] and units[1] and units[0] != units[1]:
+        same = sums[0] and sums[1] and sums[0][0] == sums[1][0]
+        return float(bool(same) and isclose(sums[0][1], sums[1][1]))  # type: ignore[index]
+    if units[0] is None and units[1] is None and name_others(gold.words[0], answer.words[0]):
+        return 0.0
     left, right = _number(gold), _number(answer)
-    if sums[0] and sums[1]:
-        (dimension, amount), (other, measured) = sums[0], sums[1]
-        if dimension != other:
-            return 0.0
-        if _unit(gold, 0) != _unit(answer, 0):
-            return float(amount == measured)
     if left and right:
         verdict = compare_numbers(left, right)
-        return Expressions(gold.pieces[0], answer.pieces[0]) if verdict is None else verdict
+        return Expressions(left.latex, right.latex) if verdict is None else verdict
     if DOTS.search(gold.pieces[0]) or DOTS.search(answer.pieces[0]):
         return _compare_dotted(gold.pieces[0], answer.pieces[0])
-    return Expressions(gold.pieces[0], answer.pieces[0])
+    return Expressions(*(n.latex if n else r.pieces[0] for n, r in ((left, gold), (right, answer))))
 
 
 def _compare_dotted(gold: str, answer: str) -> Verdict:
@@ -104,25 +108,28 @@ def _number(reading: Reading, index: int = 0) -> Number | None:
     """Return a piece as a number, multiplied by a numeral after it: 3 million."""
     number = parse_number(reading.pieces[index])
     words = reading.words[index]
-    if number is None or not words or words[0] not in MULTIPLIERS:
+    if number is None or not words or singular(words[0]) not in MULTIPLIERS:
         return number
-    return Number(number.value * MULTIPLIERS[words[0]], number.rounded, number.percent)
+    times = MULTIPLIERS[singular(words[0])]
+    return Number(number.value * times, number.rounded, number.percent)
 
 
 def _unit(reading: Reading, index: int) -> Unit | None:
-    return unit_of(tuple(word for word in reading.words[index] if word != "and"))
+    """Return the unit after a piece, or its currency."""
+    after = tuple(word for word in reading.words[index] if word not in ("and", "of"))
+    number = parse_number(reading.pieces[index])
+    return unit_of(after or ((number.currency,) if number and number.currency else ()))
 
 
-def _sum(reading: Reading) -> tuple[str, Fraction] | None:
+def _sum(reading: Reading) -> tuple[Any, float] | None:
     """Return a quantity's dimension and size: of one unit or several, as 2 h 20 min; else None."""
-    total, dimensions = Fraction(0), set()
-    for i in range(len(reading.pieces)):
-        number, unit = _number(reading, i), _unit(reading, i)
-        if number is None or unit is None:
-            return None
-        dimensions.add(unit.dimension)
-        total += number.value * unit.size
-    return (dimensions.pop(), total) if len(dimensions) == 1 else None
+    numbers = [_number(reading, i) for i in range(len(reading.pieces))]
+    units = [_unit(reading, i) for i in range(len(reading.pieces))]
+    known = {unit for unit in units if unit}
+    if None in numbers or len(known) < len(units) or len({unit.dimension for unit in known}) != 1:
+        return None  # 5 cm, 12 cm are two lengths, not one
+    sizes = [float(n.value) * u.size for n, u in zip(numbers, units, strict=True) if n and u]
+    return known.pop().dimension, sum(sizes)
 
 
 def _pairs(reading: Reading) -> list[tuple[str, tuple[str, ...]]]:
@@ -130,7 +137,7 @@ def _pairs(reading: Reading) -> list[tuple[str, tuple[str, ...]]]:
     return sorted(
         (
             str(number.value) if (number := _number(reading, i)) else re.sub(r"\s+", "", piece),
-            tuple(word for word in words if word not in ("and", "or")),
+            tuple(singular(word) for word in words if word not in ("and", "or")),
         )
         for i, (piece, words) in enumerate(zip(reading.pieces, reading.words, strict=True))
     )

@@ -316,7 +316,7 @@ def test_verdicts_equal_those_of_math_verify_but_for_the_listed_ones(instances, 
     assert pairs >= least
 
 
-@pytest.mark.parametrize("answer", [r"x^2", "1,2", "1,00", r"\pi", "x=5"])
+@pytest.mark.parametrize("answer", [r"x^2", r"\pi", "x=5"])
 def test_what_is_not_plain_is_left_to_math_verify(answer):
     assert fast_path(rf"\boxed{{{answer}}}", "42") is UNDECIDED
     assert fast_path(r"\boxed{42}", answer) is UNDECIDED

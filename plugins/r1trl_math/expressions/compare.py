@@ -14,6 +14,7 @@ from r1trl_math.expressions import grammar, tolerance
 from r1trl_math.expressions.values import differ
 from r1trl_math.notation import END, LABEL, PRIMES, WORD
 
+TRANSPOSED = re.compile(r"\^\s*(?:\{\s*)?(?:T|\\top|\\intercal)(?![A-Za-z])\s*\}?")
 WORDS = re.compile(rf"{WORD}([^{END}]*){END}")
 
 
@@ -54,8 +55,9 @@ def warm_up() -> None:
 @functools.lru_cache(maxsize=1024)
 def parse(latex: str) -> tuple[Any, ...]:
     """Parse LaTeX in one notation; () if it is no expression. A percentage is its number."""
-    marked = WORDS.sub(r"\\text{\1}", latex.removesuffix(r"\%"))
+    marked = WORDS.sub(r"\\text{\1}", latex.removesuffix(r"\%").replace("$", ""))
     primed = PRIMES.sub(_prime, marked) if "'" in marked or "prime" in marked else marked
+    primed = TRANSPOSED.sub("_{transposed}", primed)
     line = LABEL.sub(r"\\text{\g<0>}", primed)
     parsed = library().parse(f"${line}$", extraction(), parsing_timeout=None) if line else []
     return tuple(parsed) if any(not isinstance(part, str) for part in parsed) else ()
