@@ -7,55 +7,10 @@ Only the writing changes here, never the value: `（１，２）` becomes `(1,2)
 import re
 import unicodedata
 
+from r1trl_math.signs import latex_of
+
 WORD, END = "\ue000", "\ue001"  # around the words of \text{…}: private characters, never in answers
 
-SIGNS = {
-    **dict.fromkeys("−–—‐‑‒﹣➖", "-"),
-    **dict.fromkeys("‘’′`´", "'"),
-    **dict.fromkeys("“”″", '"'),
-    **dict.fromkeys("·∙⋅•", r"\cdot "),
-    **dict.fromkeys("≤⩽≦", r"\le "),
-    **dict.fromkeys("≥⩾≧", r"\ge "),
-    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\ue000\ue001", ""),
-    "×": r"\times ",
-    "✕": r"\times ",
-    "÷": "/",
-    "∕": "/",
-    "⁄": "/",
-    "√": r"\sqrt ",
-    "∛": r"\sqrt[3] ",
-    "∞": r"\infty ",
-    "≠": r"\ne ",
-    "≈": r"\approx ",
-    "±": r"\pm ",
-    "∓": r"\mp ",
-    "°": r"^\circ ",
-    "∪": r"\cup ",
-    "∩": r"\cap ",
-    "∅": r"\emptyset ",
-    "∈": r"\in ",
-    "→": r"\to ",
-    "…": r"\ldots ",
-    "、": ", ",
-    "。": ".",
-    "．": ".",
-    "【": "[",
-    "】": "]",
-    "「": "",
-    "」": "",
-    "《": "",
-    "》": "",
-    "ℝ": r"\mathbb{R}",
-    "ℤ": r"\mathbb{Z}",
-    "ℕ": r"\mathbb{N}",
-    "ℚ": r"\mathbb{Q}",
-    "∠": r"\angle ",
-    "℃": r"^\circ C",
-    "℉": r"^\circ F",
-    "△": r"\triangle ",
-    "⟨": r"\langle ",
-    "⟩": r"\rangle ",
-}
 RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "₀₁₂₃₄₅₆₇₈₉₊₋"
 TO_ASCII = str.maketrans(RAISED + LOWERED, "0123456789+-" * 2)
 SCRIPTS = re.compile(f"([{RAISED}]+)|([{LOWERED}]+)")
@@ -72,6 +27,7 @@ DELIMITERS = re.compile(r"\\?\$|(?<!\\)\\[()\[\]]|\\(?:displaystyle|textstyle|li
 SPACES = re.compile(
     r"(?<!\\)\\(?:[,;:> ]|quad\b|qquad\b|thinspace\b|enspace\b)|(?<!\\)~|\\hspace\{[^{}]*\}"
 )
+COLOR = re.compile(r"\\(?:text)?color\s*(?:\[[^\]]*\])?\{[^{}]*\}")
 DEGREE = re.compile(r"\^?\s*\{?\\degrees?\b\s*\}?")
 MONEY = re.compile(r"\$\s*-?[\d.]")
 JOINS = re.compile(r"\s*\{\s*,\s*\}\s*|,\\!\s*")
@@ -95,7 +51,9 @@ MINUS = re.compile(
     r"(?:(?<![A-Za-z])(?:minus|negative|neg\.?)(?![A-Za-z])|负|マイナス)[\s\ue001]*(?=[\d.$\\(])",
     re.IGNORECASE,
 )
-BEGINNING = re.compile(r"\A(?:[\s,;:!?=]|\\(?:approx|simeq|therefore)\b|≈)+")
+BEGINNING = re.compile(
+    r"\A(?:[\s,;:!?=]|\\(?:approx|simeq|sim|therefore|to|[Rr]ightarrow|implies)\b|[-=]>)+"
+)
 ENDS = " \t\n.,;:?"
 RUNS = re.compile(r"[^\S\n]{2,}|\n\s+")
 MAX_CHARACTERS = 5_000  # an answer this long is an essay
@@ -133,10 +91,8 @@ def _ascii(text: str) -> str:
     text = ROOT_SIGN.sub(lambda m: f"\\sqrt{'[3]' * (m[1] == '∛')}{{{m[2]}}}", text)
     text = VULGAR.sub(_fraction, text)
     text = SCRIPTS.sub(_script, text)
-    text = "".join(SIGNS.get(character, character) for character in text)
-    text = unicodedata.normalize("NFKC", text)
-    text = "".join(SIGNS.get(character, character) for character in text)
-    return "".join(_greek(c) if "Α" <= c <= "ω" else c for c in text)
+    text = unicodedata.normalize("NFKC", "".join(map(latex_of, text)))
+    return "".join(map(latex_of, text))
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -147,14 +103,6 @@ def _fraction(match: re.Match[str]) -> str:
 def _script(match: re.Match[str]) -> str:
     digits = match.group().translate(TO_ASCII)
     return f"^{{{digits}}}" if match[1] else f"_{{{digits}}}"
-
-
-def _greek(character: str) -> str:
-    words = unicodedata.name(character, "").split()
-    if len(words) != 4 or words[0] != "GREEK":
-        return character
-    name = words[3].lower().replace("lamda", "lambda")
-    return f"\\{name.capitalize() if words[1] == 'CAPITAL' else name} "
 
 
 def _unmarked(text: str) -> str:
@@ -170,6 +118,7 @@ def _unmarked(text: str) -> str:
 def _unwrapped(text: str) -> str:
     r"""Remove delimiters and spacing, and the wrappers of letters; mark words in \text{…}."""
     text = JOINS.sub(",", text) if "," in text else text
+    text = COLOR.sub("", text) if "color" in text else text
     text = DEGREE.sub(r"^\\circ", text)
     money = MONEY.search(text) if text.count("$") == 1 else None
     text = DELIMITERS.sub("$" if money else "", text)

@@ -36,8 +36,9 @@ TOKEN = re.compile(
 )
 FEET = re.compile(r"""(\d)\s*(''|"|')""")
 GLUED = re.compile(
-    r"(?:[^a-zA-Z\\]|\\(?:[dt]?frac|times|cdot|pi|sqrt))*\d\}?\s*(?P<letter>[msghlLAVWNJ]|(?<=\s)[CK])"
-    + EXPONENT,
+    r"(?:[^a-zA-Z\\]|\\(?:[dt]?frac|times|cdot|pi|sqrt))*\d\}?\s*(?P<letter>(?:[msghlLAVWNJ]|(?<=\s)[CK])"
+    + EXPONENT
+    + ")",
     re.ASCII,
 )
 DEGREES = re.compile(r"-?[\d.,]+\s*(?P<letter>\^\s*\{?\s*\\circ\s*\}?)")
@@ -123,12 +124,16 @@ def read(text: str) -> Reading:
         return Reading(line, (), (), (line.lower(),))
     line = FEET.sub(rf"\1{WORD}\2{END}", line) if "'" in line or '"' in line else line
     pieces, words = _split(line)
-    if not any(set(each) - JOINING for each in words):
+    if any(set(each) - JOINING for each in words):
+        glued = GLUED.fullmatch(pieces[-1]) if pieces and not words[-1] else None
+    else:
         glued = GLUED.fullmatch(line) or DEGREES.fullmatch(line)
         if not glued:
             return Reading(line, (line,), ((),), ()) if line else Reading("", (), (), ())
+        pieces, words = [line], [[], []]
+    if glued:  # a unit of one letter: 5 m
         letter = NOT_UNIT.sub("", glued["letter"]).replace(r"^\circ", "degree")
-        pieces, words = [line[: glued.start("letter")].strip()], [[], [letter]]
+        pieces[-1], words[-1] = glued.string[: glued.start("letter")].strip(), [letter]
     return _answer(line, pieces, words)
 
 

@@ -30,7 +30,7 @@ CHANGING = frozenset(
     "multiples factor factors divisor divisors divisible reciprocal inverse opposite squared cubed "
     "factorial modulo mod remainder one-third two-thirds plus minus negative under over below "
     "above beyond exceeds exceed exceeding square-root until within short "
-    "nein nicht kein mindestens höchstens weniger mehr "
+    "nein nicht kein mindestens höchstens weniger mehr hälfte moitié minus минус "
     "pas non moins plus jamais "
     "no menos más mitad doble nunca "
     "не менее более меньше больше "
@@ -39,7 +39,7 @@ CHANGING = frozenset(
 CHANGING_CHINESE = re.compile(
     "不是|不等|不对|不足|不到|不超|不少|不多|并非|没有|至少|至多|最多|最少|以上|以下|以内|多于|少于|大于|小于"
     "|高于|低于|超过|或|一半|倍数|的倍|因数|平方根|的平方|的立方|之间|折|分之|零下|将近|接近|可能|错"
-    "|ではない|じゃない|以下|未満|以上|か|아니|이상|이하|미만"
+    "|ではない|ではあり|じゃない|以下|未満|以上|か|아니|이상|이하|미만"
 )
 OF = frozenset(
     "complement digits loss square cube root power multiple factor half reciprocal inverse "
@@ -59,6 +59,9 @@ OPPOSITES_CHINESE = [
     tuple(pair) for pair in "增减 上下 左右 前后 东西 南北 盈亏 升降 大小 多少".split()
 ]
 DIRECTIONS = re.compile(r"(?:north|south)?(?:east|west)?(?:ward|wards|ern)?")
+CALENDAR = re.compile(
+    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*|(?:mon|tues|wednes|thurs|fri|satur|sun)days?",
+)
 COMPASS = {"n": "north", "s": "south", "e": "east", "w": "west"}
 
 WEAK = frozenset(
@@ -91,6 +94,9 @@ def are_opposite(left: Iterable[str], right: Iterable[str]) -> bool:
     for a, b in OPPOSITES_CHINESE:
         if _oppose(*characters, a, b) or _oppose(*characters, b, a):
             return True
+    dates = [{w[:3] for w in side if CALENDAR.fullmatch(w)} for side in stems]
+    if dates[0] and dates[1] and dates[0] != dates[1]:
+        return True
     directions = [[w for w in side if w and DIRECTIONS.fullmatch(w)] for side in stems]
     return bool(directions[0] and directions[1] and directions[0] != directions[1])
 

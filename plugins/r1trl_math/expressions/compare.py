@@ -15,6 +15,7 @@ from r1trl_math.expressions.values import differ
 from r1trl_math.notation import END, LABEL, PRIMES, WORD
 
 TRANSPOSED = re.compile(r"\^\s*(?:\{\s*)?(?:T|\\top|\\intercal)(?![A-Za-z])\s*\}?")
+SIGNS = re.compile(r"\\(pm|mp)(?![a-z])")
 WORDS = re.compile(rf"{WORD}([^{END}]*){END}")
 
 
@@ -60,7 +61,16 @@ def parse(latex: str) -> tuple[Any, ...]:
     primed = TRANSPOSED.sub("_{transposed}", primed)
     line = LABEL.sub(r"\\text{\g<0>}", primed)
     parsed = library().parse(f"${line}$", extraction(), parsing_timeout=None) if line else []
-    return tuple(parsed) if any(not isinstance(part, str) for part in parsed) else ()
+    if all(isinstance(part, str) for part in parsed):
+        return parse(_both_signs(line)) if SIGNS.search(line) else ()
+    return tuple(parsed)
+
+
+def _both_signs(latex: str) -> str:
+    r"""Return both values of an expression with \pm, which math-verify parses at its top only."""
+    upper = SIGNS.sub(lambda match: "+" if match[1] == "pm" else "-", latex)
+    lower = SIGNS.sub(lambda match: "-" if match[1] == "pm" else "+", latex)
+    return f"{upper}, {lower}"
 
 
 def _prime(match: re.Match[str]) -> str:
