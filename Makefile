@@ -42,6 +42,7 @@ bench: setup
 	$(BIN)/python benchmarks/sft.py $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/rewards.py
+	$(BIN)/python benchmarks/confusion.py
 	$(BIN)/python benchmarks/filters.py
 	$(if $(MODEL),$(BIN)/python benchmarks/grpo.py --world varied --seeds 1 --model $(MODEL))
 	$(if $(MODEL),$(BIN)/python benchmarks/grpo.py --world long --seeds 1 --model $(MODEL))

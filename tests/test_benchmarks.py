@@ -30,6 +30,15 @@ def test_the_benchmark_of_the_rewards_runs_and_explains_every_difference(tmp_pat
     assert all(row["as_labelled"] > 0.8 for row in results["rows"])
 
 
+def test_every_answer_in_the_shapes_of_five_data_sets_gets_the_right_verdict():
+    script = BENCHMARKS / "confusion.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    readme = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    assert len(table) == 5 and all(line in readme for line in table)
+
+
 def test_the_benchmark_of_the_filters_runs_and_its_verdicts_are_those_of_open_r1(tmp_path):
     out = tmp_path / "filters.json"
     script = BENCHMARKS / "filters.py"

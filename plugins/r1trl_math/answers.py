@@ -73,6 +73,8 @@ def last_boxed(text: str) -> str | None:
         bare_boxes = BARE_BOX.findall(text)
         return bare_boxes[-1] if bare_boxes else None
     found = [_content(text, boxes[-1].end())]
+    if len(boxes) == 1:
+        return found[0]
     for box, following in zip(boxes[-2::-1], boxes[:0:-1], strict=False):
         content = _content(text[: following.start()], box.end())
         if content is None or found[0] is None:

@@ -6,14 +6,17 @@ compares decimals after rounding to six places; decimals that near are left to i
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 MAX_CHARACTERS = 400
 ROUNDING = RELATIVE = Fraction(1, 100_000)
 
 PLAIN = re.compile(r"(-?\d{1,15})|(-?\d{1,3}(?:,\d{3}){1,4}|-?\d{1,8}\.\d{1,6})", re.ASCII)
+RATIO = re.compile(
+    r"(-?\d{1,9})/(\d{1,9})|\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}", re.ASCII
+)  # the commonest ones
 MONEY = r"(?:((?:US|[CA])?[$€£¥₹₩₽]|(?:USD|EUR|GBP|RMB|CNY|INR|Rs\.?)(?=\s))\s*)"
 AROUND = re.compile(
     rf"([+-]?)\s*{MONEY}?(-?)(.*?)(?:(\s*\\?%)|\s*([$€£¥₹₩₽]))?", re.ASCII | re.DOTALL
@@ -25,8 +28,7 @@ ONE = r"\s*(?:\{\s*(-?\d{1,18})\s*\}|(\d))"  # an argument of \frac
 FRAC = rf"\\[dtc]?frac{ONE}{ONE}"
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """An exact value and its writing: a decimal that may be rounded, a percentage, a currency."""
 
     value: Fraction
@@ -99,7 +101,14 @@ def parse_number(text: str) -> Number | None:
     """Parse text in the notation of `notation.plain`; None for all else."""
     plain = PLAIN.fullmatch(text)
     if plain:
-        return Number(Fraction(plain[1] or text.replace(",", "")), "." in text)
+        whole, point, decimals = text.replace(",", "").partition(".")
+        value = (
+            Fraction(int(whole + decimals), 10 ** len(decimals)) if point else Fraction(int(whole))
+        )
+        return Number(value, bool(point))
+    ratio = RATIO.fullmatch(text)
+    if ratio:
+        return Number(value) if (value := _ratio(ratio)) is not None else None
     around = AROUND.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
     if around is None:
         return None
@@ -117,10 +126,13 @@ def parse_number(text: str) -> Number | None:
     return None
 
 
-def are_equal_integers(gold: str, answer: str) -> bool | None:
-    """Return whether two plain integers are equal, None for other texts: the commonest case."""
-    left, right = PLAIN.fullmatch(gold), PLAIN.fullmatch(answer)
-    return int(gold) == int(answer) if left and right and left[1] and right[1] else None
+def are_equal_plainly(gold: str, answer: str) -> bool | None:
+    """Return whether plain integers, or equal decimals, are equal; None for all else."""
+    left = PLAIN.fullmatch(gold)
+    if left is None or gold == answer:
+        return left and True
+    right = PLAIN.fullmatch(answer) if left[1] else None
+    return int(gold) == int(answer) if right and right[1] else None
 
 
 def compare_numbers(gold: Number, answer: Number) -> float | None:

@@ -23,8 +23,15 @@ LABELLED = re.compile(r"\s*[(\[]?([A-J])[)\].:]\s+\S")  # an option with its tex
 
 def gold_answers(solution: Any) -> list[str]:
     r"""Return the gold answers of a row as texts, one or several, each out of its \boxed{}."""
-    texts = [last_boxed(text) or last_tagged(text) or text for text in r1trl.gold_texts(solution)]
-    return [text for text in texts if bare(plain(text)).strip().lower() not in PLACEHOLDERS]
+    return [gold for text in r1trl.gold_texts(solution) if (gold := _gold(text)) is not None]
+
+
+def _gold(text: str) -> str | None:
+    if "\\" in text or "<" in text:
+        text = last_boxed(text) or last_tagged(text) or text
+    if any(map(str.isdecimal, text)):
+        return text
+    return None if bare(plain(text)).strip().lower() in PLACEHOLDERS else text
 
 
 def score_choice(letter: str | None, solution: Solution) -> float | None:
@@ -45,7 +52,8 @@ def fast_path(
     """Score all that math-verify is not needed for as `accuracy` does; UNDECIDED for the rest."""
     if answer == "latex_any":
         return UNDECIDED
-    extracted = extract_answer(r1trl.with_prefill(prompt, completion), answer)
+    text = r1trl.with_prefill(prompt, completion) if prompt else completion
+    extracted = extract_answer(text, answer)
     if answer == "choice":
         return score_choice(extracted, solution)
     verdicts = _verdicts(extracted, solution)

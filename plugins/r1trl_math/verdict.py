@@ -9,7 +9,7 @@ from math import isclose
 from typing import Any, NamedTuple
 
 from r1trl_math.lists import differ_in_form, says_two_things
-from r1trl_math.numeric import Number, are_equal_integers, compare_numbers, parse_number
+from r1trl_math.numeric import Number, are_equal_plainly, compare_numbers, parse_number
 from r1trl_math.reading import Reading, read
 from r1trl_math.special import compare_forms, special_form
 from r1trl_math.units import Unit, unit_of
@@ -32,7 +32,7 @@ Verdict = float | None | Expressions
 def decide(gold_text: str, answer_text: str) -> Verdict:
     """Return the verdict on an answer, or what math-verify must compare."""
     left, right = gold_text.strip(), answer_text.strip()
-    equal = are_equal_integers(left, right)  # most comparisons of a training run end here
+    equal = are_equal_plainly(left, right)  # most comparisons of a training run end here
     if equal is not None:
         return float(equal)
     numbers = parse_number(left), parse_number(right)
