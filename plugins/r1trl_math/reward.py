@@ -29,6 +29,8 @@ def gold_answers(solution: Any) -> list[str]:
 def _gold(text: str) -> str | None:
     if "\\" in text or "<" in text:
         text = last_boxed(text) or last_tagged(text) or text
+    if "####" in text and text.partition("####")[0].strip():
+        return None  # a worked solution of GSM8K's, with its answer after the mark
     if any(map(str.isdecimal, text)):
         return text
     return None if bare(plain(text)).strip().lower() in PLACEHOLDERS else text

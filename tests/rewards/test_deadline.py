@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from machine import require
 from r1trl_code.reward import code
 from r1trl_math.reward import accuracy
 
@@ -264,8 +265,8 @@ def test_the_time_of_all_processes_of_a_sample_counts() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and affinities")
 def test_waiting_for_a_core_is_not_counted_but_bounded_by_patience(verdict: Any) -> None:
+    require("processes of Linux", sys.platform == "linux", "no /proc and affinities")
     core = min(os.sched_getaffinity(0))
     with pool_of(1, 1.0, patience=60.0) as pool, busy(5, core):
         (pid,) = ask(verdict, pool, ["pid"])
