@@ -63,7 +63,7 @@ HAN_SENTENCE = 10
 JOINING = frozenset(("and", "or", "和", "或", "与"))
 LEADING_STOP = re.compile(r"\A\.\s+")
 NOT_UNIT = re.compile(r"[\s{}\ue000\ue001]")
-EMPTY = re.compile(r"[\s.,;:!?=()\[\]/\\-]*")
+EMPTY = re.compile(r"[\s.,;:!?=()\[\]/\\'\"-]*")
 SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 ARTICLE = frozenset(("a", "A", "I", "an", "An"))
 
@@ -100,7 +100,8 @@ class Reading:
         """True if no word makes another statement of it, as in "at least 5"."""
         of = self.before[-1:] == ("of",) and bool(OF.intersection(self.before))
         nth = any(words[:1] and words[0] in ORDINALS and words[1:] for words in self.words)
-        return not (of or nth or changes_number(self.all_words))
+        after = [word for words in self.words for word in words]
+        return not (of or nth or changes_number(self.before, after))
 
     @property
     def is_sentence(self) -> bool:
@@ -131,8 +132,9 @@ def read(text: str) -> Reading:
         if not glued:
             return Reading(line, (line,), ((),), ()) if line else Reading("", (), (), ())
         pieces, words = [line], [[], []]
-    if glued:  # a unit of one letter: 5 m
+    if glued:  # a unit of one letter: 5 m, and minutes in 3h 15m
         letter = NOT_UNIT.sub("", glued["letter"]).replace(r"^\circ", "degree")
+        letter = "min" if letter == "m" and ["h"] in words else letter
         pieces[-1], words[-1] = glued.string[: glued.start("letter")].strip(), [letter]
     return _answer(line, pieces, words)
 

@@ -12,7 +12,10 @@ ISO = re.compile(r"(\d{4})\s*[-/.]\s*(\d{1,2})\s*[-/.]\s*(\d{1,2})")
 SHORT = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
 CHINESE = re.compile(r"(?:(\d{4})\s*年\s*)?(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
+MONTH = (
+    r"(?i:(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))\.?"
+)
 DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
 MONTH_YEAR = re.compile(rf"{MONTH},?\s+(?P<year>\d{{4}})")
@@ -92,11 +95,11 @@ def _date(text: str) -> Form | None:
     if match:
         return "date", tuple(map(int, match.groups())), ""
     match = MONTH_YEAR.fullmatch(text)
-    if match and match["month"].lower()[:3] in MONTHS:
+    if match:
         return "date", (int(match["year"]), MONTHS.index(match["month"].lower()[:3]) + 1, None), ""
     for pattern in NAMED:
         match = pattern.fullmatch(text)
-        if match and match["month"].lower()[:3] in MONTHS:
+        if match:
             month = MONTHS.index(match["month"].lower()[:3]) + 1
             return _calendar(match["year"], month, match["day"])
     return None

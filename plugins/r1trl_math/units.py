@@ -33,7 +33,7 @@ NAMES |= {
 }
 SYMBOLS = frozenset(
     "cm mm km dm nm kg mg ng ml cl dl hr hrs lb lbs ft yd mph kph rpm ms ns KB MB GB TB USD EUR "
-    "GBP CNY RMB INR JPY KG CM KM".split()
+    "GBP CNY RMB INR JPY CAD AUD CHF HKD KG CM KM".split()
 )
 POWERS = {"平方": 2, "立方": 3}
 # Adjectives after a unit, which do not change it, and words that only look like one.

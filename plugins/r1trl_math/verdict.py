@@ -87,7 +87,7 @@ def _compare_quantities(gold: Reading, answer: Reading) -> Verdict:
     if units[0] and units[1] and units[0] != units[1]:
         same = sums[0] and sums[1] and sums[0][0] == sums[1][0]
         return float(bool(same) and isclose(sums[0][1], sums[1][1]))  # type: ignore[index]
-    if units[0] is None and units[1] is None and name_others(gold.words[0], answer.words[0]):
+    if None in units and name_others(gold.words[0], answer.words[0]):
         return 0.0
     left, right = _number(gold), _number(answer)
     if left and right:
@@ -118,7 +118,10 @@ def _unit(reading: Reading, index: int) -> Unit | None:
     """Return the unit after a piece, or its currency."""
     after = tuple(word for word in reading.words[index] if word not in ("and", "of"))
     number = parse_number(reading.pieces[index])
-    return unit_of(after or ((number.currency,) if number and number.currency else ()))
+    if not after:
+        return unit_of((number.currency,)) if number and number.currency else None
+    beginnings = (after[:count] for count in range(len(after), 0, -1))  # 5 pounds of flour
+    return next((unit for words in beginnings if (unit := unit_of(words))), None)
 
 
 def _sum(reading: Reading) -> tuple[Any, float] | None:

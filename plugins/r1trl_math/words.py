@@ -20,24 +20,25 @@ MULTIPLIERS = {
     "亿": 10**8,
 }
 
-# "At least 5", "not 5", "5 or 6", "the square of 5" and "5 if x is even" are not the answer 5.
+# "At least 5", "not 5", "5 or 6" and "5 if x is even" are not the answer 5.
 CHANGING = frozenset(
     "not no none isn't aren't wasn't doesn't don't cannot can't never neither nor without except "
-    "unless wrong incorrect false or between either than least most minimum maximum up "
-    "nearly almost could might perhaps possibly maybe unlikely anything but if too small large "
-    "low high small unknown undefined doubled tripled halved doubles twice double triple thrice "
-    "half halves third thirds quarter quarters fifth fifths tenth tenths hundredths root multiple "
-    "multiples factor factors divisor divisors divisible reciprocal inverse opposite squared cubed "
-    "factorial modulo mod remainder one-third two-thirds plus minus negative under over below "
-    "above beyond exceeds exceed exceeding square-root until within short "
-    "nein nicht kein mindestens höchstens weniger mehr hälfte moitié minus минус "
-    "pas non moins plus jamais "
-    "no menos más mitad doble nunca "
-    "не менее более меньше больше "
-    "não menos mais metade".split()
+    "unless wrong incorrect false or between either than least most up nearly almost could might "
+    "perhaps possibly maybe unlikely anything but if too unknown undefined doubled tripled halved "
+    "doubles thirds fifth fifths tenth tenths hundredths squared cubed factorial modulo mod "
+    "remainder plus minus negative under over below above beyond exceeds exceed exceeding until "
+    "within short nein nicht kein mindestens höchstens weniger mehr hälfte moitié minus минус pas "
+    "non moins plus jamais menos más mitad doble nunca не менее более меньше больше não mais "
+    "metade".split()
+)
+# Neither are "twice 5" and "a factor of 5"; but "5 factors" is.
+CHANGING_BEFORE = CHANGING | frozenset(
+    "small large low high minimum maximum twice double triple thrice half halves third quarter "
+    "quarters root multiple multiples factor factors divisor divisors divisible reciprocal inverse "
+    "opposite one-third two-thirds square-root".split()
 )
 CHANGING_CHINESE = re.compile(
-    "不是|不等|不对|不足|不到|不超|不少|不多|并非|没有|至少|至多|最多|最少|以上|以下|以内|多于|少于|大于|小于"
+    "不是|不止|不等|不对|不足|不到|不超|不少|不多|并非|没有|至少|至多|最多|最少|以上|以下|以内|多于|少于|大于|小于"
     "|高于|低于|超过|或|一半|倍数|的倍|因数|平方根|的平方|的立方|之间|折|分之|零下|将近|接近|可能|错"
     "|ではない|ではあり|じゃない|以下|未満|以上|か|아니|이상|이하|미만"
 )
@@ -60,7 +61,8 @@ OPPOSITES_CHINESE = [
 ]
 DIRECTIONS = re.compile(r"(?:north|south)?(?:east|west)?(?:ward|wards|ern)?")
 CALENDAR = re.compile(
-    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*|(?:mon|tues|wednes|thurs|fri|satur|sun)days?",
+    r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
 )
 COMPASS = {"n": "north", "s": "south", "e": "east", "w": "west"}
 
@@ -79,9 +81,12 @@ ORDINALS = frozenset("st nd rd th".split())
 CHINESE_NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两点负分之半")
 
 
-def changes_number(words: Iterable[str]) -> bool:
-    """Return True if one of the words makes a number another statement."""
-    return any(word.lower() in CHANGING or CHANGING_CHINESE.search(word) for word in words)
+def changes_number(before: Iterable[str], after: Iterable[str]) -> bool:
+    """Return True if a word before or after a number makes it another statement."""
+    words = [*before, *after]
+    changed = any(word.lower() in CHANGING_BEFORE for word in before)
+    changed = changed or any(word.lower() in CHANGING for word in after)
+    return changed or any(CHANGING_CHINESE.search(word) for word in words)
 
 
 def are_opposite(left: Iterable[str], right: Iterable[str]) -> bool:

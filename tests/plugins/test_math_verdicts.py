@@ -169,3 +169,21 @@ CHOICES = [
 @pytest.mark.parametrize(("text", "letter"), CHOICES)
 def test_a_choice_is_one_option_that_is_stated(text, letter):
     assert choice(text) == letter
+
+
+NOUNS = """
+dollars eggs marbles students children men women feet inches pounds points pieces boxes tickets
+games wins losses factors divisors roots multiples primes values ways angles units quarters
+dimes nickels euros degrees minutes hours days years people pages cups gallons notes members
+mars-bars decks minnows augers aprons sunflowers monkeys northerners evenings oddities leftovers
+""".split()
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_number_of_things_is_the_number_and_no_number_of_others(noun):
+    for answer in (f"18 {noun}", rf"18\text{{ {noun}}}", f"There are 18 {noun} in total."):
+        check(f"<answer>{answer}</answer>", "18", 1.0, answer="answer_tag")
+        check(f"<answer>{answer}</answer>", "19", 0.0, answer="answer_tag")
+    check(f"<answer>18 {noun}</answer>", f"18 {noun}", 1.0, answer="answer_tag")
+    if noun != "units":  # which names nothing
+        check("<answer>18 zebras</answer>", f"18 {noun}", 0.0, answer="answer_tag")
