@@ -91,9 +91,9 @@ class Reading:
         return SPACE.sub("", bare(self.line))
 
     @property
-    def all_words(self) -> frozenset[str]:
-        """Return all words of the answer."""
-        return frozenset(word for words in (self.before, *self.words) for word in words)
+    def all_words(self) -> tuple[str, ...]:
+        """Return all words of the answer, in their order."""
+        return tuple(word for words in (self.before, *self.words) for word in words)
 
     @property
     def is_plain(self) -> bool:

@@ -55,7 +55,9 @@ def decide(gold_text: str, answer_text: str) -> Verdict:
         if answer.text and gold.text == answer.text:
             return 1.0
         return 0.0 if _is_quantity(gold) else Expressions(gold.pieces[0], "")
-    if gold.is_plain != answer.is_plain or are_opposite(gold.all_words, answer.all_words):
+    if not (gold.is_plain and answer.is_plain):
+        return float(gold.text == answer.text)  # "at least 5" is equal to itself alone
+    if are_opposite(gold.all_words, answer.all_words):
         return 0.0
     if says_two_things(answer.pieces[0]) or differ_in_form(gold.pieces[0], answer.pieces[0]):
         return 0.0
