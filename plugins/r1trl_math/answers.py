@@ -10,8 +10,8 @@ import unicodedata
 from typing import Literal
 
 import r1trl
-from r1trl_math.notation import plain
-from r1trl_math.reading import bare
+from r1trl_math.readings.notation import plain
+from r1trl_math.readings.reading import bare
 
 AnswerSource = Literal["boxed", "answer_tag", "tag_or_box", "last_number", "latex_any", "choice"]
 

@@ -7,8 +7,8 @@ import r1trl
 from r1trl import UNDECIDED
 from r1trl_math.answers import AnswerSource, extract_answer, last_boxed, last_tagged, option_letter
 from r1trl_math.expressions.compare import extract, parse, verify, warm_up
-from r1trl_math.notation import plain
-from r1trl_math.reading import bare
+from r1trl_math.readings.notation import plain
+from r1trl_math.readings.reading import bare
 from r1trl_math.verdict import Expressions, Verdict, decide
 
 Solution = str | list[str]

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from r1trl_math.numeric import parse_number
-from r1trl_math.reading import bare
+from r1trl_math.readings.reading import bare
 
 ISO = re.compile(r"(\d{4})\s*[-/.]\s*(\d{1,2})\s*[-/.]\s*(\d{1,2})")
 SHORT = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")

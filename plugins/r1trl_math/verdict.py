@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from r1trl_math.lists import differ_in_form, says_two_things
 from r1trl_math.numeric import Number, are_equal_plainly, compare_numbers, parse_number
-from r1trl_math.reading import Reading, read
+from r1trl_math.readings.reading import Reading, read
+from r1trl_math.readings.words import MULTIPLIERS, are_opposite, is_numeral, name_others, singular
 from r1trl_math.special import compare_forms, special_form
 from r1trl_math.units import Unit, unit_of
-from r1trl_math.words import MULTIPLIERS, are_opposite, is_numeral, name_others, singular
 
 DOTS = re.compile(r"(?:,\s*)?(?:\\[lcd]?dots[bcimo]?(?![a-z])|\.\.\.)(?:\s*,)?")
 LIST = re.compile(r"[,;{(\[]|\\pm")

@@ -13,7 +13,7 @@ from latex2sympy2_extended.antlr_parser import PSParser
 from r1trl_math.answers import last_boxed
 from r1trl_math.expressions.compare import library, parse
 from r1trl_math.expressions.values import differ
-from r1trl_math.notation import plain
+from r1trl_math.readings.notation import plain
 from r1trl_math.reward import accuracy, fast_path
 
 from r1trl.rewards.pool import Failure, Pool

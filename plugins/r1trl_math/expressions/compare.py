@@ -12,7 +12,7 @@ from typing import Any
 
 from r1trl_math.expressions import grammar, tolerance
 from r1trl_math.expressions.values import differ
-from r1trl_math.notation import END, LABEL, PRIMES, WORD
+from r1trl_math.readings.notation import END, LABEL, PRIMES, WORD
 
 TRANSPOSED = re.compile(r"\^\s*(?:\{\s*)?(?:T|\\top|\\intercal)(?![A-Za-z])\s*\}?")
 SIGNS = re.compile(r"\\(pm|mp)(?![a-z])")

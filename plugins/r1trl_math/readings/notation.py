@@ -7,7 +7,7 @@ Only the writing changes here, never the value: `（１，２）` becomes `(1,2)
 import re
 import unicodedata
 
-from r1trl_math.signs import latex_of
+from r1trl_math.readings.signs import latex_of
 
 WORD, END = "\ue000", "\ue001"  # around the words of \text{…}: private characters, never in answers
 

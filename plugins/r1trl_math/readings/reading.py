@@ -8,10 +8,10 @@ import functools
 import re
 from dataclasses import dataclass
 
-from r1trl_math.notation import END, WORD, plain
 from r1trl_math.numeric import parse_number
+from r1trl_math.readings.notation import END, WORD, plain
+from r1trl_math.readings.words import OF, ORDINALS, changes_number
 from r1trl_math.units import is_symbol
-from r1trl_math.words import OF, ORDINALS, changes_number
 
 FUNCTIONS = (
     "arcsin|arccos|arctan|arg|sinh|cosh|tanh|sin|cos|tan|cot|csc|log|ln|lg|exp|max|gcd|lcm|lim|det|"
