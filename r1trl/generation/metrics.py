@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Z95 = 1.959964
+FAILURES = ("timeout", "error")  # which count as wrong under scoring.on_failure=zero
 
 
 def sampled_metrics(rollouts: "Dataset") -> dict[str, float]:
@@ -38,7 +39,7 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
     pass@1 is the mean over all samples with a verdict, with a 95 % interval over problems. Problems
     on which the reward abstains on every sample, having no gold that can be compared, do not count:
     `abstained` is their share, and `no_verdict` the share of the others' samples that have none,
-    as after a timeout. Both are left out if 0. Raises StageError if no problem counts.
+    as after a timeout, even if they count as wrong. Both are left out if 0. Raises StageError if no problem counts.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for i, problem in enumerate(rollouts["problem"]):
@@ -66,7 +67,7 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
     }
     missing = {
         "abstained": 1 - len(counted) / len(groups),
-        "no_verdict": _mean([values[i] is None for i in samples]),
+        "no_verdict": _mean([values[i] is None or outcomes[i] in FAILURES for i in samples]),
     }
     metrics |= {name: share for name, share in missing.items() if share}
     if f"answer/{names['correct']}" in rollouts.column_names:

@@ -171,3 +171,10 @@ def test_samples_without_a_verdict_are_no_wrong_answers_and_are_counted_apart() 
 def test_a_benchmark_without_any_verdict_is_an_error_that_names_the_mend() -> None:
     with pytest.raises(StageError, match=r"no verdict on any completion of the 4 problems.*####"):
         benchmark_metrics(outcomes([["abstain"]] * 4), {"correct": "accuracy"})
+
+
+def test_failures_that_count_as_wrong_are_counted_apart_too() -> None:
+    rows = outcomes([[1.0, "timeout"]] * 3).to_list()
+    zeroed = [{**row, "rewards/accuracy": row["rewards/accuracy"] or 0.0} for row in rows]
+    metrics = benchmark_metrics(Dataset.from_list(zeroed), {"correct": "accuracy"})
+    assert metrics["pass@1"] == metrics["no_verdict"] == pytest.approx(0.5)
