@@ -39,7 +39,8 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
     pass@1 is the mean over all samples with a verdict, with a 95 % interval over problems. Problems
     on which the reward abstains on every sample, having no gold that can be compared, do not count:
     `abstained` is their share, and `no_verdict` the share of the others' samples that have none,
-    as after a timeout, even if they count as wrong. Both are left out if 0. Raises StageError if no problem counts.
+    as after a timeout, even if they count as wrong. Both are left out if 0. Raises StageError if no
+    problem counts.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for i, problem in enumerate(rollouts["problem"]):
