@@ -30,7 +30,7 @@ CORE = (
 )
 CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?!\d)"
 NUMBER = re.compile(
-    rf"{CLOCK}|(?<![\w.)\]}}^_])(?:[+-]?[$€£¥₹]?-?|-\s(?=\d))(?:{CORE})"
+    rf"{CLOCK}|(?<![\w.)\]}}^_])(?:[+-]?[$€£¥₹]?-?|(?<![\d)]\s)-\s(?=\d))(?:{CORE})"
     r"(?:\s(?:hundred|thousand|million|billion))?"
     rf"|(?<![A-Za-z^_{{/:.\d])(?:{CORE})|\\sqrt\s*\{{[^{{}}]*\}}",
     re.ASCII,
@@ -45,7 +45,7 @@ OPTIONS = re.compile(
 )
 STATED = re.compile(
     r"(?:(?i:\banswer)|答案|(?i:\b(?:correct|right|best|final)\s(?:option|choice))|选(?!项))"
-    r"(?:\s(?:is|was|should be|would be|must be)\b|是|为|选)?"
+    r"(?:\s(?i:is|was|should be|would be|must be)\b|是|为|选)?"
     r"(?:\s?(?i:the\s|option|choice|选项)){0,2}"
     r"(?:[\s:*(\[{}$\-\\]|\\(?:text|math)(?:bf|rm|it)?\{){0,12}(?<![A-Za-z])([A-J])(?![\w'’])"
     r"|(?i:\boption|\bchoice)\s\(?([A-J])\)?\s(?i:is\s(?:the\s)?(?:correct|right|true|answer))"
@@ -137,7 +137,7 @@ def choice(text: str) -> str | None:
 
     A formula in a box chooses none. Several options named together are no choice.
     """
-    for extracted in (*last_boxes(text), last_tagged(text)):
+    for extracted in (last_boxed(text), *last_boxes(text), last_tagged(text)):
         if extracted is None:
             continue
         letter = option_letter(extracted)
