@@ -265,6 +265,7 @@ def test_the_time_of_all_processes_of_a_sample_counts() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_waiting_for_a_core_is_not_counted_but_bounded_by_patience(verdict: Any) -> None:
     require("processes of Linux", sys.platform == "linux", "no /proc and affinities")
     core = min(os.sched_getaffinity(0))
@@ -283,6 +284,7 @@ def test_waiting_for_a_core_is_not_counted_but_bounded_by_patience(verdict: Any)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_answer_waits_for_those_that_hang(verdict: Any) -> None:
     with pool_of(2, 3.0) as pool:
         ask(verdict, pool, ["warm", "b"])
