@@ -148,6 +148,8 @@ def _checked(name: str, returned: Any, count: int) -> list[Any]:
     for i, value in enumerate(values):
         if value is None or isinstance(value, Failure):
             continue
+        if hasattr(value, "item") and not getattr(value, "shape", ()):
+            values[i] = value = value.item()  # a number of numpy's or torch's
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise StageError(
                 f"reward '{name}' returned {value!r} for row {i}; "

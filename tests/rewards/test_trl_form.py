@@ -15,6 +15,7 @@ from r1trl.config.kinds import load_plugins
 from r1trl.config.schema import ScoringConfig
 from r1trl.errors import StageError
 from r1trl.plugins.loading import load
+from r1trl.rewards.pool import Pool
 from r1trl.rewards.scorer import Scorer, bind_reward, make_scorer
 from r1trl.stage.files import StageSpec
 from r1trl.training.callbacks import completion_rows
@@ -252,3 +253,25 @@ def test_what_rewards_log_is_in_the_files_of_a_run(
     tables = list(folder.rglob("completions_00001.parquet"))  # TRL's own, of GRPO alone
     assert len(tables) == (kind == "grpo")
     assert all({"text", "by_keyword"} <= set(pq.read_schema(table).names) for table in tables)
+
+
+NUMBERS = """
+import numpy, torch
+import r1trl
+
+def numbers(prompts, completions, completion_ids, **columns):
+    return [numpy.float32(0.5), torch.tensor(0.25), numpy.int64(1), None]
+
+@r1trl.hookimpl
+def r1trl_rewards():
+    return {"numbers": numbers}
+"""
+
+
+def test_numbers_of_numpy_and_torch_are_numbers(plugin_file: Any) -> None:
+    offer = load([plugin_file(NUMBERS)]).find("reward", "numbers")
+    rows = {name: ["a"] * 4 for name in ("prompt", "completion")} | {"completion_ids": [[1]] * 4}
+    pool = Pool(1, 5.0)
+    values = bind_reward("numbers", offer.target, {}).ask(rows, None, pool).values
+    pool.close()
+    assert list(values) == [0.5, 0.25, 1, None]
