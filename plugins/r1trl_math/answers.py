@@ -51,13 +51,15 @@ STATED = re.compile(
     r"|(?i:\boption|\bchoice)\s\(?([A-J])\)?\s(?i:is\s(?:the\s)?(?:correct|right|true|answer))"
 )
 MORE = re.compile(
-    r"[)\]}*$\s]{0,4}(?:[,;/&、]\s?(?:(?:and|or|maybe|perhaps|possibly)\s)?|\s?(?:and|or)\s|\s?[和或与]\s?)[(\[*\s]{0,3}"
+    r"[)\]}*$\s]{0,4}(?:[,;/&、]\s?(?:(?:and|or|maybe|perhaps|possibly)\s)?|\s?(?:and|or)\s"
+    r"|\s?[和或与]\s?)[(\[*\s]{0,3}"
     r"(?:[A-HJ](?![\w'’])|I(?=[\s)\]*]{0,3}(?:[.,;]|$)))"
 )
 DENIED = re.compile(r"\b(?:not|wrong|incorrect|never|isn't|least likely)\b[\w\s]*$", re.IGNORECASE)
 AFTER_LETTER = re.compile(
     r"[)\]}*$\s]{0,6}(?:$|[.,;:!?)\]<\\。，；]|\n|[(—–-]|"
-    r"(?:because|since|as|for|which|due|with|given|and|or|by|from|so|whose|but)\b|is\s(?:the\s)?(?:correct|right|best)|[/&、或和与]|[^\x00-\x7f])"
+    r"(?:because|since|as|for|which|due|with|given|and|or|by|from|so|whose|but)\b|"
+    r"is\s(?:the\s)?(?:correct|right|best)|[/&、或和与]|[^\x00-\x7f])"
 )
 MAX_OPTION_CHARACTERS = 60
 MAX_BOXES = 20
@@ -72,29 +74,25 @@ def last_boxed(text: str) -> str | None:
     if not boxes:
         bare_boxes = BARE_BOX.findall(text)
         return bare_boxes[-1] if bare_boxes else None
-    found = [_content(text, boxes[-1].end())]
-    if len(boxes) == 1:
-        return found[0]
+    end = _closing(text, boxes[-1].end())
+    if end is None:
+        return None
+    found = [text[boxes[-1].end() : end].strip()]
     for box, following in zip(boxes[-2::-1], boxes[:0:-1], strict=False):
-        content = _content(text[: following.start()], box.end())
-        if content is None or found[0] is None:
+        end = _closing(text, box.end(), following.start())
+        if end is None or not JOINED.fullmatch(text, end, following.start()):
             break
-        between = text[
-            box.end() + text[box.end() :].index(content) + len(content) : following.start()
-        ]
-        if not JOINED.fullmatch(between):
-            break
-        found.insert(0, content)
-    return found[0] if len(found) == 1 else ", ".join(each or "" for each in found)
+        found.insert(0, text[box.end() : end].strip())
+    return ", ".join(found)
 
 
-def _content(text: str, start: int) -> str | None:
-    """Return the content of a brace opened before `start`; None if it never closes."""
+def _closing(text: str, start: int, stop: int | None = None) -> int | None:
+    """Return the position before `stop` that closes a brace opened before `start`, or None."""
     depth = 1
-    for brace in BRACE.finditer(text, start):
+    for brace in BRACE.finditer(text, start, len(text) if stop is None else stop):
         depth += {"{": 1, "}": -1}.get(brace.group(), 0)
         if depth == 0:
-            return text[start : brace.start()].strip()
+            return brace.start()
     return None
 
 
@@ -111,10 +109,9 @@ def last_tagged(text: str) -> str | None:
 
 def last_number(text: str) -> str | None:
     """Return the last number with its sign: an integer, decimal, fraction, mixed, or a power."""
-    last = max(
-        (i for i in range(len(text)) if text[i].isdecimal() or "¼" <= text[i] <= "⅞"), default=-1
-    )
-    if last < 0:
+    backwards = range(len(text) - 1, -1, -1)
+    last = next((i for i in backwards if text[i].isdecimal() or "¼" <= text[i] <= "⅞"), None)
+    if last is None:
         return None
     start = max(0, last - NEAR)
     numbers = NUMBER.findall(bare(plain(text[start : last + 20])))
@@ -158,10 +155,11 @@ def _affirms(text: str, stated: re.Match[str]) -> bool:
 
 def last_boxes(text: str) -> list[str]:
     r"""Return the contents of boxes that are short enough for an option, the last first."""
-    boxes = list(BOX.finditer(text))[-MAX_BOXES:]
-    found = [_content(text[: box.end() + MAX_OPTION_CHARACTERS], box.end()) for box in boxes]
-    bare_boxes = [] if boxes else BARE_BOX.findall(text)[-1:]
-    return [*(content for content in reversed(found) if content is not None), *bare_boxes]
+    starts = [box.end() for box in BOX.finditer(text)][-MAX_BOXES:]
+    ends = [_closing(text, start, start + MAX_OPTION_CHARACTERS) for start in starts]
+    pairs = zip(starts[::-1], ends[::-1], strict=True)
+    bare_boxes = [] if starts else BARE_BOX.findall(text)[-1:]
+    return [*(text[start:end].strip() for start, end in pairs if end is not None), *bare_boxes]
 
 
 def extract_answer(completion: str, source: AnswerSource) -> str | None:

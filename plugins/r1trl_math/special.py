@@ -7,15 +7,13 @@ from typing import Any
 
 from r1trl_math.numeric import parse_number
 from r1trl_math.readings.reading import bare
+from r1trl_math.readings.words import MONTH_NAMES
 
 ISO = re.compile(r"(\d{4})\s*[-/.]\s*(\d{1,2})\s*[-/.]\s*(\d{1,2})")
 SHORT = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
 CHINESE = re.compile(r"(?:(\d{4})\s*年\s*)?(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-MONTH = (
-    r"(?i:(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
-    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))\.?"
-)
+MONTH = rf"(?i:(?P<month>{MONTH_NAMES}))\.?"
 DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
 MONTH_YEAR = re.compile(rf"{MONTH},?\s+(?P<year>\d{{4}})")

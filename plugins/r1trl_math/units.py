@@ -70,9 +70,10 @@ def unit_of(words: tuple[str, ...]) -> Unit | None:
     text = " ".join(map(_english, kept))
     if not UNIT.fullmatch(text) or len(text) > MAX_CHARACTERS or set(kept) & NO_UNITS:
         return None
+    units = registry()
     try:
-        unit = registry().parse_units(text)
-        one = registry().Quantity(1.0, unit)
+        unit = units.parse_units(text)
+        one = units.Quantity(1.0, unit)
         if "[temperature]" in str(unit.dimensionality):  # its scales have different zeros
             return Unit(((str(unit), 1.0),), 1.0)
         basic = one.to_root_units()

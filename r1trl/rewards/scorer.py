@@ -99,7 +99,7 @@ class Scorer:
         for name, column in raw.items():
             self.stats.add(name, results[name], columns)
             if note := self.stats.abstention(name, results[name], columns):
-                print(note, flush=True)
+                print(*filter(None, (self.key, note)), sep=": ", flush=True)
             with self._errors_named(name):
                 self._check_failures(name, column, columns)
         values = apply_requires(

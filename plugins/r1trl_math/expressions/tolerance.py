@@ -32,10 +32,11 @@ def are_far_apart(a: Any, b: Any) -> bool:
         if not isinstance(side, Expr) or side.has(UnevaluatedExpr):
             return False
     try:
-        difference = expand(a.doit() - b.doit())
+        first, second = a.doit(), b.doit()
+        difference = expand(first - second)
         if difference.free_symbols:
             return False
-        terms = Add.make_args(a.doit()) + Add.make_args(b.doit())
+        terms = Add.make_args(first) + Add.make_args(second)
         sizes = [abs(term.evalf(DIGITS)) for term in terms if not term.free_symbols]
         tolerance = ROUNDED if a.has(Float) or b.has(Float) else EXACT
         return bool(abs(difference.evalf(DIGITS)) > tolerance * max(sizes))

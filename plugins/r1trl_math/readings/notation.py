@@ -106,7 +106,7 @@ def _script(match: re.Match[str]) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """Remove Markdown's marks: code, bold, italics around the whole, a heading, a quotation."""
+    """Remove Markdown's marks: code, bold, italics around the whole, a heading."""
     if "`" in text:
         text = FENCE.sub(lambda match: match[1] or match[2] or "", text)
     for _ in range(2):

@@ -60,10 +60,11 @@ OPPOSITES_CHINESE = [
     tuple(pair) for pair in "增减 上下 左右 前后 东西 南北 盈亏 升降 大小 多少".split()
 ]
 DIRECTIONS = re.compile(r"(?:north|south)?(?:east|west)?(?:ward|wards|ern)?")
-CALENDAR = re.compile(
+MONTH_NAMES = (
     r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
-    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
+CALENDAR = re.compile(rf"{MONTH_NAMES}|(?:mon|tues|wednes|thurs|fri|satur|sun)days?")
 COMPASS = {"n": "north", "s": "south", "e": "east", "w": "west"}
 
 WEAK = frozenset(
