@@ -16,7 +16,7 @@ PLUGINS = CORE.parent / "plugins"
 # From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
     "errors decoding packing",
-    "fields",
+    "fields chat",
     "types kind",
     "samplers",
     "hookspecs",

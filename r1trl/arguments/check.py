@@ -8,9 +8,9 @@ from r1trl.arguments.shared import SHARED_FIELDS
 from r1trl.arguments.source import fields
 from r1trl.arguments.together import problems_together
 from r1trl.arguments.training import SET_BY_R1TRL, TRAINING_FIELDS
-from r1trl.config.values import convert
 from r1trl.errors import suggest
 from r1trl.fields import Field
+from r1trl.plugins.values import convert
 
 FIELDS: Mapping[str, Field] = {**TRAINING_FIELDS, **SHARED_FIELDS}
 Table = Mapping[str, Field]

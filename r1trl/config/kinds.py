@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, cast
 
 from r1trl.config.kind_problems import kind_problems
-from r1trl.config.schema import REQUIRED, EndpointsConfig, StageConfig, number
+from r1trl.config.schema import REQUIRED, StageConfig
+from r1trl.config.stage_parts import EndpointsConfig, number
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins, load

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl.config.schema import REQUIRED
-from r1trl.config.values import convert
 from r1trl.errors import suggest
 from r1trl.fields import Field
+from r1trl.plugins.values import convert
 
 INVALID: Any = object()
 

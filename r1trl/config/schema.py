@@ -11,18 +11,19 @@ former name that is still accepted, with a note; or `formerly`, one that is refu
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from r1trl.fields import Field
+from r1trl.config.stage_parts import (
+    AdapterConfig,
+    EndpointsConfig,
+    RolloutConfig,
+    SamplingConfig,
+    ScoringConfig,
+    number,
+)
 from r1trl.types import Model, Rows
 
 REQUIRED = "???"
 ONLY_REFERRED_TO = ("model", "student", "teacher", "template", "scale")  # by ${key}, from stages
 Dtype = Literal["bfloat16", "float16", "float32"]
-
-
-def number(default: float | None, alias: str = "", **bounds: Any) -> Any:
-    """Return a dataclass field for a number with bounds, which are those of `r1trl.Field`."""
-    former = {"alias": alias} if alias else {}
-    return field(default=default, metadata={"field": Field(**bounds), **former})
 
 
 @dataclass
@@ -50,73 +51,6 @@ class SourceConfig:
     sample_rows: int | None = number(None, alias="limit", at_least=1)  # at random, after filters
     weight: float | None = number(None, above=0)  # share of the mixture, next to the others'
     take: int | None = number(None, alias="stream", at_least=1)  # rows read, from the head
-
-
-@dataclass
-class RolloutConfig:
-    """How completions are batched: `outputs` generated at once, learned from in `minibatches`."""
-
-    outputs: int = number(512, at_least=1)
-    minibatches: int = number(1, at_least=1)
-
-
-@dataclass
-class SamplingConfig:
-    """How completions are generated outside training."""
-
-    n: int = number(1, at_least=1)  # completions per prompt
-    temperature: float = number(1.0, at_least=0)
-    top_p: float = number(1.0, above=0, at_most=1)
-    top_k: int = number(0, at_least=0)
-    min_p: float | None = number(None, at_least=0, at_most=1)
-    repetition_penalty: float = number(1.0, above=0)
-    max_tokens: int = number(2048, at_least=1)
-    batch_size: int = number(32, at_least=1)
-    # Right answers (by metrics.correct) after which a prompt gets no more completions.
-    stop_after_correct: int | None = number(None, alias="enough", at_least=1)
-    # The most completions per prompt then; they come n at a time.
-    max_n: int | None = number(None, at_least=1)
-    shard_size: int = number(256, at_least=1)  # prompts in one file of shards/
-
-
-@dataclass
-class ScoringConfig:
-    """How rewards are computed, and what happens to a sample that gets no verdict."""
-
-    deadline: float = number(10.0, above=0)  # seconds that a sample runs or sleeps
-    patience: float | None = number(None, above=0)  # seconds on the clock; None: 6 x deadline
-    processes: int | None = number(None, at_least=1)  # None: this rank's share of the cores
-    on_failure: Literal["mask", "zero", "raise"] = "mask"
-    # Share of a batch; above it: stop.
-    max_failure_rate: float = number(0.5, alias="failure_limit", at_least=0, at_most=1)
-
-
-@dataclass
-class EndpointsConfig:
-    """Servers with OpenAI's completions API that a model is sampled from, in place of loading it.
-
-    `model` of the stage is then read for its tokenizer alone.
-    """
-
-    urls: list[str] = field(default_factory=list)  # such as http://node1:8000/v1
-    model: str | None = None  # the name it is served by; None: the stage's model
-    # Variable that holds the key.
-    api_key_env: str = field(default="OPENAI_API_KEY", metadata={"alias": "key_variable"})
-    concurrency: int = number(64, at_least=1)  # requests at once, per server
-    timeout: float = number(600.0, alias="seconds", above=0)  # until a request is sent again
-    # Seconds without a reply of any server after which the stage fails.
-    patience: float = number(600.0, above=0)
-
-
-@dataclass
-class AdapterConfig:
-    """A LoRA adapter (arXiv 2106.09685) that is trained in place of the whole model."""
-
-    rank: int = number(16, at_least=1)
-    alpha: float = number(32.0, above=0)
-    dropout: float = number(0.0, at_least=0, below=1)
-    # Names of linear layers; empty: all of them.
-    target_modules: list[str] = field(default_factory=list, metadata={"alias": "layers"})
 
 
 @dataclass

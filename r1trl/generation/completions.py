@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from r1trl.config.schema import SamplingConfig
+from r1trl.config.stage_parts import SamplingConfig
 from r1trl.errors import StageError, errors_named, unknown
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.pool import Failure

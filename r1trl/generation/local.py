@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from r1trl.config.kinds import loading_options
-from r1trl.config.schema import SamplingConfig, StageConfig
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import SamplingConfig
 from r1trl.decoding.batch import StopCondition
 from r1trl.decoding.decode import decode
 from r1trl.decoding.sampling_params import SamplingParams

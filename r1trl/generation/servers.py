@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from r1trl.config.schema import EndpointsConfig
+from r1trl.config.stage_parts import EndpointsConfig
 from r1trl.errors import StageError
 
 Request = dict[str, Any]

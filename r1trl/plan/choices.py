@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from r1trl.config.schema import StageConfig
-from r1trl.config.values import check_options, convert
 from r1trl.errors import unknown
 from r1trl.fields import Field
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
+from r1trl.plugins.values import check_options, convert
 from r1trl.rewards.scorer import COMMON_OPTIONS
 from r1trl.types import Benchmarks, RewardName
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from r1trl.config.kinds import models_of
-from r1trl.config.schema import EndpointsConfig, StageConfig
-from r1trl.config.values import check_options
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import EndpointsConfig
 from r1trl.errors import suggest, unknown
 from r1trl.plan.choices import active, check_offers
 from r1trl.plugins.loading import Plugins
+from r1trl.plugins.values import check_options
 from r1trl.types import RewardName
 
 TRAINING_METHODS = ("choose", "observe", "admit")

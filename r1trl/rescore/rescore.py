@@ -13,7 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from r1trl.config.aliases import rename_chosen
 from r1trl.config.kinds import load_plugins
 from r1trl.config.parse import Renaming, parse, rename_keys
-from r1trl.config.schema import PluginsConfig, ScoringConfig, StageConfig
+from r1trl.config.schema import PluginsConfig, StageConfig
+from r1trl.config.stage_parts import ScoringConfig
 from r1trl.errors import ConfigError, StageError, errors_named, unknown
 from r1trl.plan.choices import check_rewards
 from r1trl.plugins.loading import Plugins

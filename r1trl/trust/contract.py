@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from r1trl.config.values import check_options
+from r1trl.plugins.values import check_options
 from r1trl.rewards.verifier import Verifier
 from r1trl.trust.candidate import OfferUnderTest, Remark
 from r1trl.trust.kind_contract import describes_stages, is_light_to_import, returns_metrics

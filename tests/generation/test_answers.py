@@ -8,7 +8,8 @@ import pytest
 from datasets import Dataset
 from stage_runs import assert_rounds_end_with_a_right_answer
 
-from r1trl.config.schema import SamplingConfig, ScoringConfig, StageConfig
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import SamplingConfig, ScoringConfig
 from r1trl.generation.answers import RowGenerator
 from r1trl.plugins.loading import Plugins, load
 from r1trl.rewards.scorer import make_scorer

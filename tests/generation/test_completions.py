@@ -7,7 +7,8 @@ from typing import Any
 import pluggy
 import pytest
 
-from r1trl.config.schema import SamplingConfig, ScoringConfig, StageConfig
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import SamplingConfig, ScoringConfig
 from r1trl.errors import StageError
 from r1trl.generation.completions import (
     LimitedPolicy,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from completion_server import Server, running_servers
 
-from r1trl.config.schema import EndpointsConfig, SamplingConfig, StageConfig
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import EndpointsConfig, SamplingConfig
 from r1trl.errors import StageError
 from r1trl.generation.remote import RemoteModel
 from r1trl.generation.servers import CompletionClient

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from r1trl.config.schema import SamplingConfig, StageConfig
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import SamplingConfig
 from r1trl.generation.shards import digest_of, duration, generate_shards
 
 ROWS = Dataset.from_dict({"prompt": [f"p{i}" for i in range(10)]})

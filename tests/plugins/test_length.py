@@ -5,7 +5,7 @@ import math
 import pytest
 import r1trl_length
 
-from r1trl.config.schema import ScoringConfig
+from r1trl.config.stage_parts import ScoringConfig
 from r1trl.plugins.loading import load
 from r1trl.rewards.scorer import make_scorer
 

@@ -15,7 +15,7 @@ from datasets import Dataset
 from r1trl_judge import r1trl_filters, r1trl_rewards
 
 from r1trl import Failure
-from r1trl.config.schema import ScoringConfig
+from r1trl.config.stage_parts import ScoringConfig
 from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import r1trl_trl
 
-from r1trl.config.schema import ScoringConfig
+from r1trl.config.stage_parts import ScoringConfig
 from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer
 from r1trl.rewards.scorer import make_scorer

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import r1trl
-from r1trl.config.schema import ScoringConfig
+from r1trl.config.stage_parts import ScoringConfig
 from r1trl.errors import StageError
 from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from r1trl.config.kinds import load_plugins
-from r1trl.config.schema import ScoringConfig
+from r1trl.config.stage_parts import ScoringConfig
 from r1trl.errors import StageError
 from r1trl.plugins.loading import load
 from r1trl.rewards.pool import Pool

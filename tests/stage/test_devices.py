@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from r1trl.config.kinds import EvaluatedModel
-from r1trl.config.schema import EndpointsConfig, StageConfig
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import EndpointsConfig
 from r1trl.errors import StageError
 from r1trl.kinds.evaluate import EvaluateSettings
 from r1trl.stage import devices

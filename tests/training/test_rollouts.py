@@ -16,7 +16,7 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from r1trl.config.schema import ScoringConfig
+from r1trl.config.stage_parts import ScoringConfig
 from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
 from r1trl.run.launch import accelerate_config

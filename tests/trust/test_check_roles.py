@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from r1trl.config.kinds import load_plugins
-from r1trl.config.values import check_options
+from r1trl.plugins.values import check_options
 from r1trl.trust.check import CheckResult, check
 
 HEAD = """

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from r1trl.config.values import convert
+from r1trl.plugins.values import convert
 
 CONVERTED = [
     ("1e-6", float, 1e-6),

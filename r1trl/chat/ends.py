@@ -1,0 +1,37 @@
+"""Where an assistant's turn ends, by a chat template."""
+
+from typing import Any
+
+from jinja2 import TemplateError
+
+QUESTION, ANSWER = "What R1TRL asks", "So it is."
+
+
+def end_of_turn(tokenizer: Any, **variables: Any) -> str | None:
+    """Return the special token with which the chat template ends an answer, as text.
+
+    `variables` are the template's own. None if there is no template, or if it ends answers without
+    a special token. Raises jinja2's TemplateError if the template fails.
+    """
+    after = text_after_answer(tokenizer, **variables)
+    if after is None:
+        return None
+    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    special = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
+    first = next((id_ for id_ in ids if id_ in special), None)
+    return None if first is None else str(tokenizer.convert_ids_to_tokens(first))
+
+
+def text_after_answer(tokenizer: Any, **variables: Any) -> str | None:
+    """Return what the chat template writes after an answer, its end and what follows it.
+
+    None if there is no template. Raises TemplateError if the template fails or omits the answer.
+    """
+    if not tokenizer.chat_template:
+        return None
+    turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, **variables)
+    _, found, after = text.rpartition(ANSWER)
+    if not found:
+        raise TemplateError("the chat template leaves out what the assistant says")
+    return str(after)
