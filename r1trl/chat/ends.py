@@ -1,5 +1,8 @@
 """Where an assistant's turn ends, by a chat template."""
 
+import functools
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import TemplateError
@@ -35,3 +38,32 @@ def text_after_answer(tokenizer: Any, **variables: Any) -> str | None:
     if not found:
         raise TemplateError("the chat template leaves out what the assistant says")
     return str(after)
+
+
+def answer_end(tokenizer: Any, variables: Mapping[str, Any]) -> str:
+    """Return what stands after an answer, to the end token: the template's, or the tokenizer's."""
+    named = json.dumps(variables, sort_keys=True, default=str)
+    return _answer_end(tokenizer, tokenizer.chat_template, tokenizer.eos_token, named)
+
+
+@functools.lru_cache(maxsize=64)
+def _answer_end(tokenizer: Any, template: Any, own_end: str, variables: str) -> str:
+    """Return the end of an answer; the arguments are all that it depends on."""
+    try:
+        token = end_of_turn(tokenizer, **json.loads(variables))
+        after = text_after_answer(tokenizer, **json.loads(variables))
+    except Exception:  # noqa: BLE001 - a template that refuses the question may write the rows'
+        token = after = None
+    if token is None or after is None:
+        return own_end
+    return after.partition(token)[0] + token
+
+
+def special_tokens(tokenizer: Any) -> set[str]:
+    """Return the texts of a tokenizer's special and added tokens."""
+    return {*tokenizer.all_special_tokens, *map(str, tokenizer.added_tokens_decoder.values())}
+
+
+def automatic_prefix(tokenizer: Any) -> str:
+    """Return the text that the tokenizer puts before every text, so that it is not put twice."""
+    return str(tokenizer.decode(tokenizer("")["input_ids"]))

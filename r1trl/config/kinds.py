@@ -72,6 +72,7 @@ class EvaluatedModel:
     template: str | None = None
     prefill: str = ""
     system: str | None = None
+    chat_template_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     samplers: dict[str, Any] = dataclasses.field(default_factory=dict)  # in place of the stage's
     endpoints: EndpointsConfig | None = None
     max_position_embeddings: int | None = number(None, at_least=1)
@@ -97,6 +98,7 @@ def with_model(stage: StageConfig, model: EvaluatedModel) -> StageConfig:
         template=model.template,
         prefill=model.prefill,
         system=model.system or stage.system,
+        chat_template_kwargs=model.chat_template_kwargs or stage.chat_template_kwargs,
         samplers=model.samplers or stage.samplers,
         endpoints=model.endpoints or stage.endpoints,
         max_position_embeddings=model.max_position_embeddings or stage.max_position_embeddings,

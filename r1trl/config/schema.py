@@ -96,6 +96,8 @@ class StageConfig:
     template: str | None = None  # raw prompt with {{ prompt }}; None: the tokenizer's chat template
     prefill: str = ""  # the beginning of every completion, such as "<think>\n"
     system: str | None = None  # the system prompt, for a chat template
+    # Of the chat template, such as {enable_thinking: false}.
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
     data: dict[str, SourceConfig] = field(default_factory=dict)
     benchmarks: dict[str, SourceConfig] = field(default_factory=dict)  # empty: the run's
     filters: dict[str, Any] = field(default_factory=dict)

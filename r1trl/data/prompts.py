@@ -1,16 +1,19 @@
-"""Prompts as the model reads them: a raw template, or the tokenizer's chat template."""
+"""The prompts of rows as the model reads them, and the answers that continue them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from r1trl.data.sources import fill
+from r1trl.chat.messages import with_system, without_nulls
+from r1trl.chat.thinking import RowError, continuation
+from r1trl.data.row_writer import RowWriter
 from r1trl.errors import StageError, suggest
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-NO_TEMPLATE = "the tokenizer has no chat template; give the stage a template=…"
+RESPONSES = ("completion", "chosen", "rejected")
 
 
 def render(
@@ -19,42 +22,33 @@ def render(
     template: str | None,
     prefill: str,
     system: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    responses: bool = False,
 ) -> "Dataset":
     """Return rows with the column `prompt` (text or messages) as the text that the model reads.
 
-    The plain question is in the column `question`. `template` is a raw prompt with `{{ prompt }}`;
-    None: the tokenizer's chat template. `prefill` is the beginning of every completion, `system`
-    the system prompt of rows that have none. Raises StageError if there is no template at all.
+    The plain question is in the column `question`; the messages of a prompt, with the system prompt
+    that was added, are in `conversation`. `prefill` is the beginning of every completion, without a
+    `<think>` that the prompt has opened; the other arguments are those of `RowWriter`. With
+    `responses` the columns in RESPONSES become texts that continue the prompt. Raises StageError
+    with the number of a row that cannot be written.
     """
-    if not template and not tokenizer.chat_template:
-        raise StageError(NO_TEMPLATE)
-    prefix = "" if template else _automatic_prefix(tokenizer)
+    writer = RowWriter(tokenizer, template, system, variables or {})
 
-    def rendered(row: dict[str, Any]) -> dict[str, Any]:
-        prompt = row["prompt"]
-        question = prompt if isinstance(prompt, str) else prompt[-1]["content"]
-        if template:
-            text = fill(template, {**row, "prompt": question})
-        else:
-            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-            text = tokenizer.apply_chat_template(
-                with_system(messages, system), tokenize=False, add_generation_prompt=True
-            ).removeprefix(prefix)
-        return {"question": row.get("question") or question, "prompt": text + prefill}
+    def rendered(row: dict[str, Any], index: int) -> dict[str, Any]:
+        with row_named(row, index):
+            question, text = writer.prompt(row)
+            written: dict[str, Any] = {"question": row.get("question") or question}
+            if not isinstance(row["prompt"], str):
+                system = None if template else row.get("system") or writer.system
+                written["conversation"] = with_system(without_nulls(row["prompt"]), system)
+            for name in RESPONSES if responses else ():
+                if row.get(name) is not None:
+                    written[name] = writer.response(row, text, row[name])
+        return {**written, "prompt": text + continuation(text, prefill, finished=False)}
 
-    return rows.map(rendered)
-
-
-def with_system(messages: list[dict[str, Any]], system: str | None) -> list[dict[str, Any]]:
-    """Return messages with a system prompt before them, unless they have one or it is None."""
-    if system is None or messages[0]["role"] == "system":
-        return messages
-    return [{"role": "system", "content": system}, *messages]
-
-
-def _automatic_prefix(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return the text that the tokenizer puts before every text, so that it is not put twice."""
-    return str(tokenizer.decode(tokenizer("")["input_ids"]))
+    return rows.map(rendered, with_indices=True)
 
 
 def need_columns(rows: "Dataset", columns: Iterable[str], key: str) -> None:
@@ -66,3 +60,13 @@ def need_columns(rows: "Dataset", columns: Iterable[str], key: str) -> None:
                 f"{key}: the rows have no column '{column}'"
                 f"{suggest(column, rows.column_names)}; they have: {there}"
             )
+
+
+@contextmanager
+def row_named(row: Mapping[str, Any], index: int) -> Iterator[None]:
+    """Turn RowError into a StageError that names the row, whose index counts from 0."""
+    try:
+        yield
+    except RowError as error:
+        source = f" of the source '{row['source']}'" if row.get("source") else ""
+        raise StageError(f"row {index + 1}{source} cannot be written: {error}") from error

@@ -46,12 +46,20 @@ class RowGenerator:
         self.model.seed(seed)
         with errors_named(f"{self.key}.template"):
             tokenizer = self.model.tokenizer
-            rendered = render(rows, tokenizer, stage.template, stage.prefill, stage.system)
+            rendered = render(
+                rows,
+                tokenizer,
+                stage.template,
+                stage.prefill,
+                stage.system,
+                stage.chat_template_kwargs,
+            )
         policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
         chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
         completions, scores = self._rounds(chained, policy, rendered["prompt"][:])
         added = self._added(rows["prompt"][:], policy, completions, scores)
-        return to_dataset(rendered.features, policy.columns_of(completions), added)
+        kept = {n: f for n, f in rendered.features.items() if n in ("question", *rows.features)}
+        return to_dataset(kept, policy.columns_of(completions), added)
 
     def _rounds(
         self, chained: Policy, policy: ModelPolicy, prompts: Sequence[str]

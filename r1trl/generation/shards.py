@@ -29,6 +29,7 @@ DIGESTED = (
     "template",
     "prefill",
     "system",
+    "chat_template_kwargs",
     "samplers",
     "rewards",
     "metrics",

@@ -1,14 +1,16 @@
 """Supervised fine-tuning: the model learns given completions."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from r1trl import Field, Kind, StageError, Work
 from r1trl.arguments.training import NOTHING_EVALUATED
-from r1trl.data.prompts import need_columns, with_system
-from r1trl.rewards.pool import cores
+from r1trl.config.stage_parts import number
+from r1trl.data.prompts import need_columns
+from r1trl.errors import errors_named
+from r1trl.kinds.sft_rows import make_samples
 
-MANY = 10_000  # rows that are worth the start of several processes
 SFT_FIELDS: Mapping[str, Field] = {
     "dataset_text_field": Field(
         verdict="refused",
@@ -22,39 +24,38 @@ SFT_FIELDS: Mapping[str, Field] = {
 }
 
 
+@dataclass
+class SFTSettings:
+    """The share of rows that `max_length` may cut or drop; above it the stage fails."""
+
+    max_truncated_rate: float = number(0.1, at_least=0, at_most=1)
+
+
 def run(work: Work) -> Mapping[str, float]:
     """Fine-tune on rows with `messages`, or with `prompt` and `completion`."""
     from trl import SFTConfig
 
     from r1trl.training.trainers import PaddingFreeSFTTrainer
 
-    rows, stage = work.rows(), work.stage
-    if "messages" in rows.column_names and "completion" not in rows.column_names:
-        rows = rows.select_columns(["messages"]).map(
-            lambda row: {"messages": with_system(row["messages"], stage.system)}
-        )
-    else:
-        if stage.args.get("assistant_only_loss"):
+    rows, key = work.rows(), f"{work.key}.data"
+    if "messages" not in rows.column_names:
+        if work.stage.args.get("assistant_only_loss"):
             raise StageError(
                 f"{work.key}.args.assistant_only_loss: needs rows with messages; of prompt and "
                 "completion the loss is on the completion alone, so leave it out"
             )
-        need_columns(rows, ["prompt", "completion"], f"{work.key}.data")
-        rows = work.rendered(rows).select_columns(["prompt", "completion"])
-    processes = stage.args.get("dataset_num_proc", processes_for(len(rows)))
+        need_columns(rows, ["prompt", "completion"], key)
+    with errors_named(key):
+        samples, lengths = make_samples(work, rows, work.tokenizer())
     trainer = PaddingFreeSFTTrainer(
-        model=stage.model,
-        args=work.arguments(SFTConfig, dataset_num_proc=processes),
-        train_dataset=rows,
+        model=work.stage.model,
+        # The labels of the samples are made already; TRL would look for messages in them.
+        args=work.arguments(SFTConfig, assistant_only_loss=False),
+        train_dataset=samples,
         processing_class=work.tokenizer(),
         peft_config=work.adapter(),
     )
-    return work.train(trainer)
-
-
-def processes_for(rows: int) -> int | None:
-    """Return the number of processes that tokenise so many rows; None: this one."""
-    return cores() if rows >= MANY and cores() > 1 else None
+    return {**work.train(trainer), **lengths.metrics}
 
 
 def problems(stage: Any) -> Iterator[tuple[str, str]]:
@@ -77,6 +78,7 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
 
 KIND = Kind(
     run=run,
+    settings=SFTSettings,
     trl_config="SFTConfig",
     fields=SFT_FIELDS,
     takes=("batch", "adapter"),

@@ -94,12 +94,18 @@ def takes_messages(reward: Any) -> bool:
 def texts_or_messages(reward: Any, rows: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Return `prompts` and `completions` in the form that a reward takes.
 
-    The messages of a prompt are the row's own, or one of its user: the question.
+    The messages of a prompt are the row's own, which rendering keeps as its `conversation`, or one
+    of its user: the question.
     """
     prompts, completions = list(rows["prompt"]), list(rows["completion"])
     if takes_messages(reward):
-        questions = zip(prompts, rows.get("question", prompts), strict=True)
-        prompts = [p if isinstance(p, list) else [_message("user", q or p)] for p, q in questions]
+        written, nothing = prompts, [None] * len(prompts)
+        talks = rows.get("conversation") or nothing
+        questions = rows.get("question") or nothing
+        prompts = [
+            talk or (prompt if isinstance(prompt, list) else [_message("user", question or prompt)])
+            for talk, question, prompt in zip(talks, questions, written, strict=True)
+        ]
         completions = [[_message("assistant", text)] for text in completions]
     return {"prompts": prompts, "completions": completions}
 

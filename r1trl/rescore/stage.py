@@ -100,8 +100,11 @@ def _as_generated(rows: Columns, stage: StageConfig, notes: list[str]) -> Column
         questions = [text_of(prompt) or "" for prompt in rows["prompt"]]
         own = {"question": questions, **own, "prompt": [q + prefill for q in questions]}
         return {**own, "completion_ids": [MissingTokenIds(reason)] * len(texts)}
-    rendered = render(Dataset.from_dict(rows), tokenizer, stage.template, prefill, stage.system)
-    own |= {name: rendered[name][:] for name in ("prompt", "question")}
+    variables = stage.chat_template_kwargs
+    plain = Dataset.from_dict(rows)
+    rendered = render(plain, tokenizer, stage.template, prefill, stage.system, variables)
+    names = {"prompt", "question", "conversation"} & set(rendered.column_names)
+    own |= {name: rendered[name][:] for name in names}
     if tokenizer is None:
         return {**own, "completion_ids": [MissingTokenIds(reason)] * len(texts)}
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]

@@ -81,9 +81,16 @@ class StageWork:
     def rendered(self, rows: "Dataset", *, prefill: bool = False) -> "Dataset":
         """Return rows with `prompt` as the text that the model reads."""
         stage = self.stage
-        start = stage.prefill if prefill else ""
         with errors_named(f"{self.key}.template"):
-            return render(rows, self.tokenizer(), stage.template, start, stage.system)
+            return render(
+                rows,
+                self.tokenizer(),
+                stage.template,
+                stage.prefill if prefill else "",
+                stage.system,
+                stage.chat_template_kwargs,
+                responses=not prefill,
+            )
 
     def tokenizer(self, model: str | None = None) -> Any:
         """Return the tokenizer of a model."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from r1trl.arguments.check import missing_packages
 from r1trl.config.schema import SourceConfig
-from r1trl.data.prompts import NO_TEMPLATE
+from r1trl.data.row_writer import NO_TEMPLATE
 from r1trl.data.rows import load_data
 from r1trl.errors import R1trlError
 from r1trl.plan.plan import Plan, PlannedStage

@@ -70,7 +70,14 @@ def rendered_sources(
             merged = with_model(stage, model)
             context = context_given(plan.config, merged) or context
             with errors_named(f"{key}.models.{name}.template" if name else f"{key}.template"):
-                rendered = render(picked, tokenizer, merged.template, merged.prefill, merged.system)
+                rendered = render(
+                    picked,
+                    tokenizer,
+                    merged.template,
+                    merged.prefill,
+                    merged.system,
+                    merged.chat_template_kwargs,
+                )
             label = f"{source}, read by {name}" if name else source
             trained = model.path.startswith(PREFIX)
             longest = longest_completion(planned)

@@ -1,0 +1,188 @@
+"""The messages of a row: without what is absent, with a system prompt, an answer in its parts."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from r1trl.chat.thinking import END, THINK, RowError
+
+Message = Mapping[str, Any]
+REASONING = ("reasoning_content", "reasoning", "thinking")  # the names that templates read
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a value of a row without nulls: tables fill in the keys that only other rows have."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value if each is not None]
+    return value
+
+
+def from_json(value: Any) -> Any:
+    """Return a list or mapping that a row may hold as JSON text, without nulls.
+
+    Raises RowError if it is no JSON.
+    """
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise RowError(f"{value[:80]!r} is no JSON: {error}") from error
+    return without_nulls(value or None)
+
+
+def with_system(messages: Sequence[Message], system: str | None) -> list[Message]:
+    """Return messages with a system prompt before them, unless they have one or it is None."""
+    if system is None or (messages and messages[0]["role"] in ("system", "developer")):
+        return list(messages)
+    return [{"role": "system", "content": system}, *messages]
+
+
+def cleaned(messages: Sequence[Message]) -> list[Message]:
+    """Return messages without nulls, the arguments of their calls as mappings.
+
+    Reasoning has every name that templates read. Raises RowError if a message has no role or its
+    content is no text.
+    """
+    return [_cleaned(without_nulls(message)) for message in messages]
+
+
+def _cleaned(message: dict[str, Any]) -> Message:
+    content = message.setdefault("content", "")
+    if isinstance(content, list) and all(
+        isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in content
+    ):
+        content = message["content"] = "".join(part["text"] for part in content)
+    if not isinstance(message.get("role"), str) or not isinstance(content, str):
+        raise RowError(f"a message needs a role and a content that is text, not {message!r:.160}")
+    thoughts = [message.pop(name) for name in REASONING if name in message]
+    if thoughts and message["role"] == "assistant" and str(thoughts[0]).strip():
+        message |= dict.fromkeys(REASONING, thoughts[0])
+    if calls := from_json(message.get("tool_calls")):
+        message["tool_calls"] = [_with_mapping(call) for call in calls]
+    else:
+        message.pop("tool_calls", None)
+    return message
+
+
+def _with_mapping(call: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool call, its arguments parsed if they are JSON text."""
+    function = call.get("function", call)
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        try:
+            function = {**function, "arguments": json.loads(arguments)}
+        except ValueError:
+            return call  # not JSON: the template writes the text
+    return {**call, "function": function} if "function" in call else function
+
+
+def as_text(message: Message) -> str:
+    """Return a cleaned message of the assistant as one text, its reasoning in think tags.
+
+    Raises RowError if it calls tools.
+    """
+    if "tool_calls" in message:
+        raise RowError("an answer as text cannot hold tool calls; give messages")
+    reasoning = message.get(REASONING[0])
+    start = "" if reasoning is None else f"{THINK}\n{str(reasoning).strip()}\n{END}\n\n"
+    return start + str(message["content"])
+
+
+def with_texts(message: Message) -> Message:
+    """Return a message, the arguments of its tool calls as JSON text."""
+    if "tool_calls" not in message:
+        return message
+    return {**message, "tool_calls": [_with_text(call) for call in message["tool_calls"]]}
+
+
+def _with_text(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function", call)
+    if not isinstance(function.get("arguments", ""), str):
+        text = json.dumps(function["arguments"], ensure_ascii=False)
+        function = {**function, "arguments": text}
+    return {**call, "function": function} if "function" in call else function
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An assistant's message in parts.
+
+    `thought` is the text of the thinking as the content has it, tags and all, or "" if the message
+    has none or has it beside the content. `reasoning` and `text` are without white space around.
+    """
+
+    reasoning: str
+    text: str
+    thought: str
+    calls: Sequence[Mapping[str, Any]]
+
+    def end_in(self, written: str) -> int | None:
+        """Return where the answer ends in a turn as a template writes it; None if a part lacks."""
+        at = 0
+        for part in (self.reasoning, self.text):
+            found = written.find(part, at)
+            if found < 0:
+                return None
+            at = found + len(part)
+        for part in self.called:
+            ends = [i + len(form) for form in _forms(part) if (i := written.rfind(form)) >= 0]
+            if not ends:
+                return None
+            at = max(at, *ends)
+        return at
+
+    @property
+    def called(self) -> Iterator[str]:
+        """Yield the names and the arguments of the tool calls."""
+        for call in self.calls:
+            yield from _leaves(call.get("function", call), ("name", "arguments"))
+
+
+def _leaves(value: Any, keys: Sequence[str] | None = None) -> Iterator[str]:
+    """Yield the scalars in a value as templates write them; of a mapping those of `keys`."""
+    if isinstance(value, Mapping):
+        for key in keys or value:
+            yield from _leaves(value.get(key))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _leaves(each)
+    elif isinstance(value, str):
+        yield value.strip()
+    elif value is not None:
+        yield json.dumps(value)
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yield a text as templates write it: as it is, or inside JSON."""
+    yield text
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield json.dumps(text)[1:-1]
+
+
+def is_in(written: str, *texts: str) -> bool:
+    """Return True if all texts are in what a template has written, white space aside."""
+    return all(_is_in(written, text.strip()) for text in texts)
+
+
+def _is_in(written: str, text: str) -> bool:
+    if any(form in written for form in _forms(text)):
+        return True
+    return "".join(text.split()) in "".join(written.split())
+
+
+def answer_of(message: Message) -> Answer:
+    """Return the parts of a cleaned message of the assistant."""
+    content, calls = message["content"], message.get("tool_calls", ())
+    beside = message.get(REASONING[0])
+    if beside is not None:
+        return Answer(str(beside).strip(), content.strip(), "", calls)
+    before, end, after = content.partition(END)
+    start, _, inside = before.partition(THINK)
+    if not end or (start.strip() and THINK in before):
+        return Answer("", content.strip(), "", calls)
+    reasoning = inside if THINK in before else before
+    space = after[: len(after) - len(after.lstrip())]
+    return Answer(reasoning.strip(), after.strip(), before.lstrip() + end + space, calls)
