@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from r1trl.chat.messages import with_system, without_nulls
 from r1trl.chat.thinking import RowError, continuation
+from r1trl.config.schema import StageConfig
 from r1trl.data.row_writer import RowWriter
 from r1trl.errors import StageError, suggest
 
@@ -60,6 +61,28 @@ def need_columns(rows: "Dataset", columns: Iterable[str], key: str) -> None:
                 f"{key}: the rows have no column '{column}'"
                 f"{suggest(column, rows.column_names)}; they have: {there}"
             )
+
+
+def render_for(
+    stage: StageConfig,
+    rows: "Dataset",
+    tokenizer: "PreTrainedTokenizerBase",
+    *,
+    answered: bool = False,
+) -> "Dataset":
+    """Return rows as `render` does, by the settings of a stage.
+
+    `answered` rows have their responses, which continue the prompt; others get the prefill.
+    """
+    return render(
+        rows,
+        tokenizer,
+        stage.template,
+        "" if answered else stage.prefill,
+        stage.system,
+        stage.chat_template_kwargs,
+        responses=answered,
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
-from r1trl.data.prompts import render
+from r1trl.data.prompts import render_for
 from r1trl.errors import errors_named
 from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
 from r1trl.generation.local import LocalModel
@@ -46,14 +46,7 @@ class RowGenerator:
         self.model.seed(seed)
         with errors_named(f"{self.key}.template"):
             tokenizer = self.model.tokenizer
-            rendered = render(
-                rows,
-                tokenizer,
-                stage.template,
-                stage.prefill,
-                stage.system,
-                stage.chat_template_kwargs,
-            )
+            rendered = render_for(stage, rows, tokenizer)
         policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
         chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
         completions, scores = self._rounds(chained, policy, rendered["prompt"][:])

@@ -83,4 +83,5 @@ KIND = Kind(
     fields=SFT_FIELDS,
     takes=("batch", "adapter"),
     problems=problems,
+    small=lambda settings: {**settings, "max_truncated_rate": 1.0},  # max_length is small there
 )

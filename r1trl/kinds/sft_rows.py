@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from r1trl import StageError, Work, __version__
 from r1trl.chat.lengths import Lengths, count_lengths
 from r1trl.chat.samples import IGNORED, Sample
-from r1trl.data.prompts import RowWriter, row_named
+from r1trl.data.prompts import row_named
+from r1trl.data.row_writer import RowWriter
 from r1trl.errors import errors_named
 from r1trl.rewards.pool import cores
 from r1trl.stage.ranks import barrier
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 LENGTHS = "lengths.json"  # in the stage's folder data/
-TRAINED_ON, COUNTED = ("input_ids", "labels"), ("length", "learned", "row")
+TRAINED_ON, COUNTED = ("input_ids", "labels"), ("lengths", "learned", "numbers")
 DEFAULT_LENGTH = 1024  # TRL's own max_length
 MANY = 10_000  # rows that are worth the start of several processes
 SPLITS = ("bfd_split", "wrapped")  # ways of packing that continue a long sample in another row
@@ -38,7 +39,7 @@ class Encoder:
     from_end: bool
 
     def __call__(self, rows: Mapping[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
-        """Return the samples of rows, given as columns; `length` is that before the cut."""
+        """Return the samples of rows, given as columns; COUNTED are for `count_lengths`."""
         made: dict[str, list[Any]] = {name: [] for name in (*TRAINED_ON, *COUNTED)}
         for i, index in enumerate(indices):
             row = {name: values[i] for name, values in rows.items()}
@@ -47,9 +48,9 @@ class Encoder:
                     labels = self._cut(sample.labels)
                     made["input_ids"].append(self._cut(sample.input_ids))
                     made["labels"].append(labels)
-                    made["length"].append(len(sample.input_ids))
+                    made["lengths"].append(len(sample.input_ids))
                     made["learned"].append(len(labels) - labels.count(IGNORED))
-                    made["row"].append(index)
+                    made["numbers"].append(index)
         return made
 
     def samples(self, row: Mapping[str, Any]) -> list[Sample]:
@@ -87,7 +88,8 @@ def make_samples(work: Work, rows: "Dataset", tokenizer: Any) -> "tuple[Dataset,
     encoded = _encoded(rows, encoder, work.stage.args.get("dataset_num_proc"))
     if work.is_main:
         barrier()
-    lengths = count_lengths(*(encoded[name][:] for name in COUNTED), len(rows), encoder.limit)
+    counted = {name: encoded[name][:] for name in COUNTED}
+    lengths = count_lengths(**counted, rows=len(rows), limit=encoder.limit)
     if work.is_main:
         print(f"{work.key}: {lengths}", flush=True)
         (work.folder / "data").mkdir(parents=True, exist_ok=True)

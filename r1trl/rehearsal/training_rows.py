@@ -1,13 +1,16 @@
 """The rows of SFT stages as TRL feeds them to the model, seen before any training.
 
-The stage's own kind builds its trainer on a shrunk model with one row; it is not trained.
+The stage's own kind builds its trainer on a shrunk model with the first rows; it is not trained.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1trl.chat.lengths import Lengths
+from r1trl.chat.samples import IGNORED, Sample, pieces
 from r1trl.errors import R1trlError, errors_named
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.rehearsal.shrink import shrink
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 SFT = "SFTConfig"  # the config of TRL's trainer on given rows; kinds that have it are looked at
-IGNORED = -100  # the label of a token that is not in the loss
+LOOKED_AT = 512  # first rows of a source that are written and counted
+UNPACKED = {"packing": False, "padding_free": False, "shuffle_dataset": False}
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,14 @@ class ShownRow:
 
 @dataclass
 class TrainerOnly(StageWork):
-    """The work of a stage that ends when its trainer is made; `one_row` is the stage's data."""
+    """The work of a stage that ends when its trainer is made; `given` are the stage's rows."""
 
-    one_row: Any = None
+    given: Any = None
     trainer: Any = None
 
     def rows(self, sources: Mapping[str, Any] | None = None) -> "Dataset":
-        """Return the one row."""
-        rows: Dataset = self.one_row
+        """Return the rows that were given."""
+        rows: Dataset = self.given
         return rows
 
     def train(self, trainer: Any) -> dict[str, float]:
@@ -67,12 +71,12 @@ def training_rows(plan: Plan, folder: Path) -> tuple[list[ShownRow], list[Findin
         for source, entry in planned.spec.settings["data"].items():
             key = f"stages.{planned.spec.stage}.data.{source}"
             try:
-                one_row = _one_row(plan, planned, source, entry)
-                if one_row is None:
+                first = _first_rows(plan, planned, source, entry)
+                if first is None:
                     findings.append(Finding(f"{key}: an earlier stage has to make it", wrong=False))
                     continue
                 with errors_named(key):
-                    row, wrong = _look(plan, planned, one_row, key, folder)
+                    row, wrong = _look(plan, planned, first, key, folder)
             except R1trlError as error:
                 findings.append(Finding(str(error)))
                 continue
@@ -81,16 +85,20 @@ def training_rows(plan: Plan, folder: Path) -> tuple[list[ShownRow], list[Findin
     return rows, findings
 
 
-def _one_row(
+def _first_rows(
     plan: Plan, planned: PlannedStage, source: str, entry: Mapping[str, Any]
 ) -> "Dataset | None":
-    """Return a row of a source; made up in the form of a `sample` stage's if it is not there."""
+    """Return the first rows of a source, unfiltered.
+
+    One is made up in the form of a `sample` stage's rows if they are not there yet.
+    """
     from datasets import Dataset
 
-    first = {**entry, "take": 1, "filters": {}, "sample_rows": None}
+    take = min(entry["take"] or LOOKED_AT, LOOKED_AT)
+    first = {**entry, "take": take, "filters": {}, "sample_rows": None}
     rows = rows_of_source(plan, planned, {source: first}, "data", {})
     if rows is not None:
-        return rows.select([0])
+        return rows.select(range(min(take, len(rows))))
     path = str(entry["path"])
     maker = next((s for s in plan.stages if path.startswith(f"{s.folder}/")), None)
     if maker is None or maker.kind.draws != "rows" or entry["columns"]:
@@ -106,21 +114,20 @@ def _one_row(
 
 
 def _look(
-    plan: Plan, planned: PlannedStage, one_row: "Dataset", key: str, folder: Path
+    plan: Plan, planned: PlannedStage, rows: "Dataset", key: str, folder: Path
 ) -> tuple[ShownRow, list[Finding]]:
-    """Return a row as the stage's trainer has it, and whether it ends as generation does."""
-    trainer = _trainer(plan, planned, one_row, folder)
+    """Return a row as the stage's trainer has it, whether it ends as generation does, and cuts."""
+    trainer = _trainer(plan, planned, rows, folder)
+    findings = _cuts(key, folder)
     if not len(trainer.train_dataset):
-        limit = f"args.max_length={planned.config.args.get('max_length')}"
-        text = f"{key}: nothing of its first row is in the loss; {limit} may cut it off"
-        return ShownRow(key, []), [Finding(text)]
+        return ShownRow(key, []), [Finding(f"{key}: nothing of its first rows is in the loss")]
     row, tokenizer = trainer.train_dataset[0], trainer.processing_class
-    ids, labels = row["input_ids"], row["labels"]
-    shown = ShownRow(key, _pieces(ids, labels, tokenizer))
-    learned = [label for label in labels if label != IGNORED]
-    cut = len(ids) >= (trainer.args.max_length or len(ids) + 1)
-    if cut or tokenizer.eos_token_id in learned:
-        return shown, []
+    sample = Sample(row["input_ids"], row["labels"])
+    shown = ShownRow(key, list(pieces(sample, tokenizer)))
+    learned = [label for label in sample.labels if label != IGNORED]
+    cut = len(sample.labels) >= (trainer.args.max_length or len(sample.labels) + 1)
+    if cut or _ends(trainer) & set(learned):
+        return shown, findings
     special = [token for token in learned if token in tokenizer.all_special_ids]
     end = tokenizer.decode(special[-1:] or learned[-1:])
     setting = f"stages.{planned.spec.stage}.args.eos_token={end!r}"
@@ -129,10 +136,27 @@ def _look(
         f"{key}: the model learns to end a turn with {end!r}, and generation stops at "
         f"{tokenizer.eos_token!r}, which is not in the loss; {mend}"
     )
-    return shown, [Finding(text, wrong=_is_sampled(plan, planned.spec.stage))]
+    return shown, [*findings, Finding(text, wrong=_is_sampled(plan, planned.spec.stage))]
 
 
-def _trainer(plan: Plan, planned: PlannedStage, one_row: "Dataset", folder: Path) -> Any:
+def _ends(trainer: Any) -> set[int]:
+    """Return the ids of the tokens at which generation stops."""
+    settings = getattr(trainer.model, "generation_config", None)
+    ends = getattr(settings, "eos_token_id", None) or []
+    return {trainer.processing_class.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+
+
+def _cuts(key: str, folder: Path) -> list[Finding]:
+    """Return what `max_length` does to the first rows of a source, if it cuts any of them."""
+    file = folder / "data" / "lengths.json"
+    if not file.exists():
+        return []  # a kind of somebody's own, which does not count them
+    lengths = Lengths(**json.loads(file.read_text(encoding="utf-8")))
+    told = lengths.share or lengths.split
+    return [Finding(f"{key}: of its first rows, {lengths}", wrong=False)] if told else []
+
+
+def _trainer(plan: Plan, planned: PlannedStage, rows: "Dataset", folder: Path) -> Any:
     """Return the trainer that the stage's kind makes, on a shrunk model."""
     root = root_model(plan.config, str(planned.config.model))
     model = folder / "models" / "".join(c if c.isalnum() else "-" for c in root)
@@ -143,6 +167,11 @@ def _trainer(plan: Plan, planned: PlannedStage, one_row: "Dataset", folder: Path
     settings |= {"model": str(model), "benchmarks": {}, "launch": None}
     if longest is not None:
         settings["args"]["max_length"] = longest
+    settings["args"] |= {n: v for n, v in UNPACKED.items() if n in settings["args"]}
+    stage = planned.config
+    filtered = stage.filters or any(source.filters for source in stage.data.values())
+    if hasattr(stage, "max_truncated_rate") and len(rows) < LOOKED_AT and not filtered:
+        settings["max_truncated_rate"] = stage.max_truncated_rate  # these are all rows there are
     spec = replace(planned.spec, settings=settings, wandb={})
     work = TrainerOnly(
         parse_stage(spec, plan.plugins),
@@ -154,21 +183,10 @@ def _trainer(plan: Plan, planned: PlannedStage, one_row: "Dataset", folder: Path
         plan.plugins,
         Tracker(spec, folder, main=False),
         StageTransitions({}),
-        one_row=one_row,
+        given=rows,
     )
     planned.kind.run(work)
     return work.trainer
-
-
-def _pieces(ids: list[int], labels: list[int], tokenizer: Any) -> list[tuple[str, bool]]:
-    """Return a row's tokens as text, in pieces that are in the loss or not."""
-    pieces: list[tuple[list[int], bool]] = []
-    for token, label in zip(ids, labels, strict=True):
-        on = label != IGNORED
-        if not pieces or pieces[-1][1] != on:
-            pieces.append(([], on))
-        pieces[-1][0].append(token)
-    return [(tokenizer.decode(part), on) for part, on in pieces]
 
 
 def _is_sampled(plan: Plan, name: str) -> bool:

@@ -11,7 +11,7 @@ from r1trl.config.kinds import models_of, stage_class, with_model
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import StageConfig
 from r1trl.data.columns import read_columns
-from r1trl.data.prompts import render
+from r1trl.data.prompts import render_for
 from r1trl.errors import ConfigError, StageError
 from r1trl.plugins.loading import Plugins
 from r1trl.rescore.file import text_of
@@ -100,9 +100,7 @@ def _as_generated(rows: Columns, stage: StageConfig, notes: list[str]) -> Column
         questions = [text_of(prompt) or "" for prompt in rows["prompt"]]
         own = {"question": questions, **own, "prompt": [q + prefill for q in questions]}
         return {**own, "completion_ids": [MissingTokenIds(reason)] * len(texts)}
-    variables = stage.chat_template_kwargs
-    plain = Dataset.from_dict(rows)
-    rendered = render(plain, tokenizer, stage.template, prefill, stage.system, variables)
+    rendered = render_for(stage, Dataset.from_dict(rows), tokenizer)
     names = {"prompt", "question", "conversation"} & set(rendered.column_names)
     own |= {name: rendered[name][:] for name in names}
     if tokenizer is None:

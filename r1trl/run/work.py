@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from r1trl.config.kinds import EvaluatedModel, with_model
 from r1trl.config.schema import SourceConfig, StageConfig
 from r1trl.data.filters import OnEmpty
-from r1trl.data.prompts import need_columns, render
+from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
 from r1trl.generation.local import load_tokenizer
@@ -80,17 +80,8 @@ class StageWork:
 
     def rendered(self, rows: "Dataset", *, prefill: bool = False) -> "Dataset":
         """Return rows with `prompt` as the text that the model reads."""
-        stage = self.stage
         with errors_named(f"{self.key}.template"):
-            return render(
-                rows,
-                self.tokenizer(),
-                stage.template,
-                stage.prefill if prefill else "",
-                stage.system,
-                stage.chat_template_kwargs,
-                responses=not prefill,
-            )
+            return render_for(self.stage, rows, self.tokenizer(), answered=not prefill)
 
     def tokenizer(self, model: str | None = None) -> Any:
         """Return the tokenizer of a model."""

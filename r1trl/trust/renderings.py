@@ -11,7 +11,7 @@ from r1trl.arguments.source import defaults
 from r1trl.config.kinds import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
-from r1trl.data.prompts import render
+from r1trl.data.prompts import render_for
 from r1trl.data.rows import load_data
 from r1trl.errors import errors_named
 from r1trl.plan.plan import Plan, PlannedStage
@@ -70,14 +70,7 @@ def rendered_sources(
             merged = with_model(stage, model)
             context = context_given(plan.config, merged) or context
             with errors_named(f"{key}.models.{name}.template" if name else f"{key}.template"):
-                rendered = render(
-                    picked,
-                    tokenizer,
-                    merged.template,
-                    merged.prefill,
-                    merged.system,
-                    merged.chat_template_kwargs,
-                )
+                rendered = render_for(merged, picked, tokenizer)
             label = f"{source}, read by {name}" if name else source
             trained = model.path.startswith(PREFIX)
             longest = longest_completion(planned)

@@ -76,7 +76,7 @@ def test_turns_that_end_with_a_token_at_which_generation_does_not_stop_are_found
         "stops at '<eos>', which is not in the loss; set stages.dev1.args.eos_token='<|im_end|>'"
     )
     assert "".join(text for text, _ in rows[0].pieces) == (
-        "<|im_start|>user\nHi?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n"
+        "<|im_start|>user\nHi?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>"
     )
 
 
