@@ -17,7 +17,8 @@ DISTILLATION_FIELDS: Mapping[str, Field] = {
     ),
     "chat_template_kwargs": Field(
         verdict="refused",
-        reason="reaches nothing: r1trl renders the prompts before; give the stage a template",
+        reason="reaches nothing: r1trl renders the prompts before; set the stage's own "
+        "chat_template_kwargs",
     ),
     "train_sampling_strategy": Field(
         verdict="refused", reason="reaches nothing: the rows are shuffled once, by the seed"

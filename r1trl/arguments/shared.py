@@ -12,6 +12,11 @@ RENDERED = Field(
     verdict="refused",
     reason="reaches nothing: r1trl renders the prompts before; give the stage a template",
 )
+VARIABLES = Field(
+    verdict="refused",
+    reason="reaches nothing: r1trl renders the prompts before; set the stage's own "
+    "chat_template_kwargs",
+)
 PORT = Field(at_least=1, at_most=65535)
 CACHES = ("dynamic", "static", "offloaded", "offloaded_static", "quantized")
 

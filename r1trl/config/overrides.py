@@ -15,6 +15,8 @@ from typing import Any
 from r1trl.errors import ConfigError, suggest, unknown
 
 PARTS = re.compile(r"(~|\+{0,2})([^=]*)(=?)(.*)", re.DOTALL)
+QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+ESCAPES = {"\\n": "\n", "\\t": "\t"}
 PROBLEMS = "sources.problems"  # the source that is trained on
 CHOSEN = ("recipe", "scale", "model", "launch", "dataset")  # in the defaults: + adds nothing
 OWN_VALUE = {"model": "path", "dataset": "path", "launch": "how"}
@@ -23,10 +25,7 @@ NO_HYDRA = "r1trl does not run Hydra's jobs; runs_dir= and name= say where a run
 
 @dataclass(frozen=True)
 class Override:
-    """An override in parts: `prefix` is "", "+", "++" or "~", `written` the value as it was typed.
-
-    `parsed` is Hydra's own object for the value.
-    """
+    """An override in parts: its prefix ("", "+", "++" or "~"), its value as typed and as parsed."""
 
     prefix: str
     key: str
@@ -77,6 +76,7 @@ def _read(text: str) -> Override:
     match = PARTS.fullmatch(text)
     assert match
     prefix, key, equals, written = match.groups()
+    written = QUOTED.sub(_with_escapes, written)
     if not all(key.split(".")) or not (equals or prefix == "~"):
         raise ConfigError([f"'{text}': is no override; give key=value, group=option or ~key"])
     if key.startswith(("hydra.", "hydra/")):
@@ -91,13 +91,16 @@ def _read(text: str) -> Override:
     return Override(prefix, key, written, parsed)
 
 
+def _with_escapes(quoted: re.Match[str]) -> str:
+    r"""Return a quoted text; in double quotes `\n` and `\t` are what YAML makes of them."""
+    text = quoted[0]
+    return re.sub(r"\\.", lambda m: ESCAPES.get(m[0], m[0]), text) if text[0] == '"' else text
+
+
 def split(
     overrides: Sequence[Override], folders: Sequence[Path]
 ) -> tuple[list[Override], list[Override]]:
-    """Return the overrides that choose options of groups, and those of keys.
-
-    `folders` are those of Hydra's search path.
-    """
+    """Return the overrides of groups' options, and of keys; `folders`: Hydra's search path."""
     names = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
     groups, keys = list[Override](), list[Override]()
     for override in overrides:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from r1trl import Field, Kind
-from r1trl.arguments.shared import OWN_LOSS, RENDERED
+from r1trl.arguments.shared import OWN_LOSS, VARIABLES
 from r1trl.arguments.training import NOTHING_EVALUATED
 
 NO_IMAGES = Field(verdict="refused", reason="reaches nothing: r1trl's prompts are texts")
@@ -20,7 +20,7 @@ ROLLOUT_FIELDS: Mapping[str, Field] = {
     "epsilon": Field(at_least=0),
     "epsilon_high": Field(at_least=0),
     "train_sampling_strategy": OWN_ORDER,
-    "chat_template_kwargs": RENDERED,
+    "chat_template_kwargs": VARIABLES,
     "label_smoothing_factor": OWN_LOSS,
     "average_tokens_across_devices": OWN_LOSS,
     "include_num_input_tokens_seen": COUNTED,

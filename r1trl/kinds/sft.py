@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from r1trl import Field, Kind, StageError, Work
 from r1trl.arguments.training import NOTHING_EVALUATED
+from r1trl.chat.given import is_file, with_template
 from r1trl.config.stage_parts import number
 from r1trl.data.prompts import need_columns
 from r1trl.errors import errors_named
@@ -46,7 +48,7 @@ def run(work: Work) -> Mapping[str, float]:
             )
         need_columns(rows, ["prompt", "completion"], key)
     with errors_named(key):
-        samples, lengths = make_samples(work, rows, work.tokenizer())
+        samples, lengths = make_samples(work, rows, _tokenizer(work))
     trainer = PaddingFreeSFTTrainer(
         model=work.stage.model,
         # The labels of the samples are made already; TRL would look for messages in them.
@@ -58,6 +60,14 @@ def run(work: Work) -> Mapping[str, float]:
     return {**work.train(trainer), **lengths.metrics}
 
 
+def _tokenizer(work: Work) -> Any:
+    """Return the tokenizer that the rows are written with, as it is saved with the model."""
+    args, tokenizer = work.stage.args, work.tokenizer()
+    if args.get("eos_token"):
+        tokenizer.eos_token = args["eos_token"]  # TRL sets it too, but when the rows are written
+    return with_template(tokenizer, args.get("chat_template_path"))
+
+
 def problems(stage: Any) -> Iterator[tuple[str, str]]:
     """Yield what TRL's SFTTrainer refuses together, or ignores."""
     args = stage.args
@@ -66,6 +76,11 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
         yield "args.packing", "needs max_length, the tokens of a packed row"
     if args.get("padding_free") and not (args.get("packing") or whole):
         yield "args.padding_free", "needs packing=true or max_length=null: it does not truncate"
+    path = args.get("chat_template_path")
+    if path and stage.template:
+        yield "args.chat_template_path", "the rows are written by template; leave one of them out"
+    elif path and is_file(path) and not Path(path).is_file():
+        yield "args.chat_template_path", f"there is no file {path}"
     if args.get("loss_type") == "dft" and args.get("label_smoothing_factor"):
         yield "args.label_smoothing_factor", "reaches nothing with loss_type=dft; use nll"
     checkpointing = args.get("gradient_checkpointing_kwargs") or {}

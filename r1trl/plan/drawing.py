@@ -125,6 +125,8 @@ def _prompts(stage: StageConfig, templates: Iterable[str]) -> Iterator[str]:
     for key, one in named.items():
         if one.template and one.system:
             yield f"{key}system: a raw template has no system prompt; write it into template"
+        if one.template and one.chat_template_kwargs:
+            yield f"{key}chat_template_kwargs: a raw template reads none; write it into template"
         if one.template and "{{" not in one.template and "{%" not in one.template:
             close = suggest(one.template, templates)
             of_run = "one of the run's is given as ${template.<name>}"

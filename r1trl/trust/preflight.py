@@ -16,9 +16,9 @@ from r1trl.trust.gold_checks import Finding, check_answers
 from r1trl.trust.lengths import check_length
 from r1trl.trust.renderings import (
     RenderedSource,
+    read_by,
     rendered_sources,
     root_model,
-    tokenizer_and_context,
 )
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def _check_template(plan: Plan, planned: PlannedStage) -> Iterator[Finding]:
     stage, key = planned.config, f"stages.{planned.spec.stage}"
     if stage.model is None or stage.template or "prompt" not in planned.kind.columns(stage):
         return
-    root = root_model(plan.config, stage.model)
-    if tokenizer_and_context(root)[0].chat_template is None:
+    if read_by(plan.config, stage.model)[0].chat_template is None:
+        root = root_model(plan.config, stage.model)
         yield Finding(f"{key}.template: {NO_TEMPLATE} ({root})")
 
 

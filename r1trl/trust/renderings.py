@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.arguments.source import defaults
+from r1trl.chat.given import with_template
 from r1trl.config.kinds import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
@@ -66,7 +67,7 @@ def rendered_sources(
             continue
         picked = rows.shuffle(seed=plan.config.seed).select(range(min(count, len(rows))))
         for name, model in (several or {"": alone}).items():
-            tokenizer, context = tokenizer_and_context(root_model(plan.config, model.path))
+            tokenizer, context = read_by(plan.config, model.path)
             merged = with_model(stage, model)
             context = context_given(plan.config, merged) or context
             with errors_named(f"{key}.models.{name}.template" if name else f"{key}.template"):
@@ -127,9 +128,19 @@ def context_given(config: RunConfig, stage: StageConfig) -> int | None:
     return stage.max_position_embeddings
 
 
+def read_by(config: RunConfig, model: str) -> tuple[Any, int | None]:
+    """Return the tokenizer of a stage's model, and its longest input in tokens or None."""
+    root, template = root_model(config, model), None
+    while template is None and model.startswith(PREFIX):
+        stage = config.stages[model.removeprefix(PREFIX)]
+        template, model = stage.args.get("chat_template_path"), str(stage.model)
+    tokenizer, context = tokenizer_and_context(root)
+    return with_template(tokenizer, template), context
+
+
 @functools.cache
 def tokenizer_and_context(model: str) -> tuple[Any, int | None]:
-    """Return a model's tokenizer, and its longest input in tokens or None."""
+    """Return a model's own tokenizer, and its longest input in tokens or None."""
     from transformers import AutoConfig, AutoTokenizer
 
     context = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None)

@@ -346,7 +346,8 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ),
         (
             {"chat_template_kwargs": {"enable_thinking": False}},
-            "reaches nothing: r1trl renders the prompts before; give the stage a template",
+            "reaches nothing: r1trl renders the prompts before; set the stage's own "
+            "chat_template_kwargs",
         ),
     ],
     "rloo": [
