@@ -88,7 +88,8 @@ class Conversation:
         bare = {k: v for k, v in message.items() if k not in REASONING} | {"content": answer.text}
         whole, start = self._written([*before, bare]), prompt.removesuffix(opened)
         if whole.startswith(start):
-            rest = without_empty_thinking(whole.removeprefix(start))
+            rest = without_empty_thinking(whole.removeprefix(start).removeprefix(opened))
+            rest = rest.lstrip() if thought else rest
             if (end := replace(answer, reasoning="").end_in(rest)) is not None:
                 return thought + self._to_the_end(rest, end)
         if answer.calls:

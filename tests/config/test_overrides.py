@@ -154,3 +154,18 @@ def test_a_name_with_dots_in_it_is_one_part_of_a_key() -> None:
     assert path_in(values, "stages.q3.5") == ["stages", "q3", "5"]
     run = compose([*ZERO, "stages={q2.5: {kind: sft, model: m}}", "stages.q2.5.batch=8"], None)
     assert run.config.stages["q2.5"].batch == 8
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (r'"<think>\n"', "<think>\n"),
+        (r"'<think>\n'", r"<think>\n"),
+        (r'"a\tb\\nc\"\n"', 'a\tb\\\\nc"\n'),
+        (r'["a\n", {b: "\n"}, ' + r"'\n']", ["a\n", {"b": "\n"}, r"\n"]),
+        (r'"\\boxed{} \alpha"', r"\\boxed{} \alpha"),
+    ],
+)
+def test_escapes_in_double_quotes_are_those_of_yaml(written: str, value: Any) -> None:
+    [override] = read_all([f"stages.a.prefill={written}"])
+    assert override.value == value
