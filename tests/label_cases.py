@@ -113,6 +113,17 @@ def marked(sample: Sample, tokenizer: Any) -> str:
     return "".join(f"⟦{text}⟧" if on else text for text, on in pieces(sample, tokenizer))
 
 
+def by_token(sample: Sample, tokenizer: Any) -> str:
+    """Return a sample in one line, a dot between tokens, what is in the loss in brackets."""
+    runs, on = list[tuple[bool, list[str]]](), None
+    for id_, label in zip(sample.input_ids, sample.labels, strict=True):
+        if (label != IGNORED) != on:
+            on = label != IGNORED
+            runs.append((on, []))
+        runs[-1][1].append(tokenizer.decode([id_]).replace("\n", "↵").replace(" ", "␣"))
+    return "·".join(f"⟦{'·'.join(run)}⟧" if learned else "·".join(run) for learned, run in runs)
+
+
 def table(samples: list[Sample], tokenizer: Any) -> str:
     """Return the tokens of samples, one a line, each with its label."""
     lines = []

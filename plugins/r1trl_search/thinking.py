@@ -6,16 +6,30 @@ import r1trl
 from r1trl import Completion, Policy
 from r1trl_search.candidates import at_least_one
 
+TAG = "<think>"
+
 
 class ThinkPrefill:
-    """Begin every completion with `text`, so that the model cannot answer without thinking."""
+    """Begin every completion with `text`, so that the model cannot answer without thinking.
+
+    A `<think>` that ends the prompt already is not written again.
+    """
 
     def __init__(self, *, text: str = "<think>\n") -> None:
         self.text = text
 
     def generate(self, completions: Sequence[Completion], policy: Policy) -> list[Completion]:
         """Append the text to each completion and continue it; the text costs no tokens."""
-        return policy.generate([policy.append(each, self.text) for each in completions])
+        texts = [self._after(each.prompt + each.text) for each in completions]
+        pairs = zip(completions, texts, strict=True)
+        return policy.generate([policy.append(c, text) if text else c for c, text in pairs])
+
+    def _after(self, prompt: str) -> str:
+        """Return the text as it continues a prompt, which may have opened the thinking."""
+        begun = self.text.lstrip()
+        if begun.startswith(TAG) and r1trl.with_prefill(prompt, ""):
+            return begun.removeprefix(TAG).lstrip()
+        return self.text
 
 
 @r1trl.describe(

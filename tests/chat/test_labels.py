@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from label_cases import FIVE, SHAPES, THOUGHT, marked, table, tokenizer_of
+from label_cases import FIVE, SHAPES, THOUGHT, by_token, marked, table, tokenizer_of
 
 from r1trl.chat.samples import IGNORED
 from r1trl.chat.thinking import RowError
@@ -306,7 +306,7 @@ def documented() -> str:
         text += f"\n### {name}\n"
         for shape in SHAPES:
             samples = RowWriter(tokenizer_of(name)).samples(SHAPES[shape])
-            lines = [marked(s, tokenizer_of(name)).replace("\n", "↵") for s in samples]
+            lines = [by_token(sample, tokenizer_of(name)) for sample in samples]
             text += f"\n{shape}:\n\n```\n" + "\n".join(lines) + "\n```\n"
     return text
 

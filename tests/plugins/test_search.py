@@ -118,6 +118,15 @@ def test_a_prefill_begins_the_completion_and_costs_nothing() -> None:
     assert (found.text, found.generated_tokens, found.finished) == ("Tabc", 104, True)
 
 
+def test_a_prefill_does_not_open_the_thinking_again() -> None:
+    opened = [replace(each, prompt="Q <think>\n") for each in empty()]
+    for text, added in (("<think>\n", ""), ("<think>\nOK ", "OK ")):
+        found = ThinkPrefill(text=text).generate(opened, Script({added: ["abc."]}))[0]
+        assert found.text == f"{added}abc"
+    found = ThinkPrefill().generate(empty(), Script({"<think>\n": ["abc."]}))[0]
+    assert found.text == "<think>\nabc"
+
+
 THOUGHT = {"": ["so>A."], "so+": ["hm>A."], "so+hm+": ["ah>A."], "so+hm>": ["B."]}
 
 
