@@ -11,14 +11,16 @@ from trl.trainer.utils import add_fused_lm_head
 from r1trl.packing import attention
 from r1trl.packing import packed as packed_module
 from r1trl.packing.logprobs import (
+    LogpsAndEntropies,
+    are_completions,
     log_probabilities,
-    logps_skipping_zero_advantage,
+    logps_with_gradient_where_needed,
     pad_logps,
-    regroup_by_prompt,
 )
 from r1trl.packing.packed import PackedRows, can_pack
 from r1trl.packing.padding_free import PackedModel
 from r1trl.packing.tokens import TokenBatch
+from r1trl.packing.update import Update, can_regroup
 
 pytestmark = pytest.mark.slow
 VOCABULARY, PADDING = 96, 0
@@ -221,32 +223,62 @@ def test_fine_tuning_passes_no_padding() -> None:
         torch.testing.assert_close(found[name] * mask, padded[name] * mask, atol=2e-5, rtol=1e-4)
 
 
-def test_a_loss_without_its_zero_advantage_rows_has_the_same_gradient_and_mean_entropy() -> None:
+@pytest.mark.parametrize("silent", ["some", "all", "none"])
+def test_rows_without_advantage_have_their_values_and_no_gradient(silent: str) -> None:
     model, batch = make(), batch_of(SHARED)
     assert can_pack(model, batch.ids.device)
-    zero_advantage = torch.tensor([i % 3 == 0 for i in range(len(SHARED))])
-    logps, _ = log_probabilities(model, batch, len(SHARED), packs=True)
-    wanted = gradients(model, logps[~zero_advantage].sum())
-    skipped = logps_skipping_zero_advantage(model, batch, zero_advantage, packs=True)
-    assert skipped.entropies is not None
-    assert not skipped.logps[zero_advantage].any()
-    kept = batch.select((~zero_advantage).nonzero().squeeze(1))
-    mean = skipped.entropies[~zero_advantage].sum() / kept.completion_lengths.sum()
-    assert torch.equal(skipped.entropies[zero_advantage][:, 0], mean.expand(3))
-    for name, value in gradients(model, skipped.logps.sum()).items():
+    zero_advantage = torch.tensor(
+        [silent == "all" or (silent == "some" and i % 3 == 0) for i in range(len(SHARED))]
+    )
+    known = log_probabilities(model, batch, len(SHARED), packs=True)
+    wanted = gradients(model, known.logps[~zero_advantage].sum() + 0 * known.logps.sum())
+    found = logps_with_gradient_where_needed(model, batch, zero_advantage, packs=True)
+    for ours, theirs in zip(found, known, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=5e-5, rtol=1e-4)
+    weights = (~zero_advantage).float()[:, None]  # what a loss multiplies them with
+    for name, value in gradients(model, (found.logps * weights).sum()).items():
         torch.testing.assert_close(value, wanted[name], atol=1e-4, rtol=1e-3)
 
 
-def test_rows_with_equal_prompts_share_a_micro_batch() -> None:
+def test_rows_with_equal_prompts_share_a_micro_batch_and_come_back_in_the_given_order() -> None:
     prompts, mask = torch.tensor([[1], [2], [1], [2]]), torch.ones((4, 3))
     rows = {"prompt_ids": prompts, "completion_mask": mask, "row": torch.arange(4)}
-    micro_batches = [{name: value[i : i + 2] for name, value in rows.items()} for i in (0, 2)]
-    regrouped = regroup_by_prompt([batch | {"items": 4} for batch in micro_batches])
-    assert [batch["row"].tolist() for batch in regrouped] == [[0, 2], [1, 3]]
-    assert [batch["items"] for batch in regrouped] == [4, 4]
+    given = [{name: value[i : i + 2] for name, value in rows.items()} | {"n": 4} for i in (0, 2)]
+    update = Update(given)
+    assert [batch["row"].tolist() for batch in update.regrouped] == [[0, 2], [1, 3]]
+    assert [batch["n"] for batch in update.regrouped] == [4, 4]
+    assert update.position(given[0]) is None
+    for _ in range(2):  # rows are passed again with several iterations
+        for batch in update.regrouped:
+            position = update.position(batch)
+            assert position is not None
+            values = batch["row"][:, None].float()
+            last = update.record(position, LogpsAndEntropies(values, 10 * values))
+        assert last
+        for (batch, found), wanted in zip(update.in_given_order(), given, strict=True):
+            assert batch is wanted and found.entropies is not None
+            assert found.logps[:, 0].tolist() == wanted["row"].tolist()
+            assert found.entropies[:, 0].tolist() == [10 * row for row in wanted["row"].tolist()]
+
+
+def test_rows_with_images_are_not_regrouped() -> None:
+    rows: dict[str, Any] = {"completion_mask": torch.ones((4, 3)), "n": torch.tensor(4)}
+    assert can_regroup(rows)
+    assert not can_regroup(rows | {"pixel_values": torch.ones((9, 2))})
+    assert not can_regroup(rows | {"num_images": [1, 2, 1, 1]})
+
+
+def test_completions_are_those_generated_if_their_ids_are() -> None:
+    batch = batch_of([(2, 3), (2, 1), (1, 2)])
+    ids = [batch.ids[row, 2 : 2 + n].tolist() for row, n in enumerate((3, 1, 2))]
+    assert are_completions(ids, batch)
+    assert not are_completions([ids[0][:2], *ids[1:]], batch)
+    assert not are_completions(ids[:2], batch)
+    batch.mask[0, 2:] = 0  # a truncated completion that TRL has masked
+    assert are_completions([ids[0][:2], *ids[1:]], batch)
 
 
 def test_log_probabilities_are_right_padded_with_0() -> None:
     mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
-    padded = pad_logps([[-0.5, -0.25], [-1.0, -2.0]], mask)
+    padded = pad_logps([[-0.5, -0.25], [-1.0, -2.0, -3.0, -4.0]], mask)
     assert torch.equal(padded, torch.tensor([[-0.5, -0.25, 0.0], [-1.0, 0.0, 0.0]]))
