@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    LogitsProcessor,
     LogitsProcessorList,
     MinNewTokensLengthLogitsProcessor,
     MinPLogitsWarper,
@@ -54,12 +55,15 @@ class SamplingParams:
         """
         processors, eos = LogitsProcessorList(), list(self.eos_token_ids)
         if self.repetition_penalty != 1.0:
-            processors.append(RepetitionPenalty(float(self.repetition_penalty)))
+            penalty = RepetitionPenaltyLogitsProcessor(float(self.repetition_penalty))
+            processors.append(WithoutPadding(penalty))
         if self.no_repeat_ngram_size:
-            processors.append(NoRepeatNGramLogitsProcessor(self.no_repeat_ngram_size))
+            ngrams = NoRepeatNGramLogitsProcessor(self.no_repeat_ngram_size)
+            processors.append(WithoutPadding(ngrams, self.pad_token_id))
         if self.bad_words_ids:
             words = [list(word) for word in self.bad_words_ids]
-            processors.append(NoBadWordsLogitsProcessor(words, torch.tensor(eos, device=device)))
+            bad_words = NoBadWordsLogitsProcessor(words, torch.tensor(eos, device=device))
+            processors.append(WithoutPadding(bad_words, self.pad_token_id))
         if self.min_new_tokens and eos:
             limit = (prompt_width, self.min_new_tokens, eos, str(device))
             processors.append(MinNewTokensLengthLogitsProcessor(*limit))
@@ -86,16 +90,20 @@ class SamplingParams:
         return warpers
 
 
-class RepetitionPenalty(RepetitionPenaltyLogitsProcessor):
-    """transformers' repetition penalty, from which padding, ids below 0, is exempt.
+class WithoutPadding(LogitsProcessor):
+    """A processor for which a token stands in the place of padding, ids below 0.
 
-    A token is penalised once, however often it stands in its row: another one can stand in the
-    place of padding. transformers' own way to exempt padding came only after 5.17.
+    That is `padding`, as in `generate`, or the last token of the row: the repetition penalty counts
+    a token once, wherever it stands. Not every version of transformers can exempt padding itself.
     """
 
+    def __init__(self, processor: LogitsProcessor, padding: int | None = None) -> None:
+        self.processor, self.padding = processor, padding
+
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> Any:
-        """Return the logits (rows, vocabulary) with those of the tokens in `input_ids` lowered."""
-        return super().__call__(input_ids.where(input_ids >= 0, input_ids[:, -1:]), scores)
+        """Return the processed logits (rows, vocabulary); `input_ids` are (rows, columns)."""
+        filling = input_ids[:, -1:] if self.padding is None else self.padding
+        return self.processor(input_ids.where(input_ids >= 0, filling), scores)
 
 
 def sample_token_ids(logits: torch.Tensor) -> torch.Tensor:
