@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from r1trl import Field, Kind, StageError, Work
+from r1trl.arguments.shared import NOT_COMPILED
 from r1trl.arguments.training import NOTHING_EVALUATED
 from r1trl.data.prompts import need_columns, with_system
 from r1trl.rewards.pool import cores
 
 MANY = 10_000  # rows that are worth the start of several processes
 SFT_FIELDS: Mapping[str, Field] = {
+    **NOT_COMPILED,
     "dataset_text_field": Field(
         verdict="refused",
         reason="rows have messages, or prompt and completion; map them with data.<source>.columns",

@@ -129,38 +129,63 @@ def test_known_log_probabilities_are_those_that_trl_computes(
     assert ours[1][0]["kl"] == pytest.approx(0, abs=1e-6), "policy and reference are one"
 
 
+# Greedy, the tiny model repeats the last token of its prompt: 16, 90, 33 or 67.
 OWN: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"suppress_tokens": list(range(40, 120))}, {}),
-    ({"begin_suppress_tokens": list(range(40, 120)), "min_new_tokens": 7}, {}),
+    ({"suppress_tokens": [16, 90]}, {}),
+    ({"begin_suppress_tokens": [16, 33, 67]}, {}),
     ({"no_repeat_ngram_size": 2, "max_length": 12}, {}),
-    ({"bad_words_ids": [[70], [71, 72]], "min_p": 0.5}, {}),
-    ({"temperature": 0.1, "top_k": 3, "do_sample": True, "cache_implementation": "hybrid"}, {}),
-    ({"forced_eos_token_id": 2, "exponential_decay_length_penalty": [2, 1.5]}, {}),
-    ({"sequence_bias": [[[70], 9.0]], "return_dict_in_generate": False, "use_cache": False}, {}),
-    ({"eos_token_id": [2, *range(60, 100)]}, {}),
+    ({"bad_words_ids": [[33], [67, 67]]}, {}),
+    ({"forced_eos_token_id": 2}, {}),
+    ({"exponential_decay_length_penalty": [2, 9.0]}, {}),
+    ({"sequence_bias": [[[70], 99.0]], "use_cache": False}, {}),
+    ({"eos_token_id": [2, 67]}, {}),
+    ({"eos_token_id": [2, 67], "min_new_tokens": 3}, {}),
+    ({"repetition_penalty": 5.0}, {"repetition_penalty": None}),
     ({}, {"max_new_tokens": 4}),
-    ({}, {"max_new_tokens": 4, "min_new_tokens": 3}),
     ({}, {"max_new_tokens": None, "max_length": 33}),
-    ({}, {"eos_token_id": 70}),
-    ({}, {"eos_token_id": [2, *range(60, 100)]}),
-    ({}, {"pad_token_id": 2}),
-    ({}, {"num_beams": 2}),
-    ({}, {"cache_implementation": "static"}),
-    ({}, {"suppress_tokens": list(range(40, 120)), "repetition_penalty": 1.5}),
+    ({}, {"eos_token_id": 67}),
+    ({}, {"eos_token_id": [2, 67]}),
+    ({}, {"num_beams": 2, "length_penalty": -9.0, "repetition_penalty": 2.0}),
+    ({}, {"suppress_tokens": [16], "repetition_penalty": 1.5}),
+    ({}, {"encoder_repetition_penalty": 0.01}),
+]
+WITHOUT_EFFECT: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"temperature": 0.1, "top_k": 3, "do_sample": True, "cache_implementation": "hybrid"}, {}),
+    ({"suppress_tokens": [], "min_new_tokens": 0, "use_cache": False, "max_length": 3}, {}),
+    ({"repetition_penalty": 5.0, "_from_model_config": True, "of_remote_code": [4]}, {}),
+    ({}, {"pad_token_id": 2, "cache_implementation": "static"}),
 ]
 
 
-@pytest.mark.parametrize(("own", "given"), OWN, ids=str)
+@pytest.fixture(scope="module")
+def drawn_plainly(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Return what TRL draws without settings."""
+    return drawn(trl.GRPOTrainer, tiny_model, tmp_path_factory.mktemp("plain"), {})[0]
+
+
+def drawn(class_: Any, model: Path, folder: Path, given: dict[str, Any]) -> tuple[list[Any], Any]:
+    """Return what a trainer draws, greedily, and what `run` does."""
+    kept = list[Any]()
+    keeping = type("Keeping", (Keeping, class_), {"kept": kept})
+    given = {"do_sample": False} | given
+    result = run(trainer_of(keeping, model, folder, "grpo", generation_kwargs=given, beta=0.1))
+    return kept, result
+
+
+@pytest.mark.parametrize(("own", "given"), [*OWN, *WITHOUT_EFFECT], ids=str)
 def test_drawing_follows_the_settings_of_the_model_and_of_generation_kwargs(
-    own: dict[str, Any], given: dict[str, Any], tiny_model: Path, tmp_path: Path
+    own: dict[str, Any],
+    given: dict[str, Any],
+    tiny_model: Path,
+    tmp_path: Path,
+    drawn_plainly: list[Any],
 ) -> None:
     model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
     file = model / "generation_config.json"
     before = json.loads(file.read_text()) if file.exists() else {}
     file.write_text(json.dumps(before | own))
-    given = {"do_sample": False} | given  # greedy, so that both draw the same
-    results = [
-        run(trainer_of(class_, model, tmp_path, "grpo", generation_kwargs=given, beta=0.1))
-        for class_ in (with_rollouts(trl.GRPOTrainer), trl.GRPOTrainer)
-    ]
-    assert_equal(*results)
+    kept, result = drawn(with_rollouts(trl.GRPOTrainer), model, tmp_path, given)
+    wanted, wanted_result = drawn(trl.GRPOTrainer, model, tmp_path, given)
+    assert kept == wanted
+    assert_equal(result, wanted_result)
+    assert (kept != drawn_plainly) == ((own, given) in OWN), "the setting changes what is drawn"
