@@ -23,10 +23,12 @@ def loss_ignores_micro_batching(trainer: Any) -> bool:
 
     Rows are regrouped within an update: rollouts and updates must not overlap otherwise.
     """
+    args = trainer.args
     by_batch = getattr(trainer, "loss_type", "") == "bnpo" or trainer.aux_loss_enabled
-    sizes = trainer.args.gradient_accumulation_steps, trainer.args.steps_per_generation
+    by_batch = by_batch or args.neftune_noise_alpha or loss_uses_entropy(trainer)
+    sizes = args.gradient_accumulation_steps, args.steps_per_generation
     aligned = max(sizes) % min(sizes) == 0
-    return loss_is_trls(trainer) and aligned and not by_batch and not loss_uses_entropy(trainer)
+    return loss_is_trls(trainer) and aligned and not by_batch
 
 
 def loss_uses_entropy(trainer: Any) -> bool:

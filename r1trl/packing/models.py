@@ -18,7 +18,7 @@ def is_plain_decoder(model: Any) -> bool:
     if getattr(peft, "is_prompt_learning", False) or hasattr(inner, "_orig_mod"):
         return False
     base = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
-    if not isinstance(base, PreTrainedModel) or base.config.is_encoder_decoder:
+    if not isinstance(base, PreTrainedModel) or getattr(base.config, "is_encoder_decoder", False):
         return False
     return "position_ids" in inspect.signature(base.forward).parameters
 

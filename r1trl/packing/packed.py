@@ -137,11 +137,11 @@ def can_pack(model: Any, device: torch.device) -> bool:
     It must be a plain decoder that attends with transformers' `sdpa` over all preceding tokens, and
     two packed rows that share a prompt must get the log-probabilities of each alone. The model is
     run, so all processes of its training must call this together; it is left unchanged. Prints a
-    line if the run fails, whatever the model raises.
+    line if the run fails; what the model raises is a reason for False.
     """
-    if not (is_plain_decoder(model) and attends_to_all_with_sdpa(model)):
-        return False
     try:
+        if not (is_plain_decoder(model) and attends_to_all_with_sdpa(model)):
+            return False
         problem = "" if packed_matches_alone(model, device) else "they do not stay apart"
     except torch.OutOfMemoryError:
         raise

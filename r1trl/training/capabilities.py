@@ -17,13 +17,14 @@ def local_sampling_params(trainer: Any) -> SamplingParams | None:
     """Return the trainer's sampling parameters; None if TRL must generate.
 
     TRL must with vLLM, continuous batching, FSDP, and ZeRO-3 without gathering; with tools, whose
-    results it puts between completions; and where the trainer or the model has a setting, or needs
-    something, that `decode` lacks. Nor does `decode` go on after the ends that TRL knows.
+    results it puts between completions; with noise whose strength depends on padding; and where the
+    trainer or the model has a setting, or needs something, that `decode` lacks. Nor does `decode`
+    go on after the ends that TRL knows.
     """
     elsewhere = trainer.use_vllm or trainer.use_transformers_continuous_batching
     whole = not trainer.is_fsdp_enabled and trainer.args.ds3_gather_for_generation
-    tools = getattr(trainer, "tools", None)
-    if elsewhere or not whole or tools or not can_decode(trainer.model):
+    tools, noise = getattr(trainer, "tools", None), trainer.args.neftune_noise_alpha
+    if elsewhere or not whole or tools or noise or not can_decode(trainer.model):
         return None
     params = sampling_params(filled_from_model(trainer.model, trainer.generation_config))
     if params is None or set(params.eos_token_ids) != set(trainer.eos_token_ids):

@@ -17,6 +17,7 @@ from r1trl.packing.logprobs import (
     logps_with_gradient_where_needed,
     pad_logps,
 )
+from r1trl.packing.models import adds_noise_by_length, is_random
 from r1trl.packing.packed import PackedRows, can_pack
 from r1trl.packing.padding_free import PackedModel
 from r1trl.packing.tokens import TokenBatch
@@ -160,6 +161,93 @@ def test_a_line_is_printed_if_a_promising_model_cannot_pack(capfd: Any) -> None:
     assert model.training
     assert not can_pack(make(attn_implementation="eager"), device)
     assert not capfd.readouterr().out, "eager attention cannot be packed anyway"
+
+
+class Unusual(torch.nn.Module):
+    """A model of somebody's own, without a configuration."""
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return input_ids.float()
+
+
+def raising(error: Exception) -> Any:
+    """Return a model that raises an error when rows are packed."""
+    model = make()
+
+    def forward(*_: Any, position_ids: Any = None, **__: Any) -> Any:
+        raise error
+
+    model.forward = forward
+    return model
+
+
+def learnt(config: str, **more: Any) -> Any:
+    """Return a model with something of PEFT's."""
+    import peft
+
+    return peft.get_peft_model(make(), getattr(peft, config)(task_type="CAUSAL_LM", **more))
+
+
+def encoder_decoder() -> Any:
+    """Return a small T5."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=VOCABULARY, **sizes))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "packs"),
+    [
+        (lambda: learnt("LoraConfig"), True),
+        (lambda: learnt("PromptTuningConfig", num_virtual_tokens=3), False),
+        (lambda: learnt("PrefixTuningConfig", num_virtual_tokens=3), False),
+        (lambda: learnt("PromptEncoderConfig", num_virtual_tokens=3), False),
+        (encoder_decoder, False),
+        (Unusual, False),
+        (lambda: torch.nn.Sequential(Unusual()), False),
+        (lambda: torch.compile(make(), backend="eager"), False),
+        (lambda: make("Bloom", n_head=4), False),  # takes no positions
+        (lambda: raising(TypeError("got an unexpected keyword argument 'position_ids'")), False),
+        (lambda: raising(NotImplementedError()), False),
+        (lambda: raising(RuntimeError("The size of tensor a must match")), False),
+    ],
+    ids=[
+        *("lora", "prompt tuning", "prefix tuning", "p-tuning", "encoder-decoder", "module"),
+        *("sequential", "compiled", "no positions", "TypeError", "no message", "RuntimeError"),
+    ],
+)
+def test_a_model_of_another_kind_is_not_packed_and_raises_nothing(model: Any, packs: bool) -> None:
+    made = model()
+    made.train()
+    assert can_pack(made, torch.device("cpu")) is packs
+    assert all(module.training for module in made.modules())
+
+
+def test_submodules_that_are_not_training_stay_so() -> None:
+    model = make().train()
+    model.model.layers[0].eval()
+    assert can_pack(model, torch.device("cpu"))
+    assert model.training and not model.model.layers[0].training
+
+
+def test_lack_of_memory_is_no_reason_to_pad() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        can_pack(raising(torch.OutOfMemoryError()), torch.device("cpu"))
+
+
+def test_noise_of_a_model_in_training_is_found() -> None:
+    from transformers.integrations.neftune import activate_neftune
+
+    assert not is_random(make())
+    assert is_random(make(attention_dropout=0.1))
+    assert is_random(learnt("LoraConfig", lora_dropout=0.05))
+    assert not is_random(learnt("LoraConfig", lora_dropout=0.0))
+    assert is_random(make("GPT2", resid_pdrop=0.1, embd_pdrop=0.0, attn_pdrop=0.0))
+    noisy = make()
+    activate_neftune(noisy, 5.0)
+    assert adds_noise_by_length(noisy) and is_random(noisy)
 
 
 @pytest.mark.parametrize("architecture", ["Qwen2", "GPT2", "Mixtral"])

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 import trl
@@ -53,7 +54,9 @@ class Replaying:
         return copy.deepcopy(self.kept.pop(0))
 
 
-def trainer_of(class_: Any, model: Path, folder: Path, kind: str, **more: Any) -> Any:
+def trainer_of(
+    class_: Any, model: Path, folder: Path, kind: str, learnt: Any = None, **more: Any
+) -> Any:
     """Return a trainer for two steps of plain gradient descent."""
     config = TRAINERS[kind][0]
     options = {
@@ -82,6 +85,7 @@ def trainer_of(class_: Any, model: Path, folder: Path, kind: str, **more: Any) -
         model=str(model),
         args=config(**options),
         train_dataset=Dataset.from_dict({"prompt": PROMPTS}),
+        peft_config=learnt,
         **({"scorer": scorer} if ours else {"reward_funcs": [placed]}),
     )
 
@@ -189,3 +193,20 @@ def test_drawing_follows_the_settings_of_the_model_and_of_generation_kwargs(
     assert kept == wanted
     assert_equal(result, wanted_result)
     assert (kept != drawn_plainly) == ((own, given) in OWN), "the setting changes what is drawn"
+
+
+@pytest.mark.parametrize("kind", ["grpo", "rloo"])
+@pytest.mark.parametrize("name", ["LoraConfig", "PromptTuningConfig", "PrefixTuningConfig"])
+def test_what_peft_learns_is_what_it_learns_with_trl(
+    name: str, kind: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    options = {} if name == "LoraConfig" else {"num_virtual_tokens": 3}
+    learnt = getattr(peft, name)(task_type="CAUSAL_LM", **options)
+    greedy = {"do_sample": False, "suppress_tokens": [16]}
+    base = TRAINERS[kind][1]
+    more = {"generation_kwargs": greedy, "beta": 0.1, "learnt": learnt, "learning_rate": 1.0}
+    results = [
+        run(trainer_of(class_, tiny_model, tmp_path, kind, **more))
+        for class_ in (with_rollouts(base), base)
+    ]
+    assert_equal(*results)
