@@ -17,6 +17,14 @@ VARIABLES = Field(
     reason="reaches nothing: r1trl renders the prompts before; set the stage's own "
     "chat_template_kwargs",
 )
+_COMPILED_AGAIN = "rows are passed without padding, and a model is compiled for every new length"
+NOT_COMPILED: Mapping[str, Field] = {
+    "torch_compile": Field(choices=(False,), reason=_COMPILED_AGAIN),
+    **dict.fromkeys(
+        ("torch_compile_backend", "torch_compile_mode"),  # either switches torch_compile on
+        Field(verdict="refused", reason=f"would compile: {_COMPILED_AGAIN}; leave it out"),
+    ),
+}
 PORT = Field(at_least=1, at_most=65535)
 CACHES = ("dynamic", "static", "offloaded", "offloaded_static", "quantized")
 

@@ -38,10 +38,10 @@ class DecodeBatch:
     """Rows that are decoded together; finished rows are dropped now and then.
 
     For all rows: `tokens` (rows, longest) int64 and `logps` (rows, longest, or 0 if not requested)
-    float32. For the `active` rows, (active,) int64 row numbers: `finished` (active,) bool,
-    `positions` (active,) int64 of the next token, `logits` (active, vocabulary), `prompts` (active,
-    prompt width) int64, left-padded, and `mask` (active, prompt width + longest) bool, None if no
-    prompt is padded.
+    float32, at `logps_temperature`. For the `active` rows, (active,) int64 row numbers: `finished`
+    (active,) bool, `positions` (active,) int64 of the next token, `logits` (active, vocabulary),
+    `prompts` (active, prompt width) int64, left-padded with -1, and `mask` (active, prompt width +
+    longest) bool, None if no prompt is padded.
     """
 
     def __init__(
@@ -50,15 +50,14 @@ class DecodeBatch:
         prompts: list[Sequence[int]],
         max_new_tokens: list[int],
         params: SamplingParams,
-        return_logps: bool,
+        logps_temperature: float | None,
     ) -> None:
         """Prefill the prompts; `max_new_tokens` has one limit per row."""
-        self.model, self.params, self.return_logps = model, params, return_logps
-        self.logits_processors = params.logits_processors()
+        self.model, self.params, self.logps_temperature = model, params, logps_temperature
         rows, longest, device = len(prompts), max(max_new_tokens), model.device
         self.max_new_tokens = torch.tensor(max_new_tokens, device=device)
         self.tokens = torch.full((rows, longest), params.pad_token_id, device=device)
-        self.logps = torch.zeros((rows, longest if return_logps else 0), device=device)
+        self.logps = torch.zeros((rows, longest if logps_temperature else 0), device=device)
         self.active = torch.arange(rows, device=device)
         self.finished = torch.zeros(rows, dtype=torch.bool, device=device)
         self.eos_token_ids = torch.tensor(params.eos_token_ids, device=device)
@@ -93,8 +92,8 @@ class DecodeBatch:
         rows = torch.tensor(prompt_of_row, device=device)
         self.cache.reorder_cache(rows)
         self.logits, self.positions = out.logits[rows, -1], lengths[rows]
-        ignored_id = out.logits.shape[-1]  # past the vocabulary: the repetition penalty ignores it
-        self.prompts = ids.masked_fill(~mask, ignored_id)[rows]
+        self.prompts = ids.masked_fill(~mask, -1)[rows]  # no token, for the logits processors
+        self.logits_processors = self.params.logits_processors(width, device)
         new = torch.ones((len(rows), self.tokens.shape[1]), dtype=torch.bool, device=device)
         self.mask = torch.cat([mask[rows], new], 1) if has_padding else None
 
@@ -123,18 +122,24 @@ class DecodeBatch:
     def _sample(self, column: int) -> torch.Tensor:
         """Sample the next token of every active row and store it in a column: (active,) int64."""
         logits, params = self.logits.float(), self.params
-        if self.return_logps:
-            logps = torch.log_softmax(logits / (params.temperature or 1.0), -1)
+        if self.logps_temperature:
+            logps = torch.log_softmax(logits / self.logps_temperature, -1)
         if self.logits_processors:
-            ids = self.prompts
-            if params.repetition_penalty != 1.0:
-                ids = torch.cat([ids, self.tokens[self.active, :column]], 1)
-            logits = self.logits_processors(ids, logits)
+            logits = self.logits_processors(self._ids(column), logits)
         new = logits.argmax(-1) if params.temperature == 0 else sample_token_ids(logits)
         self.tokens[self.active, column] = new
-        if self.return_logps:
+        if self.logps_temperature:
             self.logps[self.active, column] = logps.gather(1, new[:, None]).squeeze(1)
         return new
+
+    def _ids(self, column: int) -> torch.Tensor:
+        """Return what logits processors get: prompts and new tokens (active, width + column).
+
+        New tokens stand for their number only, unless a processor reads them: a view costs nothing.
+        """
+        if self.params.reads_ids:
+            return torch.cat([self.prompts, self.tokens[self.active, :column]], 1)
+        return self.prompts[:, :1].expand(-1, self.prompts.shape[1] + column)
 
     def _compact(self, going: torch.Tensor) -> None:
         """Keep only the given rows, indices (int64) into the active ones."""

@@ -6,12 +6,15 @@ result is that of transformers' `generate`: the same tokens if greedy, the same 
 sampled.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from r1trl.decoding.batch import DecodeBatch, StopCondition
 from r1trl.decoding.onednn import fast_linear
@@ -19,6 +22,7 @@ from r1trl.decoding.sampling_params import SamplingParams
 
 # Called with the numbers of the prompts whose completions have just finished, and their new ids.
 OnFinished = Callable[[list[int], list[list[int]]], None]
+PASSED = {"attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep"}
 CACHE_MEMORY_FRACTION = 0.3  # of the free memory that the KV cache may take
 
 
@@ -27,11 +31,29 @@ class GeneratedTokens:
     """A completion's ids, with the eos id if it ended in one, and their log-probabilities in nats.
 
     `logps` has a value per id, or none if not requested. They are of the model's distribution at
-    the temperature, before any other logits processor.
+    the temperature asked for, however the ids were drawn from it.
     """
 
     ids: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
+
+
+def can_decode(model: Any) -> bool:
+    """Return True if `decode` knows what a model needs: one whose past is keys and values alone.
+
+    Models with an encoder, with prompts learnt by PEFT or with another kind of memory need what
+    only transformers' `generate` prepares for them.
+    """
+    peft = getattr(model, "active_peft_config", None)
+    if getattr(peft, "is_prompt_learning", False) or getattr(
+        model.config, "is_encoder_decoder", False
+    ):
+        return False
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if not set(inspect.signature(base.forward).parameters) >= PASSED:
+        return False
+    layers = DynamicCache(config=model.config.get_text_config()).layers
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
 
 
 @torch.inference_mode()
@@ -42,18 +64,20 @@ def decode(
     params: SamplingParams,
     stop: StopCondition | None = None,
     on_finished: OnFinished | None = None,
-    return_logps: bool = False,
+    logps_temperature: float | None = None,
 ) -> list[GeneratedTokens]:
     """Generate a completion for each prompt of ids, without padding; return them in that order.
 
     `max_new_tokens` has one limit per prompt. `stop` is checked after each token; `on_finished` is
-    called whenever rows have finished. Layers of the model are patched meanwhile (`fast_linear`).
+    called whenever rows have finished. Log-probabilities are returned with `logps_temperature`,
+    which need not be that of the drawing. Layers of the model are patched meanwhile
+    (`fast_linear`).
     """
     results = [GeneratedTokens() for _ in prompts]
     with fast_linear(model, max(max_new_tokens, default=0)):
         for rows in batches(prompts, max_new_tokens, max_rows_for_length(model)):
             part = [prompts[i] for i in rows], [max_new_tokens[i] for i in rows]
-            batch = DecodeBatch(model, *part, params, return_logps)
+            batch = DecodeBatch(model, *part, params, logps_temperature)
             for finished in batch.run(stop):
                 for one in finished:
                     results[rows[one.row]] = GeneratedTokens(one.ids, one.logps)

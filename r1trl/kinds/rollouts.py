@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from r1trl import Field, Kind
-from r1trl.arguments.shared import OWN_LOSS, VARIABLES
+from r1trl.arguments.shared import NOT_COMPILED, OWN_LOSS, VARIABLES
 from r1trl.arguments.training import NOTHING_EVALUATED
 
 NO_IMAGES = Field(verdict="refused", reason="reaches nothing: r1trl's prompts are texts")
@@ -15,6 +15,7 @@ OWN_ORDER = Field(
 COUNTED = Field(verdict="refused", reason="reaches nothing: the metric num_tokens counts them")
 
 ROLLOUT_FIELDS: Mapping[str, Field] = {
+    **NOT_COMPILED,
     "beta": Field(at_least=0),  # 0: no reference model
     "num_iterations": Field(at_least=1),
     "epsilon": Field(at_least=0),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r1trl import Field, Kind, StageError, Work
+from r1trl.arguments.shared import NOT_COMPILED
 from r1trl.arguments.training import NOTHING_EVALUATED
 from r1trl.chat.given import is_file, with_template
 from r1trl.config.stage_parts import number
@@ -14,6 +15,7 @@ from r1trl.errors import errors_named
 from r1trl.kinds.sft_rows import make_samples
 
 SFT_FIELDS: Mapping[str, Field] = {
+    **NOT_COMPILED,
     "dataset_text_field": Field(
         verdict="refused",
         reason="rows have messages, or prompt and completion; map them with data.<source>.columns",

@@ -126,3 +126,16 @@ def bucket_by_length(lengths: torch.Tensor) -> list[torch.Tensor]:
     while cuts[-1]:
         cuts.append(best[cuts[-1]][1])
     return [order[start:end] for start, end in pairwise(reversed(cuts))]
+
+
+def prefix_causal_mask(lengths: torch.Tensor, width: int, count: int) -> torch.Tensor:
+    """Return the mask of `count` tokens after a prefix: (rows, 1, count, width + count) bool.
+
+    `lengths` (rows,) int64 are those of the prefixes, right-padded to `width`. If all are of that
+    length, the mask has one row, which stands for all.
+    """
+    device, rows = lengths.device, 1 if bool((lengths == width).all()) else len(lengths)
+    prefix = torch.arange(width, device=device) < lengths[:rows, None]
+    prefix = prefix[:, None, None].expand(-1, 1, count, -1)
+    causal = torch.ones((count, count), dtype=torch.bool, device=device).tril()
+    return torch.cat([prefix, causal.expand(rows, 1, -1, -1)], -1)

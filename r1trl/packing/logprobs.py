@@ -82,53 +82,50 @@ def _labels(batch: TokenBatch) -> torch.Tensor:
     return labels
 
 
-def logps_skipping_zero_advantage(
+def logps_with_gradient_where_needed(
     model: Any, batch: TokenBatch, zero_advantage: torch.Tensor | None, packs: bool
 ) -> LogpsAndEntropies:
-    """Return the log-probabilities and entropies of a loss without passing zero-advantage rows.
+    """Return the log-probabilities and entropies of a loss; zero-advantage rows have no gradient.
 
-    `zero_advantage` is (rows,) bool. Those rows get log-probability 0, which has no gradient, and
-    the mean entropy of the others, so that the mean over all rows is unchanged.
+    `zero_advantage` is (rows,) bool, None if all rows have a gradient. With it there are two
+    passes, whatever it holds, so that their number is equal in all processes: a loss needs a row
+    with a gradient, though that be 0, and the shortest row stands in where rows of a sort lack.
     """
-    if zero_advantage is None or not zero_advantage.any():
+    if zero_advantage is None:
         return log_probabilities(model, batch, len(batch.ids), packs)
-    kept = (~zero_advantage).nonzero().squeeze(1)
-    if not len(kept):
-        kept = batch.completion_lengths.argmin()[None]  # a loss needs a gradient, though it is 0
-    part, shape = batch.select(kept), (len(zero_advantage), batch.logits_to_keep)
-    logps, entropies = log_probabilities(model, part, len(kept), packs)
-    assert entropies is not None
-    mean = entropies.sum() / part.completion_lengths.sum().clamp(min=1)
-    return LogpsAndEntropies(
-        logps.new_zeros(shape).index_copy(0, kept, logps),
-        entropies.new_zeros(shape).add(mean).index_copy(0, kept, entropies),
-    )
-
-
-def regroup_by_prompt(micro_batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Regroup the rows of one update's micro-batches so that equal prompts share a micro-batch.
-
-    All have the same keys, among them `prompt_ids` and `completion_mask` (rows, columns), and equal
-    widths; tensors with a row dimension are regrouped. The sum of the micro-batches' gradients is
-    unchanged if the loss does not depend on how rows are grouped.
-    """
-    first = micro_batches[0]
-    names = [name for name, value in first.items() if torch.is_tensor(value) and value.dim()]
-    joined = {name: torch.cat([batch[name] for batch in micro_batches]) for name in names}
-    _, prompt = torch.unique(joined["prompt_ids"], dim=0, return_inverse=True)
-    mask = joined["completion_mask"]
-    order = (prompt * (mask.shape[1] + 1) + mask.sum(1)).argsort(stable=True)
-    chunks = {name: value[order].chunk(len(micro_batches)) for name, value in joined.items()}
-    return [
-        batch | {name: chunks[name][i] for name in names} for i, batch in enumerate(micro_batches)
+    shortest = batch.completion_lengths.argmin()[None]
+    silent, others = (rows.nonzero().squeeze(1) for rows in (zero_advantage, ~zero_advantage))
+    silent, others = (rows if len(rows) else shortest for rows in (silent, others))
+    with torch.no_grad():
+        without = log_probabilities(model, batch.select(silent), len(silent), packs)
+    with_gradient = log_probabilities(model, batch.select(others), len(others), packs)
+    shape = (len(batch.ids), batch.logits_to_keep)
+    values = [
+        value.new_zeros(shape).index_copy(0, silent, first).index_copy(0, others, value)
+        for first, value in zip(without, with_gradient, strict=True)
+        if first is not None and value is not None
     ]
+    return LogpsAndEntropies(values[0], values[1] if len(values) > 1 else None)
 
 
 def pad_logps(logps: Sequence[Sequence[float]], mask: torch.Tensor) -> torch.Tensor:
-    """Return log-probabilities right-padded with 0 to the shape of `mask`: float32.
+    """Return log-probabilities cut, or right-padded with 0, to the shape of `mask`: float32.
 
     `mask` (rows, columns) is 1 for the tokens whose log-probability is kept.
     """
     width = mask.shape[1]
-    rows = [[*row, *[0.0] * (width - len(row))] for row in logps]
+    rows = [[*row[:width], *[0.0] * (width - len(row))] for row in logps]
     return torch.tensor(rows, device=mask.device) * mask
+
+
+def are_completions(generated: Sequence[Sequence[int]], batch: TokenBatch) -> bool:
+    """Return True if the rows of a batch complete their prompts by the given ids and no others.
+
+    A row whose whole completion is masked may have had any.
+    """
+    lengths = batch.completion_lengths.tolist()
+    if len(generated) != len(lengths):
+        return False
+    completions = batch.ids[:, batch.prompt_width :].tolist()
+    rows = zip(generated, completions, lengths, strict=True)
+    return all(not length or list(ids) == row[:length] for ids, row, length in rows)

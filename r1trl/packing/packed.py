@@ -7,15 +7,15 @@ into it.
 from typing import Any
 
 import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from r1trl.packing.attention import (
     Bucket,
     PackedLayout,
     bucket_by_length,
+    prefix_causal_mask,
     register_packed_attention,
 )
+from r1trl.packing.models import attends_to_all_with_sdpa, config_of, is_plain_decoder
 from r1trl.packing.tokens import TokenBatch
 
 RELATIVE_TOLERANCE = 0.02  # of the largest log-probability: rounding, in bfloat16 too
@@ -131,62 +131,43 @@ def shared_prompts(batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor] | Non
     return prompt_of_row, row_of_prompt
 
 
-def prefix_causal_mask(lengths: torch.Tensor, width: int, count: int) -> torch.Tensor:
-    """Return the mask of `count` tokens after a prefix: (rows, 1, count, width + count) bool.
-
-    `lengths` (rows,) int64 are those of the prefixes, right-padded to `width`. If all are of that
-    length, the mask has one row, which stands for all.
-    """
-    device, rows = lengths.device, 1 if bool((lengths == width).all()) else len(lengths)
-    prefix = torch.arange(width, device=device) < lengths[:rows, None]
-    prefix = prefix[:, None, None].expand(-1, 1, count, -1)
-    causal = torch.ones((count, count), dtype=torch.bool, device=device).tril()
-    return torch.cat([prefix, causal.expand(rows, 1, -1, -1)], -1)
-
-
 def can_pack(model: Any, device: torch.device) -> bool:
     """Return True if a model with TRL's fused head computes packed rows as each row alone.
 
-    Its attention must be transformers' `sdpa`, over all preceding tokens, and two packed rows that
-    share a prompt must get the log-probabilities of each alone. The model is run, so all processes
-    of its training must call this together; it is left unchanged. Prints a line if the run fails.
+    It must be a plain decoder that attends with transformers' `sdpa` over all preceding tokens, and
+    two packed rows that share a prompt must get the log-probabilities of each alone. The model is
+    run, so all processes of its training must call this together; it is left unchanged. Prints a
+    line if the run fails; what the model raises is a reason for False.
     """
-    config = config_of(model)
-    full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
-    backend = getattr(unwrapped(model), "_supports_attention_backend", False)
-    if not (full and backend and config._attn_implementation == "sdpa"):
-        return False
-    if not packed_matches_alone(model, device):
-        print("this model does not tell packed rows apart: they are padded", flush=True)
-        return False
-    return True
+    try:
+        if not (is_plain_decoder(model) and attends_to_all_with_sdpa(model)):
+            return False
+        problem = "" if packed_matches_alone(model, device) else "they do not stay apart"
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a model raises is the reason
+        problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    if problem:
+        print(f"this model cannot be passed packed rows ({problem}): they are padded", flush=True)
+    return not problem
 
 
 @torch.no_grad()
 def packed_matches_alone(model: Any, device: torch.device) -> bool:
     """Return True if two packed rows with one prompt get the log-probabilities of each alone."""
     ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 9, 8]], device=device)
-    batch, training = TokenBatch(ids, torch.ones_like(ids), 2), model.training
+    ids = ids % config_of(model).vocab_size
+    batch = TokenBatch(ids, torch.ones_like(ids), 2)
+    training = [module for module in model.modules() if module.training]
     model.eval()
     try:
         packed = PackedRows(batch)
         logps = packed.unpack(packed.forward(model, ids).log_probs)
         alone = [model(input_ids=row[None], labels=row[None], fused_lm_head=True) for row in ids]
     finally:
-        model.train(training)
+        for module in training:
+            module.training = True
     expected = torch.cat([out.log_probs for out in alone]).float()[:, 2:]
     error = (logps.float()[:, 3:] - expected).abs().max()
     close = bool(error < RELATIVE_TOLERANCE * max(1.0, float(expected.abs().max())))
     return packed.layout.attention_calls > 0 and close
-
-
-def config_of(model: Any) -> Any:
-    """Return the configuration of a model's language model, however the model is wrapped."""
-    return unwrapped(model).config.get_text_config()
-
-
-def unwrapped(model: Any) -> Any:
-    """Return a model without the wrappers of distributed training (`.module`)."""
-    while hasattr(model, "module"):
-        model = model.module
-    return model

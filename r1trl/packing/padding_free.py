@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from r1trl.packing.models import adds_noise_by_length
 from r1trl.packing.packed import PackedRows, can_pack
 from r1trl.packing.tokens import TokenBatch
 
@@ -40,7 +41,7 @@ class PaddingFreeMixin:
     def compute_loss(self, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
         """Return the loss of a batch; the first call must be made by all processes."""
         plain = inputs.keys() == {"input_ids", "attention_mask", "labels"} and self.model.training
-        possible = plain and not self.aux_loss_enabled
+        possible = plain and not self.aux_loss_enabled and not adds_noise_by_length(model)
         if possible and self.packs is None:
             self.packs = can_pack(model, inputs["input_ids"].device)
         wrapped = PackedModel(model) if possible and self.packs else model

@@ -123,15 +123,6 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
             "'some' is not possible; choose one of: all, non_padding, no, true, false",
         ),
         (
-            {"torch_compile_mode": "fast"},
-            "'fast' is not possible; choose one of: default, reduce-overhead, max-autotune, "
-            "max-autotune-no-cudagraphs, lite",
-        ),
-        (
-            {"torch_compile_backend": "inductr"},
-            "'inductr' is not possible (did you mean 'inductor'",
-        ),
-        (
             {"debug": "all"},
             "'all' is not possible; choose one of: underflow_overflow, tpu_metrics",
         ),
@@ -378,6 +369,15 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "dpo": [
         (
+            {"torch_compile_mode": "fast"},
+            "'fast' is not possible; choose one of: default, reduce-overhead, max-autotune, "
+            "max-autotune-no-cudagraphs, lite",
+        ),
+        (
+            {"torch_compile_backend": "inductr"},
+            "'inductr' is not possible (did you mean 'inductor'",
+        ),
+        (
             {"loss_type": ["sigmoid", "nonsense"]},
             "'nonsense' is not possible; choose one of: sigmoid, sigmoid_norm, hinge, ipo, ",
         ),
@@ -539,3 +539,19 @@ def test_a_backend_needs_several_processes(stages: dict[str, OneStep]) -> None:
         "stages.x.args.ddp_backend: a local stage is one process, without a backend; "
         "set launch.how=accelerate"
     ]
+
+
+@pytest.mark.parametrize("name", ["grpo", "rloo", "sft"])
+def test_models_are_not_compiled_where_rows_are_packed(
+    name: str, stages: dict[str, OneStep]
+) -> None:
+    reason = "a model is compiled for every new length"
+    for args in (
+        {"torch_compile": True},
+        {"torch_compile_backend": "inductor"},
+        {"torch_compile_mode": "default"},
+    ):
+        (problem,) = stages[name].problems(args)
+        assert problem.startswith(f"stages.x.args.{next(iter(args))}: ") and reason in problem
+    assert not stages[name].problems({"torch_compile": False})
+    assert not stages["dpo"].problems({"torch_compile": True}), "passes are TRL's own"

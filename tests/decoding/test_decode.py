@@ -1,5 +1,6 @@
 """`decode` generates what transformers' `generate` does, with less work."""
 
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -7,7 +8,13 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from r1trl.decoding.decode import batches, decode
+from r1trl.decoding.decode import batches, can_decode, decode
+from r1trl.decoding.generation_config import (
+    filled_from_model,
+    lacking_in_decode,
+    params_of_model,
+    sampling_params,
+)
 from r1trl.decoding.sampling_params import SamplingParams
 
 pytestmark = pytest.mark.slow
@@ -85,13 +92,32 @@ def test_greedy_tokens_are_those_of_generate(architecture: str, more: dict[str, 
     assert lengths[MAX_NEW_TOKENS] > 10 and len(lengths) > 5, "some end early and some do not"
 
 
-def test_greedy_tokens_with_a_repetition_penalty_are_those_of_generate() -> None:
+PROCESSORS: list[dict[str, Any]] = [
+    {"repetition_penalty": 1.3},
+    {"min_new_tokens": 9},
+    {"no_repeat_ngram_size": 1},
+    {"no_repeat_ngram_size": 3},
+    {"bad_words_ids": ((5,), (7, 8), (40, 41, 42), (9, 9))},
+    {"suppress_tokens": tuple(range(3, 40))},
+    {"begin_suppress_tokens": (END, *range(50, 90))},
+    {"repetition_penalty": 0.7, "min_new_tokens": 4, "no_repeat_ngram_size": 2}
+    | {"suppress_tokens": (8, 9), "begin_suppress_tokens": (10, 11)},
+]
+
+
+@pytest.mark.parametrize("options", PROCESSORS, ids=str)
+def test_greedy_tokens_with_processors_are_those_of_generate(options: dict[str, Any]) -> None:
     model, prompts = make("Qwen2"), make_prompts(60)
-    params = SamplingParams(0.0, repetition_penalty=1.3, eos_token_ids=(END,))
+    params = SamplingParams(0.0, **options, eos_token_ids=(END,))
     found = [result.ids for result in decode(model, prompts, [MAX_NEW_TOKENS] * 60, params)]
-    assert found == generated(
-        model, prompts, MAX_NEW_TOKENS, do_sample=False, repetition_penalty=1.3
-    )
+    listed = {name: _as_lists(value) for name, value in options.items()}
+    assert found == generated(model, prompts, MAX_NEW_TOKENS, do_sample=False, **listed)
+    plain = decode(model, prompts, [MAX_NEW_TOKENS] * 60, SamplingParams(0.0, eos_token_ids=(END,)))
+    assert found != [result.ids for result in plain], "the option changes something"
+
+
+def _as_lists(value: Any) -> Any:
+    return list(map(_as_lists, value)) if isinstance(value, tuple) else value
 
 
 SAMPLING = [
@@ -121,16 +147,16 @@ def test_sampled_tokens_are_distributed_as_those_of_generate(options: dict[str, 
     assert distance < 1.2 * noise + 0.01
 
 
-def test_log_probabilities_are_those_of_the_model() -> None:
+@pytest.mark.parametrize(
+    "drawn",
+    [{"temperature": 0.8, "top_k": 10}, {"temperature": 0.0}, {"min_new_tokens": 5}],
+    ids=str,
+)
+def test_log_probabilities_are_those_of_the_model_however_ids_are_drawn(drawn: Any) -> None:
     model, prompts = make("Qwen2"), make_prompts(40)
     torch.manual_seed(1)
-    found = decode(
-        model,
-        prompts,
-        [9] * 40,
-        SamplingParams(0.8, top_k=10, eos_token_ids=(END,)),
-        return_logps=True,
-    )
+    params = SamplingParams(**drawn, eos_token_ids=(END,))
+    found = decode(model, prompts, [9] * 40, params, logps_temperature=0.8)
     for prompt, result in zip(prompts, found, strict=True):
         logits = model(torch.tensor([prompt + result.ids])).logits[0, len(prompt) - 1 : -1] / 0.8
         logps = logits.log_softmax(-1).gather(1, torch.tensor(result.ids)[:, None]).squeeze(1)
@@ -177,11 +203,88 @@ def test_rows_that_do_not_fit_in_memory_together_are_in_several_batches() -> Non
     assert list(batches(prompts, [4] * 4, lambda length: 0)) == [[1], [0], [2], [3]]
 
 
-def test_options_that_decode_lacks_are_left_to_generate() -> None:
-    plain = {"max_new_tokens": 9, "pad_token_id": 0, "eos_token_id": [2, 3], "do_sample": True}
-    params = SamplingParams.from_config(
-        GenerationConfig(**plain, temperature=0.7, top_p=0.9, top_k=4, min_p=0.1)
-    )
+PLAIN = {"max_new_tokens": 9, "pad_token_id": 0, "eos_token_id": [2, 3], "do_sample": True}
+
+
+def test_options_of_generate_become_sampling_parameters() -> None:
+    config = GenerationConfig(**PLAIN, temperature=0.7, top_p=0.9, top_k=4, min_p=0.1)
+    params = sampling_params(config)
     assert params == SamplingParams(0.7, 0.9, 4, 0.1, eos_token_ids=(2, 3), pad_token_id=0)
-    assert SamplingParams.from_config(GenerationConfig(**plain, num_beams=4)) is None
-    assert SamplingParams.from_config(GenerationConfig(**plain, suppress_tokens=[7])) is None
+    greedy = sampling_params(GenerationConfig(**PLAIN | {"do_sample": False}, temperature=0.7))
+    assert greedy is not None and greedy.temperature == 0
+    own = GenerationConfig(
+        **PLAIN, suppress_tokens=[7], bad_words_ids=[[4, 5]], use_cache=False, num_beams=1
+    )
+    params = sampling_params(own)
+    assert params is not None
+    assert (params.suppress_tokens, params.bad_words_ids) == ((7,), ((4, 5),))
+    assert params.top_k == 50, "what transformers takes where nobody says it"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"num_beams": 4},
+        {"num_beams": 2, "num_return_sequences": 2},
+        {"typical_p": 0.9},
+        {"epsilon_cutoff": 3e-4},
+        {"eta_cutoff": 3e-4},
+        {"top_h": 0.4},
+        {"min_length": 5},
+        {"forced_bos_token_id": 0},
+        {"forced_eos_token_id": 2},
+        {"sequence_bias": [[[5], -1.0]]},
+        {"exponential_decay_length_penalty": (3, 1.1)},
+        {"encoder_repetition_penalty": 1.2},
+        {"guidance_scale": 1.5},
+        {"stop_strings": ["x"]},
+        {"max_time": 3.0},
+        {"prompt_lookup_num_tokens": 3},
+        {"cache_implementation": "static"},
+        {"remove_invalid_values": True},
+        {"temperature": 0.0},
+        {"max_new_tokens": None, "max_length": 30},
+    ],
+    ids=str,
+)
+def test_options_that_decode_lacks_are_left_to_generate(option: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert sampling_params(GenerationConfig(**PLAIN | option)) is None
+
+
+def test_empty_options_are_the_models_own() -> None:
+    model = make("Llama")
+    model.generation_config = GenerationConfig(
+        suppress_tokens=[7], top_k=9, cache_implementation="hybrid", max_length=77, top_p=0.3
+    )
+    filled = filled_from_model(model, GenerationConfig(**PLAIN, top_k=0, top_p=1.0))
+    params = sampling_params(filled)
+    wanted = SamplingParams(suppress_tokens=(7,), eos_token_ids=(2, 3), pad_token_id=0)
+    assert params == wanted
+
+
+def test_a_models_own_settings_are_told_apart_from_a_way_of_sampling() -> None:
+    config = GenerationConfig(
+        temperature=0.6, top_k=20, suppress_tokens=[7], min_new_tokens=2, sequence_bias=[[[5], 1.0]]
+    )
+    assert params_of_model(config) == {"suppress_tokens": (7,), "min_new_tokens": 2}
+    assert lacking_in_decode(config) == ["sequence_bias"]
+
+
+def test_models_with_more_than_keys_and_values_are_left_to_generate() -> None:
+    import peft
+    from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCausalLM
+
+    sizes = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 1}
+    assert can_decode(make("Llama"))
+    assert can_decode(make("Qwen2", use_sliding_window=True, sliding_window=8, max_window_layers=0))
+    assert can_decode(peft.get_peft_model(make("Llama"), peft.LoraConfig(task_type="CAUSAL_LM")))
+    for learnt in (
+        peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
+        peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
+        peft.PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
+    ):
+        assert not can_decode(peft.get_peft_model(make("Llama"), learnt))
+    assert not can_decode(MambaForCausalLM(MambaConfig(**sizes, state_size=4)))
+    assert not can_decode(BloomForCausalLM(BloomConfig(**sizes, n_head=2)))  # knows no positions

@@ -11,14 +11,17 @@ from trl.trainer.utils import add_fused_lm_head
 from r1trl.packing import attention
 from r1trl.packing import packed as packed_module
 from r1trl.packing.logprobs import (
+    LogpsAndEntropies,
+    are_completions,
     log_probabilities,
-    logps_skipping_zero_advantage,
+    logps_with_gradient_where_needed,
     pad_logps,
-    regroup_by_prompt,
 )
+from r1trl.packing.models import adds_noise_by_length, is_random
 from r1trl.packing.packed import PackedRows, can_pack
 from r1trl.packing.padding_free import PackedModel
 from r1trl.packing.tokens import TokenBatch
+from r1trl.packing.update import Update, can_regroup
 
 pytestmark = pytest.mark.slow
 VOCABULARY, PADDING = 96, 0
@@ -160,6 +163,93 @@ def test_a_line_is_printed_if_a_promising_model_cannot_pack(capfd: Any) -> None:
     assert not capfd.readouterr().out, "eager attention cannot be packed anyway"
 
 
+class Unusual(torch.nn.Module):
+    """A model of somebody's own, without a configuration."""
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return input_ids.float()
+
+
+def raising(error: Exception) -> Any:
+    """Return a model that raises an error when rows are packed."""
+    model = make()
+
+    def forward(*_: Any, position_ids: Any = None, **__: Any) -> Any:
+        raise error
+
+    model.forward = forward
+    return model
+
+
+def learnt(config: str, **more: Any) -> Any:
+    """Return a model with something of PEFT's."""
+    import peft
+
+    return peft.get_peft_model(make(), getattr(peft, config)(task_type="CAUSAL_LM", **more))
+
+
+def encoder_decoder() -> Any:
+    """Return a small T5."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=VOCABULARY, **sizes))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "packs"),
+    [
+        (lambda: learnt("LoraConfig"), True),
+        (lambda: learnt("PromptTuningConfig", num_virtual_tokens=3), False),
+        (lambda: learnt("PrefixTuningConfig", num_virtual_tokens=3), False),
+        (lambda: learnt("PromptEncoderConfig", num_virtual_tokens=3), False),
+        (encoder_decoder, False),
+        (Unusual, False),
+        (lambda: torch.nn.Sequential(Unusual()), False),
+        (lambda: torch.compile(make(), backend="eager"), False),
+        (lambda: make("Bloom", n_head=4), False),  # takes no positions
+        (lambda: raising(TypeError("got an unexpected keyword argument 'position_ids'")), False),
+        (lambda: raising(NotImplementedError()), False),
+        (lambda: raising(RuntimeError("The size of tensor a must match")), False),
+    ],
+    ids=[
+        *("lora", "prompt tuning", "prefix tuning", "p-tuning", "encoder-decoder", "module"),
+        *("sequential", "compiled", "no positions", "TypeError", "no message", "RuntimeError"),
+    ],
+)
+def test_a_model_of_another_kind_is_not_packed_and_raises_nothing(model: Any, packs: bool) -> None:
+    made = model()
+    made.train()
+    assert can_pack(made, torch.device("cpu")) is packs
+    assert all(module.training for module in made.modules())
+
+
+def test_submodules_that_are_not_training_stay_so() -> None:
+    model = make().train()
+    model.model.layers[0].eval()
+    assert can_pack(model, torch.device("cpu"))
+    assert model.training and not model.model.layers[0].training
+
+
+def test_lack_of_memory_is_no_reason_to_pad() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        can_pack(raising(torch.OutOfMemoryError()), torch.device("cpu"))
+
+
+def test_noise_of_a_model_in_training_is_found() -> None:
+    from transformers.integrations.neftune import activate_neftune
+
+    assert not is_random(make())
+    assert is_random(make(attention_dropout=0.1))
+    assert is_random(learnt("LoraConfig", lora_dropout=0.05))
+    assert not is_random(learnt("LoraConfig", lora_dropout=0.0))
+    assert is_random(make("GPT2", resid_pdrop=0.1, embd_pdrop=0.0, attn_pdrop=0.0))
+    noisy = make()
+    activate_neftune(noisy, 5.0)
+    assert adds_noise_by_length(noisy) and is_random(noisy)
+
+
 @pytest.mark.parametrize("architecture", ["Qwen2", "GPT2", "Mixtral"])
 def test_other_passes_are_those_of_sdpa_to_the_bit(architecture: str) -> None:
     model, batch = make(architecture), batch_of(SHARED)
@@ -221,32 +311,62 @@ def test_fine_tuning_passes_no_padding() -> None:
         torch.testing.assert_close(found[name] * mask, padded[name] * mask, atol=2e-5, rtol=1e-4)
 
 
-def test_a_loss_without_its_zero_advantage_rows_has_the_same_gradient_and_mean_entropy() -> None:
+@pytest.mark.parametrize("silent", ["some", "all", "none"])
+def test_rows_without_advantage_have_their_values_and_no_gradient(silent: str) -> None:
     model, batch = make(), batch_of(SHARED)
     assert can_pack(model, batch.ids.device)
-    zero_advantage = torch.tensor([i % 3 == 0 for i in range(len(SHARED))])
-    logps, _ = log_probabilities(model, batch, len(SHARED), packs=True)
-    wanted = gradients(model, logps[~zero_advantage].sum())
-    skipped = logps_skipping_zero_advantage(model, batch, zero_advantage, packs=True)
-    assert skipped.entropies is not None
-    assert not skipped.logps[zero_advantage].any()
-    kept = batch.select((~zero_advantage).nonzero().squeeze(1))
-    mean = skipped.entropies[~zero_advantage].sum() / kept.completion_lengths.sum()
-    assert torch.equal(skipped.entropies[zero_advantage][:, 0], mean.expand(3))
-    for name, value in gradients(model, skipped.logps.sum()).items():
+    zero_advantage = torch.tensor(
+        [silent == "all" or (silent == "some" and i % 3 == 0) for i in range(len(SHARED))]
+    )
+    known = log_probabilities(model, batch, len(SHARED), packs=True)
+    wanted = gradients(model, known.logps[~zero_advantage].sum() + 0 * known.logps.sum())
+    found = logps_with_gradient_where_needed(model, batch, zero_advantage, packs=True)
+    for ours, theirs in zip(found, known, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=5e-5, rtol=1e-4)
+    weights = (~zero_advantage).float()[:, None]  # what a loss multiplies them with
+    for name, value in gradients(model, (found.logps * weights).sum()).items():
         torch.testing.assert_close(value, wanted[name], atol=1e-4, rtol=1e-3)
 
 
-def test_rows_with_equal_prompts_share_a_micro_batch() -> None:
+def test_rows_with_equal_prompts_share_a_micro_batch_and_come_back_in_the_given_order() -> None:
     prompts, mask = torch.tensor([[1], [2], [1], [2]]), torch.ones((4, 3))
     rows = {"prompt_ids": prompts, "completion_mask": mask, "row": torch.arange(4)}
-    micro_batches = [{name: value[i : i + 2] for name, value in rows.items()} for i in (0, 2)]
-    regrouped = regroup_by_prompt([batch | {"items": 4} for batch in micro_batches])
-    assert [batch["row"].tolist() for batch in regrouped] == [[0, 2], [1, 3]]
-    assert [batch["items"] for batch in regrouped] == [4, 4]
+    given = [{name: value[i : i + 2] for name, value in rows.items()} | {"n": 4} for i in (0, 2)]
+    update = Update(given)
+    assert [batch["row"].tolist() for batch in update.regrouped] == [[0, 2], [1, 3]]
+    assert [batch["n"] for batch in update.regrouped] == [4, 4]
+    assert update.position(given[0]) is None
+    for _ in range(2):  # rows are passed again with several iterations
+        for batch in update.regrouped:
+            position = update.position(batch)
+            assert position is not None
+            values = batch["row"][:, None].float()
+            last = update.record(position, LogpsAndEntropies(values, 10 * values))
+        assert last
+        for (batch, found), wanted in zip(update.in_given_order(), given, strict=True):
+            assert batch is wanted and found.entropies is not None
+            assert found.logps[:, 0].tolist() == wanted["row"].tolist()
+            assert found.entropies[:, 0].tolist() == [10 * row for row in wanted["row"].tolist()]
+
+
+def test_rows_with_images_are_not_regrouped() -> None:
+    rows: dict[str, Any] = {"completion_mask": torch.ones((4, 3)), "n": torch.tensor(4)}
+    assert can_regroup(rows)
+    assert not can_regroup(rows | {"pixel_values": torch.ones((9, 2))})
+    assert not can_regroup(rows | {"num_images": [1, 2, 1, 1]})
+
+
+def test_completions_are_those_generated_if_their_ids_are() -> None:
+    batch = batch_of([(2, 3), (2, 1), (1, 2)])
+    ids = [batch.ids[row, 2 : 2 + n].tolist() for row, n in enumerate((3, 1, 2))]
+    assert are_completions(ids, batch)
+    assert not are_completions([ids[0][:2], *ids[1:]], batch)
+    assert not are_completions(ids[:2], batch)
+    batch.mask[0, 2:] = 0  # a truncated completion that TRL has masked
+    assert are_completions([ids[0][:2], *ids[1:]], batch)
 
 
 def test_log_probabilities_are_right_padded_with_0() -> None:
     mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
-    padded = pad_logps([[-0.5, -0.25], [-1.0, -2.0]], mask)
+    padded = pad_logps([[-0.5, -0.25], [-1.0, -2.0, -3.0, -4.0]], mask)
     assert torch.equal(padded, torch.tensor([[-0.5, -0.25, 0.0], [-1.0, 0.0, 0.0]]))
