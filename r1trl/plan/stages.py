@@ -1,5 +1,6 @@
 """What can be wrong with a stage, found before it starts; every problem carries its key."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout
 from r1trl.plan.sources import check_source
 from r1trl.plugins.loading import Plugins
+from r1trl.stage.devices import driver_gpus, wants_cpu
 
 MISSING = {
     "model": "must be given: a folder, a Hub id or stage:<name>",
@@ -170,8 +172,16 @@ class StageCheck:
                 "adapter: the reference is the model without it, and cannot be replaced by the "
                 "policy; set args.sync_ref_model=false"
             )
-        if "merge_adapter" not in active(stage.transitions):
-            yield "adapter: the next stages need a whole model; add transitions.merge_adapter={}"
+        if stage.adapter.quantize:
+            yield from self._quantized()
+
+    def _quantized(self) -> Iterator[str]:
+        """Yield why weights cannot be loaded in 4 bits here."""
+        if find_spec("bitsandbytes") is None:
+            yield "adapter.quantize: needs the package bitsandbytes: pip install 'r1trl[qlora]'"
+        environment = {**os.environ, **self.launch.environment}
+        if self.stage.args.get("use_cpu") or wants_cpu(environment) or not driver_gpus().number:
+            yield "adapter.quantize: 4 bits are for GPUs, and the stage is on a CPU; leave it out"
 
     def _sources(self) -> list[str]:
         """Return what is wrong with the sources; what is wrong in the run's has the run's key."""

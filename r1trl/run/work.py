@@ -12,8 +12,8 @@ from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
-from r1trl.generation.local import load_tokenizer
 from r1trl.kind import Kind
+from r1trl.models.tokenizer import load_tokenizer
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.scorer import Scorer, make_scorer, refuse_hidden_options
 from r1trl.run.transitions import StageTransitions
@@ -87,11 +87,15 @@ class StageWork:
 
     def tokenizer(self, model: str | None = None) -> Any:
         """Return the tokenizer of a model."""
-        return self._tokenizer if model is None else load_tokenizer(model)
+        return self._tokenizer if model is None else self._load_tokenizer(model)
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
-        return load_tokenizer(self._own_model())
+        return self._load_tokenizer(self._own_model())
+
+    def _load_tokenizer(self, model: str) -> Any:
+        with errors_named(f"{self.key}.model"):
+            return load_tokenizer(model, chat=not self.stage.template)
 
     def _own_model(self) -> str:
         if self.stage.model is None:
@@ -119,13 +123,15 @@ class StageWork:
 
         if "batch" in self.kind.takes:
             fixed = batch_arguments(self.stage, self.key) | fixed
-        return config_class(**trl_arguments(self.stage, self.folder, self.seed, fixed))
+        with errors_named(self.key):
+            arguments = trl_arguments(self.stage, self.folder, self.seed, fixed)
+        return config_class(**arguments)
 
-    def adapter(self) -> Any:
+    def adapter(self, task: str = "CAUSAL_LM") -> Any:
         """Return peft's LoraConfig, or None."""
         from r1trl.training.arguments import lora_config
 
-        return lora_config(self.stage)
+        return lora_config(self.stage, self.key, task)
 
     def rollouts(self, trainer_class: Any, config_class: Any, **fixed: Any) -> Any:
         """Return a trainer with the stage's rewards and samplers."""
