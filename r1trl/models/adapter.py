@@ -34,15 +34,16 @@ def merge_adapter(folder: Path) -> int:
     from transformers.integrations import unset_hf_deepspeed_config
 
     unset_hf_deepspeed_config()  # with ZeRO-3 it would shard the weights
-    model = PeftModel.from_pretrained(_base(folder), folder)
+    model = PeftModel.from_pretrained(_base(folder), str(folder))
     changed = sum(name.endswith("lora_A.default.weight") for name, _ in model.named_parameters())
     merged = model.merge_and_unload()
     if (folder / "generation_config.json").exists():
         merged.generation_config = GenerationConfig.from_pretrained(folder)
     kept = folder.parent / "adapter"
     kept.mkdir(exist_ok=True)
-    for name in ADAPTER_FILES:
-        (folder / name).replace(kept / name)
+    for name in (*ADAPTER_FILES, "README.md"):  # PEFT's card of the adapter
+        if (folder / name).exists():
+            (folder / name).replace(kept / name)
     merged.save_pretrained(folder)
     return changed
 
@@ -53,7 +54,7 @@ def _base(folder: Path) -> Any:
     import transformers
     from peft import PeftConfig
 
-    path = PeftConfig.from_pretrained(folder).base_model_name_or_path
+    path = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
     config = transformers.AutoConfig.from_pretrained(folder)
     class_ = getattr(transformers, config.architectures[0])
     if hasattr(config, "quantization_config"):

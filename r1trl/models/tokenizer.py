@@ -26,27 +26,28 @@ def load_tokenizer(path: str, *, chat: bool) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(path)
     if tokenizer.pad_token is None or tokenizer.pad_token in without_embedding(tokenizer, path):
         tokenizer.pad_token = tokenizer.eos_token
-    change = end_as_the_template(tokenizer) if chat else None
-    if change and os.environ.get("RANK", "0") == "0":
-        print(f"{path}: {change}", flush=True)
+    end, said = template_end(tokenizer) if chat else (None, "")
+    if end is not None:
+        tokenizer.eos_token = end
+    if said and os.environ.get("RANK", "0") == "0":
+        print(f"{path}: {said}", flush=True)
     return tokenizer
 
 
-def end_as_the_template(tokenizer: Any) -> str | None:
-    """Make the end token the one with which the chat template ends an answer; say so in words.
+def template_end(tokenizer: Any) -> tuple[str | None, str]:
+    """Return the token with which the chat template ends an answer, and a sentence about it.
 
-    None if it is already, or if there is no such token.
+    None and nothing if it is the tokenizer's own, or if the template ends answers without one.
     """
+    own = tokenizer.eos_token
     try:
         end = end_of_turn(tokenizer)
     except Exception as error:  # noqa: BLE001 - whatever Jinja or the template raises
         failed = f"{type(error).__name__}: {error}"
-        return f"the chat template fails on an answer, so {tokenizer.eos_token!r} ends it: {failed}"
-    own = tokenizer.eos_token
+        return None, f"the chat template fails on an answer, which {own!r} ends then: {failed}"
     if end is None or end == own:
-        return None
-    tokenizer.eos_token = end
-    return f"the end token is {end!r}, with which the chat template ends an answer, not {own!r}"
+        return None, ""
+    return end, f"the end token is {end!r}, as in the chat template, not the tokenizer's {own!r}"
 
 
 def generation_settings(path: str) -> Any:
@@ -71,6 +72,15 @@ def end_token_ids(tokenizer: Any, generation: Any) -> tuple[int, ...]:
     return tuple(dict.fromkeys(known))
 
 
+def context_of(path: str) -> int | None:
+    """Return the longest input of a model in tokens, by its config; None if it does not say."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(path).get_text_config()
+    length: int | None = getattr(config, "max_position_embeddings", None)
+    return length
+
+
 def without_embedding(tokenizer: Any, path: str) -> list[str]:
     """Return the tokens whose ids the model's embeddings do not reach."""
     from transformers import AutoConfig
@@ -83,10 +93,11 @@ def without_embedding(tokenizer: Any, path: str) -> list[str]:
 
 def refuse_without_embedding(tokenizer: Any, path: str, texts: Iterable[str]) -> None:
     """Raise StageError if one of the texts has a token without an embedding."""
-    missing = without_embedding(tokenizer, path)
-    found = missing and next((token for text in texts for token in missing if token in text), None)
-    if found:
-        raise StageError(no_embedding(path, found))
+    if missing := without_embedding(tokenizer, path):
+        for text in texts:
+            for token in missing:
+                if token in text:
+                    raise StageError(no_embedding(path, token))
 
 
 def no_embedding(path: str, token: str) -> str:

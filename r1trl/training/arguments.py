@@ -16,12 +16,9 @@ def trl_arguments(
 ) -> dict[str, Any]:
     """Return the arguments of TRL's config: defaults, then `stage.args`, then ours, then `fixed`.
 
-    `stage.args` are of the types of TRL's config; `folder` is the stage's. Raises StageError if the
-    device cannot compute in the stage's `dtype`.
+    `stage.args` are of the types of TRL's config; `folder` is the stage's.
     """
     gpu = uses_gpu()
-    if stage.dtype == "float16" and not gpu:
-        raise StageError("dtype: float16 is trained on GPUs only; set dtype=bfloat16 or float32")
     return {
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
@@ -34,6 +31,13 @@ def trl_arguments(
         "model_init_kwargs": model_options(stage),
         **fixed,
     }
+
+
+def refuse_dtype(stage: StageConfig, key: str) -> None:
+    """Raise StageError if the device cannot compute in `dtype`; accelerate would use float32."""
+    if stage.dtype == "float16" and not uses_gpu():
+        instead = "set dtype=bfloat16 or float32"
+        raise StageError(f"{key}.dtype: float16 is trained on GPUs only; {instead}")
 
 
 def model_options(stage: StageConfig) -> dict[str, Any]:
