@@ -57,13 +57,19 @@ class LocalModel:
     def _context(self, completion: Completion) -> list[int]:
         """Return the token ids of a completion's prompt and of its text so far, unpadded.
 
-        Raises StageError if one of them has no embedding.
+        Raises StageError if one has no embedding, or if the prompt leaves no room in the context.
         """
-        ids = [*self.tokenizer(completion.prompt)["input_ids"], *completion.token_ids]
-        if ids and max(ids) >= self.model.get_input_embeddings().weight.shape[0]:
-            token = self.tokenizer.convert_ids_to_tokens(max(ids))
+        prompt: list[int] = self.tokenizer(completion.prompt)["input_ids"]
+        if prompt and max(prompt) >= self.model.get_input_embeddings().weight.shape[0]:
+            token = self.tokenizer.convert_ids_to_tokens(max(prompt))
             raise StageError(no_embedding(self.model.name_or_path, token))
-        return ids
+        context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if context is not None and len(prompt) >= context:
+            raise StageError(
+                f"a prompt of {len(prompt)} tokens does not fit into the model's context of "
+                f"{context}; leave such rows out: filters={{token_length: {{column: prompt, …}}}}"
+            )
+        return [*prompt, *completion.token_ids]
 
     def _sampling_params(self) -> SamplingParams:
         names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")

@@ -1,5 +1,6 @@
 """Models by name: a folder, or a repository of the Hub; what is neither is found at once."""
 
+import difflib
 import functools
 from pathlib import Path
 
@@ -50,9 +51,15 @@ def is_cached(model: str) -> bool:
 
 
 def close_folder(model: str) -> str:
-    """Return " (did you mean 'x'?)" with a model's folder near the current one, or nothing."""
-    near = model_folders(Path(model).parent) | model_folders(Path(), f"*/*/{CONFIG}")
-    return suggest(model, sorted(near | model_folders(Path())))
+    """Return " (did you mean 'x'?)" with a model's folder near by, or nothing.
+
+    Beside the folder that is missing only the names are compared: the rest is the same anyway.
+    """
+    beside = {Path(folder).name: folder for folder in model_folders(Path(model).parent)}
+    if close := difflib.get_close_matches(Path(model).name, beside, n=1):
+        return f" (did you mean '{beside[close[0]]}'?)"
+    below = model_folders(Path()) | model_folders(Path(), f"*/*/{CONFIG}")
+    return suggest(model, sorted(below - set(beside.values())))
 
 
 def model_folders(folder: Path, pattern: str = f"*/{CONFIG}") -> set[str]:
