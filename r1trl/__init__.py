@@ -4,6 +4,7 @@ from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.fields import Field
 from r1trl.hookspecs import hookimpl
 from r1trl.kind import Kind, Work
+from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.texts import final_part, gold_texts, scored_text, with_prefill
 from r1trl.rewards.verifier import UNDECIDED, verifier
@@ -45,7 +46,9 @@ __all__ = [
     "describe",
     "final_part",
     "gold_texts",
+    "has_adapter",
     "hookimpl",
+    "merge_adapter",
     "scored_text",
     "verifier",
     "with_prefill",

@@ -105,8 +105,11 @@ class Work(Protocol):
         """
         ...
 
-    def adapter(self) -> Any:
-        """Return peft's LoraConfig if the stage trains an adapter, else None."""
+    def adapter(self, task: str = "CAUSAL_LM") -> Any:
+        """Return peft's LoraConfig if the stage trains an adapter, else None.
+
+        `task` is peft's task type: SEQ_CLS of a model with a new head, which is trained whole.
+        """
         ...
 
     def rollouts(self, trainer_class: Any, config_class: Any, **fixed: Any) -> Any:

@@ -17,7 +17,7 @@ PLUGINS = CORE.parent / "plugins"
 LAYERS = (
     "errors decoding packing",
     "fields chat",
-    "types kind",
+    "types kind models",
     "samplers",
     "hookspecs",
     "plugins",

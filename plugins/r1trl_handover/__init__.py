@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import r1trl
-from r1trl_handover.adapter import merge_adapter
+from r1trl_handover.adapter import merged
 from r1trl_handover.average import average_checkpoints
 from r1trl_handover.checkpoint import best_checkpoint
 from r1trl_handover.hardest import hardest_problems
@@ -24,7 +24,7 @@ def r1trl_transitions() -> Mapping[str, Callable[..., Any] | str]:
         "budget": Budget,
         "best_checkpoint": best_checkpoint,
         "average_checkpoints": average_checkpoints,
-        "merge_adapter": merge_adapter,
+        "merge_adapter": merged,
         "hardest_problems": hardest_problems,
         "check_model": check_model,
         "require": require,

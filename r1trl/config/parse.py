@@ -116,6 +116,8 @@ def parse(class_: Any, values: Mapping[str, Any], key: str = "") -> tuple[Any, l
             continue
         if value is None and dataclasses.is_dataclass(hints[name]):
             continue
+        spellings = fields[name].metadata.get("spellings", {})
+        value = spellings.get(value, value) if isinstance(value, str) else value
         item, more = parse_value(hints[name], value, f"{key}{name}")
         if item is not INVALID and (problem := _bounds(fields[name], item)):
             item, more = INVALID, [f"{key}{name}: {problem}"]

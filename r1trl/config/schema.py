@@ -4,8 +4,9 @@ A field that is None or empty is not used; '???' must be given. What belongs to 
 options) or to TRL (its arguments) is a mapping here; the plan checks it against the plugin's
 signature or TRL's dataclass. What a kind of stage adds to `StageConfig` is in config/kinds.py.
 
-A field's metadata may have `field`, an `r1trl.Field` with the values that are possible; `alias`, a
-former name that is still accepted, with a note; or `formerly`, one that is refused with a hint.
+A field's metadata may have `field`, an `r1trl.Field` with the values that are possible;
+`spellings`, other ways to write them; `alias`, a former name that is still accepted, with a note;
+or `formerly`, one that is refused with a hint.
 """
 
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ from r1trl.types import Model, Rows
 REQUIRED = "???"
 ONLY_REFERRED_TO = ("model", "student", "teacher", "template", "scale")  # by ${key}, from stages
 Dtype = Literal["bfloat16", "float16", "float32"]
+DTYPES = {
+    **dict.fromkeys(("bf16", "torch.bfloat16"), "bfloat16"),
+    **dict.fromkeys(("fp16", "half", "torch.float16", "torch.half"), "float16"),
+    **dict.fromkeys(("fp32", "float", "full", "torch.float32", "torch.float"), "float32"),
+}
 
 
 @dataclass
@@ -31,7 +37,7 @@ class ModelConfig:
     """A model to start from."""
 
     path: str = REQUIRED  # a folder or a Hub id
-    dtype: Dtype = "bfloat16"
+    dtype: Dtype = field(default="bfloat16", metadata={"spellings": DTYPES})
     distill_learning_rate: float = number(1e-4, above=0)
     eos_token: str | None = None  # ends a turn, if the tokenizer's own does not; SFT sets it
     max_position_embeddings: int | None = number(None, at_least=1)  # in place of the config's
@@ -88,7 +94,8 @@ class StageConfig:
 
     kind: str = REQUIRED
     model: Model | None = None  # where the weights start: a folder, a Hub id, or stage:<name>
-    dtype: Dtype = "bfloat16"
+    # What training computes in, its weights being float32; what other stages load weights in.
+    dtype: Dtype = field(default="bfloat16", metadata={"spellings": DTYPES})
     # Transformers' own, or a kernel on the Hub.
     attn_implementation: str | None = field(default=None, metadata={"alias": "attention"})
     # In place of that of the model's config; the model that is made keeps it.

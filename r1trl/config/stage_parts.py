@@ -63,6 +63,9 @@ class EndpointsConfig:
 
     urls: list[str] = field(default_factory=list)  # such as http://node1:8000/v1
     model: str | None = None  # the name it is served by; None: the stage's model
+    # What requests may say. vllm, and SGLang: all of sampling, and the end tokens; openai: no
+    # top_k, min_p, repetition_penalty and stop_token_ids, which OpenAI's own servers refuse.
+    api: Literal["vllm", "openai"] = "vllm"
     # Variable that holds the key.
     api_key_env: str = field(default="OPENAI_API_KEY", metadata={"alias": "key_variable"})
     concurrency: int = number(64, at_least=1)  # requests at once, per server
@@ -80,3 +83,5 @@ class AdapterConfig:
     dropout: float = number(0.0, at_least=0, below=1)
     # Names of linear layers; empty: all of them.
     target_modules: list[str] = field(default_factory=list, metadata={"alias": "layers"})
+    # The frozen weights in 4 bits (QLoRA, arXiv 2305.14314), on a GPU; the merged model is whole.
+    quantize: Literal["4bit"] | None = None

@@ -12,6 +12,9 @@ from r1trl.config.stage_parts import SamplingConfig
 from r1trl.decoding.batch import StopCondition
 from r1trl.decoding.decode import decode
 from r1trl.decoding.sampling_params import SamplingParams
+from r1trl.errors import StageError
+from r1trl.models.hub import refuse_unreachable
+from r1trl.models.tokenizer import end_token_ids, load_tokenizer, no_embedding
 from r1trl.stage.devices import device
 from r1trl.types import Completion
 
@@ -21,7 +24,9 @@ class LocalModel:
 
     def __init__(self, stage: StageConfig) -> None:
         assert stage.model
-        self.model, self.tokenizer = load_model(stage, stage.model)
+        self.model = load_model(stage, stage.model)
+        self.tokenizer = load_tokenizer(stage.model, chat=not stage.template)
+        self.ends = end_token_ids(self.tokenizer, self.model.generation_config)
         self.sampling = stage.sampling
 
     def seed(self, seed: int) -> None:
@@ -50,28 +55,42 @@ class LocalModel:
         return continued
 
     def _context(self, completion: Completion) -> list[int]:
-        """Return the token ids of a completion's prompt and of its text so far, unpadded."""
-        return [*self.tokenizer(completion.prompt)["input_ids"], *completion.token_ids]
+        """Return the token ids of a completion's prompt and of its text so far, unpadded.
+
+        Raises StageError if one has no embedding, or if the prompt leaves no room in the context.
+        """
+        prompt: list[int] = self.tokenizer(completion.prompt)["input_ids"]
+        if prompt and max(prompt) >= self.model.get_input_embeddings().weight.shape[0]:
+            token = self.tokenizer.convert_ids_to_tokens(max(prompt))
+            raise StageError(no_embedding(self.model.name_or_path, token))
+        context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if context is not None and len(prompt) >= context:
+            raise StageError(
+                f"a prompt of {len(prompt)} tokens does not fit into the model's context of "
+                f"{context}; leave such rows out: filters={{token_length: {{column: prompt, …}}}}"
+            )
+        return [*prompt, *completion.token_ids]
 
     def _sampling_params(self) -> SamplingParams:
         names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
         return SamplingParams(
             **{name: getattr(self.sampling, name) for name in names},
-            eos_token_ids=(self.tokenizer.eos_token_id,),
+            eos_token_ids=self.ends,
             pad_token_id=self.tokenizer.pad_token_id,
         )
 
     def _continued(self, before: Completion, new: list[int], stop: Sequence[str]) -> Completion:
         """Return a completion with new ids appended, cut before the first of the stop texts."""
-        ids, finished = [*before.token_ids, *new], new[-1:] == [self.tokenizer.eos_token_id]
-        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        ids, finished = [*before.token_ids, *new], bool(new) and new[-1] in self.ends
+        # An end token need not be special, and then decoding would show it.
+        text = self.tokenizer.decode(ids[:-1] if finished else ids, skip_special_tokens=True)
         cost = before.generated_tokens + len(new)
         found = first_stop(text, len(before.text), stop)
         if found is None:
             return Completion(before.row, before.prompt, text, tuple(ids), finished, cost)
         position, stop_text = found
         text = text[:position]
-        kept = truncate_ids_to_text(ids, text, self.tokenizer)
+        kept = truncate_ids_to_text(ids, text, self.tokenizer, self.ends)
         return Completion(before.row, before.prompt, text, kept, False, cost, stop_text)
 
     def append(self, completion: Completion, text: str) -> Completion:
@@ -108,35 +127,27 @@ def first_stop(text: str, start: int, stop: Sequence[str]) -> tuple[int, str] | 
     return min(((position, each) for position, each in found if position >= 0), default=None)
 
 
-def truncate_ids_to_text(ids: Sequence[int], text: str, tokenizer: Any) -> tuple[int, ...]:
+def truncate_ids_to_text(
+    ids: Sequence[int], text: str, tokenizer: Any, ends: Sequence[int]
+) -> tuple[int, ...]:
     """Cut `ids` to decode to `text`: keep the longest matching prefix, tokenise the rest.
 
-    `text` may also go on after the ids. A trailing end token is dropped.
+    `text` may also go on after the ids. A trailing one of the end tokens is dropped.
     """
     kept, decoded = list(ids), ""
     while kept:
         decoded = tokenizer.decode(kept, skip_special_tokens=True)
-        if text.startswith(decoded) and kept[-1] != tokenizer.eos_token_id:
+        if text.startswith(decoded) and kept[-1] not in ends:
             break
         kept.pop()
     rest = text[len(decoded) :] if kept else text
     return (*kept, *tokenizer(rest, add_special_tokens=False)["input_ids"])
 
 
-def load_model(stage: StageConfig, path: str) -> tuple[Any, Any]:
-    """Load a stage's model and its tokenizer for generation, on this rank's GPU if there is one."""
+def load_model(stage: StageConfig, path: str) -> Any:
+    """Load a stage's model for generation, on this rank's GPU if there is one."""
     from transformers import AutoModelForCausalLM
 
+    refuse_unreachable(path)
     options = {"dtype": stage.dtype, **loading_options(stage)}
-    model = AutoModelForCausalLM.from_pretrained(path, **options)
-    return model.to(device()).eval(), load_tokenizer(path)
-
-
-def load_tokenizer(path: str) -> Any:
-    """Load a tokenizer; its padding token is the end token if it has none of its own."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    return AutoModelForCausalLM.from_pretrained(path, **options).to(device()).eval()

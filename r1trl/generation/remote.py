@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from r1trl.config.schema import StageConfig
-from r1trl.generation.local import load_tokenizer, remaining_tokens, truncate_ids_to_text
+from r1trl.config.stage_parts import SamplingConfig
+from r1trl.generation.local import remaining_tokens, truncate_ids_to_text
 from r1trl.generation.servers import CompletionClient, Reply, Request
+from r1trl.models.tokenizer import end_token_ids, generation_settings, load_tokenizer
 from r1trl.types import Completion
-
-# Parameters of vLLM and SGLang that OpenAI's servers refuse, and the values that disable them. Each
-# is sent only if different from that value.
-DISABLED = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 
 
 class RemoteModel:
@@ -19,7 +17,9 @@ class RemoteModel:
     def __init__(self, stage: StageConfig) -> None:
         assert stage.model
         assert stage.endpoints
-        self.sampling, self.tokenizer = stage.sampling, load_tokenizer(stage.model)
+        self.sampling, self.api = stage.sampling, stage.endpoints.api
+        self.tokenizer = load_tokenizer(stage.model, chat=not stage.template)
+        self.ends = end_token_ids(self.tokenizer, generation_settings(stage.model))
         self.name = stage.endpoints.model or stage.model
         self.client, self.next_seed = CompletionClient(stage.endpoints), 0
 
@@ -51,10 +51,8 @@ class RemoteModel:
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
         }
-        for name, disabled in DISABLED.items():
-            value = getattr(self.sampling, name)
-            if value not in (None, disabled):
-                request[name] = value
+        if self.api == "vllm":
+            request |= named_settings(self.sampling) | {"stop_token_ids": list(self.ends)}
         return request | ({"stop": list(stop)} if stop else {})
 
     def _continued(self, before: Completion, reply: Reply, stop: Sequence[str]) -> Completion:
@@ -63,9 +61,10 @@ class RemoteModel:
         stop_reason = reply["stop_reason"] if reply["stop_reason"] in stop else None
         finished = reply["finish_reason"] == "stop" and stop_reason is None
         text = before.text + reply["text"]
-        ids = truncate_ids_to_text(before.token_ids, text, self.tokenizer)
+        ids = truncate_ids_to_text(before.token_ids, text, self.tokenizer, self.ends)
         if finished:
-            ids = (*ids, self.tokenizer.eos_token_id)
+            end = reply["stop_reason"] if reply["stop_reason"] in self.ends else self.ends[0]
+            ids = (*ids, end)
         reported = reply["completion_tokens"]
         new_tokens = len(ids) - len(before.token_ids) if reported is None else reported
         cost = before.generated_tokens + new_tokens
@@ -78,3 +77,16 @@ class RemoteModel:
         return replace(
             completion, text=completion.text + text, token_ids=token_ids, stop_reason=None
         )
+
+
+def named_settings(sampling: SamplingConfig) -> dict[str, float]:
+    """Return the settings that vLLM and SGLang know besides OpenAI's, neutral ones too.
+
+    A server fills in what a request does not name from the model's generation_config.json. -1 is
+    the value of `top_k` that both take for none.
+    """
+    return {
+        "top_k": sampling.top_k or -1,
+        "min_p": sampling.min_p or 0.0,
+        "repetition_penalty": sampling.repetition_penalty,
+    }

@@ -62,6 +62,7 @@ def _pairwise(work: Work, rows: Any) -> Any:
         args=work.arguments(RewardConfig),
         train_dataset=rows,
         processing_class=work.tokenizer(),
+        peft_config=work.adapter("SEQ_CLS"),
     )
 
 
@@ -82,12 +83,21 @@ def _pointwise(work: Work, rows: Any) -> Any:
     model = work.model(auto_class="AutoModelForSequenceClassification", num_labels=1)
     model.config.pad_token_id = tokenizer.pad_token_id
     return PointwiseTrainer(
-        model=model,
+        model=_with_adapter(model, work.adapter("SEQ_CLS")),
         args=args,
         train_dataset=rows.map(encode, remove_columns=rows.column_names),
         processing_class=tokenizer,
         data_collator=DataCollatorWithPadding(tokenizer),
     )
+
+
+def _with_adapter(model: Any, config: Any) -> Any:
+    """Return the model with an adapter, if there is a config for one."""
+    if config is None:
+        return model
+    from peft import get_peft_model
+
+    return get_peft_model(model, config)
 
 
 def problems(stage: Any) -> Iterator[tuple[str, str]]:
@@ -106,7 +116,7 @@ KIND = Kind(
     settings=RewardModelSettings,
     trl_config="RewardConfig",
     fields=REWARD_FIELDS,
-    takes=("batch",),
+    takes=("batch", "adapter"),
     columns=columns,
     problems=problems,
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
-from r1trl.config.stage_parts import EndpointsConfig
+from r1trl.config.stage_parts import EndpointsConfig, SamplingConfig
 from r1trl.errors import suggest, unknown
 from r1trl.plan.choices import active, check_offers
 from r1trl.plugins.loading import Plugins
@@ -14,6 +14,7 @@ from r1trl.types import RewardName
 
 TRAINING_METHODS = ("choose", "observe", "admit")
 GENERATION_METHODS = ("generate",)
+NOT_OPENAI = ("top_k", "min_p", "repetition_penalty")
 
 
 def check_samplers(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
@@ -86,16 +87,20 @@ def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> lis
     chosen |= {f"models.{n}.endpoints": model.endpoints for n, model in models_of(stage).items()}
     for at, endpoints in chosen.items():
         if endpoints:
-            problems += [f"{key}.{at}.{line}" for line in _endpoints(endpoints)]
+            problems += [f"{key}.{at}.{line}" for line in _endpoints(endpoints, stage.sampling)]
     return problems
 
 
-def _endpoints(endpoints: EndpointsConfig) -> Iterator[str]:
+def _endpoints(endpoints: EndpointsConfig, sampling: SamplingConfig) -> Iterator[str]:
     if not endpoints.urls:
         yield "urls: must name at least one server, such as http://localhost:8000/v1"
     for url in endpoints.urls:
         if not url.startswith(("http://", "https://")):
             yield f"urls: '{url}' is no address, such as http://localhost:8000/v1"
+    for name in NOT_OPENAI if endpoints.api == "openai" else ():
+        value, plain = getattr(sampling, name), getattr(SamplingConfig(), name)
+        if value not in (plain, plain or 0):
+            yield f"api: openai knows no sampling.{name} ({value:g}); leave it out, or set vllm"
 
 
 def _sizes(stage: StageConfig) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What can be wrong with a stage, found before it starts; every problem carries its key."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout
 from r1trl.plan.sources import check_source
 from r1trl.plugins.loading import Plugins
+from r1trl.stage.devices import has_gpu
 
 MISSING = {
     "model": "must be given: a folder, a Hub id or stage:<name>",
@@ -69,8 +71,8 @@ class StageCheck:
             return []
         stage, key, plugins = self.stage, self.key, self.plugins
         own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
-        own += tuple(self._scoring())
-        own += tuple(unread(key, self.run.config.stages[self.name], self.kind, self.run))
+        given = self.run.config.stages[self.name]
+        own += (*self._scoring(), *unread(key, given, self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
         problems += check_rewards(
@@ -160,8 +162,8 @@ class StageCheck:
 
     def _adapter(self) -> Iterator[str]:
         """Yield what is missing for an adapter to be trained."""
-        stage = self.stage
-        if stage.adapter is None or "adapter" not in self.kind.takes:
+        stage, adapter = self.stage, self.stage.adapter
+        if adapter is None or "adapter" not in self.kind.takes:
             return
         if find_spec("peft") is None:
             yield "adapter: needs the package peft: pip install 'r1trl[lora]'"
@@ -170,8 +172,11 @@ class StageCheck:
                 "adapter: the reference is the model without it, and cannot be replaced by the "
                 "policy; set args.sync_ref_model=false"
             )
-        if "merge_adapter" not in active(stage.transitions):
-            yield "adapter: the next stages need a whole model; add transitions.merge_adapter={}"
+        if adapter.quantize and find_spec("bitsandbytes") is None:
+            yield "adapter.quantize: needs the package bitsandbytes: pip install 'r1trl[qlora]'"
+        environment = {**os.environ, **self.launch.environment}
+        if adapter.quantize and not has_gpu(environment, stage.args):
+            yield "adapter.quantize: 4 bits are for GPUs, and the stage is on a CPU; leave it out"
 
     def _sources(self) -> list[str]:
         """Return what is wrong with the sources; what is wrong in the run's has the run's key."""

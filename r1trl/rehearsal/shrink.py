@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from r1trl.models.hub import refuse_unreachable
 from r1trl.plan.plan import Plan
 from r1trl.plan.saved import read_plan
 from r1trl.stage.files import write_atomically
@@ -59,6 +60,7 @@ def shrink(model: str, target: Path, seed: int) -> None:
     import torch
     import transformers
 
+    refuse_unreachable(model)
     config = transformers.AutoConfig.from_pretrained(model)
     for part in _parts(config):
         shrink_config(part)

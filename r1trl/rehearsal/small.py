@@ -55,6 +55,8 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         for n, s in small["benchmarks"].items()
     }
     small |= {"dtype": "float32", "endpoints": None, "launch": _local(small["launch"])}
+    if small["adapter"] is not None:
+        small["adapter"] = {**small["adapter"], "quantize": None}
     small["attn_implementation"] = _attention(small["attn_implementation"])
     for name, model in (small.get("models") or {}).items():
         small["models"] = {**small["models"], name: {**model, "endpoints": None}}

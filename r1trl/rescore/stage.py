@@ -13,6 +13,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.data.columns import read_columns
 from r1trl.data.prompts import render_for
 from r1trl.errors import ConfigError, StageError
+from r1trl.models.tokenizer import load_tokenizer
 from r1trl.plugins.loading import Plugins
 from r1trl.rescore.file import text_of
 from r1trl.rescore.rollouts import Columns, MissingTokenIds, Rollouts, read_table
@@ -90,7 +91,7 @@ def _as_generated(rows: Columns, stage: StageConfig, notes: list[str]) -> Column
     disable_progress_bars()
     prefill = stage.prefill
     try:
-        tokenizer: Any = _tokenizer(str(stage.model))
+        tokenizer: Any = _tokenizer(stage)
     except StageError as error:
         tokenizer, reason = None, str(error)
         notes.append(reason if stage.template else f"{reason}; prompts are without a chat template")
@@ -111,12 +112,10 @@ def _as_generated(rows: Columns, stage: StageConfig, notes: list[str]) -> Column
     return {**own, "completion_ids": [each + (end if finished else []) for each, finished in pairs]}
 
 
-def _tokenizer(model: str) -> Any:
+def _tokenizer(stage: StageConfig) -> Any:
     """Return the tokenizer that the rollouts were generated with."""
-    from transformers import AutoTokenizer
-
     try:
-        return AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
+        return load_tokenizer(str(stage.model), chat=not stage.template)
+    except (OSError, ValueError, StageError) as error:
         hint = "where the run was started, or with the whole folder of the run"
-        raise StageError(f"the tokenizer of '{model}' is not there (it is {hint})") from error
+        raise StageError(f"the tokenizer of '{stage.model}' is not there (it is {hint})") from error

@@ -12,10 +12,10 @@ from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
-from r1trl.generation.local import load_tokenizer
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
-from r1trl.rewards.scorer import Scorer, make_scorer, refuse_hidden_options
+from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
 from r1trl.training.tracking import Tracker
@@ -76,20 +76,25 @@ class StageWork:
             self.on_empty,
         )
         need_columns(rows, self.kind.columns(self.stage), f"{self.key}.{group}")
+        if self.kind.trl_config and self.stage.model:
+            refuse_rows(rows, self.tokenizer(), self.stage.model, f"{self.key}.{group}")
         return rows
 
     def rendered(self, rows: "Dataset", *, prefill: bool = False) -> "Dataset":
         """Return rows with `prompt` as the text that the model reads."""
         with errors_named(f"{self.key}.template"):
-            return render_for(self.stage, rows, self.tokenizer(), answered=not prefill)
+            texts = render_for(self.stage, rows, self.tokenizer(), answered=not prefill)
+        if self.kind.draws == "while training":
+            check_context(texts, self.tokenizer(), self.stage, self.kind, self.key)
+        return texts
 
     def tokenizer(self, model: str | None = None) -> Any:
         """Return the tokenizer of a model."""
-        return self._tokenizer if model is None else load_tokenizer(model)
+        return self._tokenizer if model is None else stage_tokenizer(self.stage, self.key, model)
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
-        return load_tokenizer(self._own_model())
+        return stage_tokenizer(self.stage, self.key, self._own_model())
 
     def _own_model(self) -> str:
         if self.stage.model is None:
@@ -113,39 +118,24 @@ class StageWork:
 
     def arguments(self, config_class: Any, **fixed: Any) -> Any:
         """Return TRL's config for the stage."""
-        from r1trl.training.arguments import batch_arguments, trl_arguments
+        from r1trl.training.arguments import batch_arguments, refuse_dtype, trl_arguments
 
+        refuse_dtype(self.stage, self.key)
         if "batch" in self.kind.takes:
             fixed = batch_arguments(self.stage, self.key) | fixed
         return config_class(**trl_arguments(self.stage, self.folder, self.seed, fixed))
 
-    def adapter(self) -> Any:
+    def adapter(self, task: str = "CAUSAL_LM") -> Any:
         """Return peft's LoraConfig, or None."""
         from r1trl.training.arguments import lora_config
 
-        return lora_config(self.stage)
+        return lora_config(self.stage, self.key, task)
 
     def rollouts(self, trainer_class: Any, config_class: Any, **fixed: Any) -> Any:
         """Return a trainer with the stage's rewards and samplers."""
-        from r1trl.training.arguments import rollout_arguments
-        from r1trl.training.prompts_and_groups import StageSamplers, bind_samplers
-        from r1trl.training.trainers import with_rollouts
+        from r1trl.run.rollout_trainer import rollout_trainer
 
-        rows = self.rendered(self.rows(), prefill=True)
-        refuse_hidden_options(rows.column_names, self.stage.rewards, self.plugins, self.key)
-        key = f"{self.key}.samplers"
-        samplers = bind_samplers(self.stage.samplers, self.plugins, key)
-        weights = [reward.weight for reward in self.scorer.rewards]
-        fixed |= {"reward_weights": weights, **rollout_arguments(self.stage, self.key)}
-        return with_rollouts(trainer_class)(
-            model=self.stage.model,
-            args=self.arguments(config_class, **fixed),
-            train_dataset=rows,
-            processing_class=self.tokenizer(),
-            peft_config=self.adapter(),
-            scorer=self.scorer,
-            samplers=StageSamplers(samplers, rows, self.seed, key) if samplers else None,
-        )
+        return rollout_trainer(self, trainer_class, config_class, fixed)
 
     def train(self, trainer: Any) -> dict[str, float]:
         """Train, or continue; raise Interrupted if a signal ends it."""

@@ -22,6 +22,7 @@ from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
 from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
+from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.loading import Plugins
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
@@ -80,11 +81,19 @@ def run_stage_folder(
         result = StageResult(
             spec.stage, spec.kind, folder, model, dataset, metrics, inputs, versions=_versions()
         )
-        result = transitions.apply(result)
+        result = _with_whole_model(transitions.apply(result))
         result = replace(result, seconds=round(time.monotonic() - started, 3))
         plugins.manager.hook.r1trl_stage_finished(stage=spec.at(folder), result=result)
         tracker.finish(result.metrics)
         write_result(result)
+
+
+def _with_whole_model(result: StageResult) -> StageResult:
+    """Return a result whose model is whole: an adapter is merged, as later stages need it."""
+    if result.model is None or not has_adapter(result.model):
+        return result
+    changed = merge_adapter(result.model)
+    return replace(result, metrics={**result.metrics, "merged_tensors": changed})
 
 
 def parse_stage(spec: StageSpec, plugins: Plugins) -> StageConfig:

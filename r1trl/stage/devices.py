@@ -74,6 +74,11 @@ def wants_cpu(environment: Mapping[str, str]) -> bool:
     return chosen or (VISIBLE in environment and not visible_gpus(environment, 0))
 
 
+def has_gpu(environment: Mapping[str, str], args: Mapping[str, Any]) -> bool:
+    """Return True if a stage's processes on this machine have a GPU; `args` are TRL's."""
+    return not args.get("use_cpu") and not wants_cpu(environment) and driver_gpus().number > 0
+
+
 def runs_a_model(stage: StageConfig) -> bool:
     """Return True if a stage has a model that is in its own processes, not behind servers."""
     endpoints = [model.endpoints or stage.endpoints for model in models_of(stage).values()]

@@ -14,6 +14,7 @@ from typing import Any
 from r1trl.config.checked import FILE_SUFFIXES
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import unknown
+from r1trl.models.folder import model_problem
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import outputs
 from r1trl.types import Model, Rows
@@ -91,7 +92,8 @@ def check_references(config: RunConfig, name: str, plugins: Plugins) -> list[str
         if reference.stage is not None:
             problems += _check_stage(config, name, reference, key, plugins)
         elif reference.wants == "model":
-            problems += _check_model(reference.value, key)
+            problem = model_problem(reference.value)
+            problems += [f"{key}: {problem}"] if problem else []
         elif Path(reference.value).suffix in FILE_SUFFIXES and not Path(reference.value).is_file():
             problems.append(f"{key}: there is no file {reference.value}")
     return problems
@@ -115,17 +117,6 @@ def _check_stage(
     if kind and kind.target.makes != reference.wants:
         return [f"{key}: stage '{other}' makes a {kind.target.makes}, not a {reference.wants}"]
     return []
-
-
-def _check_model(value: str, key: str) -> list[str]:
-    folder = Path(value)
-    if not folder.is_dir():
-        is_path = value.startswith((".", "/", "~"))
-        return [f"{key}: there is no folder {value}"] if is_path else []
-    weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
-    if weights and (folder / "config.json").exists():
-        return []
-    return [f"{key}: the folder {value} has no model weights (config.json and *.safetensors)"]
 
 
 def resolve(

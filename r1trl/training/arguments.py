@@ -6,7 +6,7 @@ from typing import Any
 
 from r1trl.config.kinds import loading_options
 from r1trl.config.schema import StageConfig
-from r1trl.errors import StageError
+from r1trl.errors import StageError, unknown
 from r1trl.stage.devices import uses_gpu
 from r1trl.stage.ranks import world_size
 
@@ -33,13 +33,22 @@ def trl_arguments(
     }
 
 
+def refuse_dtype(stage: StageConfig, key: str) -> None:
+    """Raise StageError if the device cannot compute in `dtype`; accelerate would use float32."""
+    if stage.dtype == "float16" and not uses_gpu():
+        instead = "set dtype=bfloat16 or float32"
+        raise StageError(f"{key}.dtype: float16 is trained on GPUs only; {instead}")
+
+
 def model_options(stage: StageConfig) -> dict[str, Any]:
     """Return how weights to be trained are loaded: in float32, whatever the computation is in.
 
     The trainer moves them to its device whole; TRL's own `device_map` would leave layers on the CPU
     if they do not fit, and say nothing.
     """
-    return {"dtype": "float32", "device_map": None, **loading_options(stage)}
+    options = {"dtype": "float32", "device_map": None, **loading_options(stage)}
+    quantized = quantization(stage)
+    return options | ({"quantization_config": quantized} if quantized else {})
 
 
 def load_model(name: str, auto_class: str, seed: int, options: Mapping[str, Any]) -> Any:
@@ -56,18 +65,57 @@ def load_model(name: str, auto_class: str, seed: int, options: Mapping[str, Any]
     return class_.from_pretrained(name, **options)
 
 
-def lora_config(stage: StageConfig) -> Any:
-    """Return peft's LoraConfig if the stage trains an adapter, else None."""
+def lora_config(stage: StageConfig, key: str, task: str = "CAUSAL_LM") -> Any:
+    """Return peft's LoraConfig if the stage trains an adapter, else None.
+
+    `task` is peft's task type; with SEQ_CLS the new head is trained whole. Raises StageError if the
+    model has no layer of a given name.
+    """
     if stage.adapter is None:
         return None
     from peft import LoraConfig
 
+    _refuse_unknown_layers(stage, f"{key}.adapter.target_modules")
     return LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type=task,
         r=stage.adapter.rank,
         lora_alpha=stage.adapter.alpha,  # type: ignore[arg-type]
         lora_dropout=stage.adapter.dropout,
         target_modules=stage.adapter.target_modules or "all-linear",
+    )
+
+
+def _refuse_unknown_layers(stage: StageConfig, key: str) -> None:
+    """Raise StageError if the model has no layer of a name that an adapter is for."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    wanted = stage.adapter.target_modules if stage.adapter else []
+    if not wanted:
+        return
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(stage.model))
+    layers = [name for name, _ in model.named_modules()]
+    linear = {n.rpartition(".")[2] for n, m in model.named_modules() if type(m) is torch.nn.Linear}
+    for name in wanted:
+        if not any(f".{layer}".endswith(f".{name}") for layer in layers):
+            raise StageError(f"{key}: {unknown('layer', name, linear)}")
+
+
+def quantization(stage: StageConfig) -> Any:
+    """Return how weights that are not trained are loaded in 4 bits; None: they are not.
+
+    NF4 with double quantization, as in QLoRA; products are computed in the stage's `dtype`.
+    """
+    if stage.adapter is None or stage.adapter.quantize is None:
+        return None
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=stage.dtype,
     )
 
 

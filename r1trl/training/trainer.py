@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1trl.models.adapter import has_adapter, save_settings
+from r1trl.models.generation import make_valid
 from r1trl.stage.ranks import is_main
 from r1trl.training.callbacks import Completions, Metrics, ShouldStop, Signals
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
@@ -41,6 +43,7 @@ def train(
     for callback in callbacks:
         trainer.add_callback(callback)
     _write_args(trainer, folder)
+    _make_savable(trainer.model)
     checkpoint = whole_checkpoint(folder / "checkpoints")
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -49,10 +52,21 @@ def train(
             trainer.scorer.close(folder if is_main() else None)
     if not signals.received:
         trainer.save_model(str(folder / "model"))
+        if is_main() and has_adapter(folder / "model"):
+            save_settings(trainer.accelerator.unwrap_model(trainer.model), folder / "model")
     last: dict[str, float] = {}
     for row in metrics.history:
         last |= {name: value for name, value in row.items() if value is not None}
     return TrainingOutcome(last, metrics.reason, signals.received)
+
+
+def _make_savable(model: Any) -> None:
+    """Unset the model's own generation settings that could not be saved; rank 0 prints them."""
+    settings = getattr(model, "generation_config", None)
+    unset = make_valid(settings) if settings is not None else []
+    if unset and is_main():
+        names = ", ".join(unset)
+        print(f"the model's generation settings cannot be saved with {names}: left out", flush=True)
 
 
 def _write_args(trainer: Any, folder: Path) -> None:

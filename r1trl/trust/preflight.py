@@ -13,7 +13,7 @@ from r1trl.errors import R1trlError
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.trust.gold_checks import Finding, check_answers
-from r1trl.trust.lengths import check_length
+from r1trl.trust.lengths import check_length, check_models
 from r1trl.trust.renderings import (
     RenderedSource,
     read_by,
@@ -41,6 +41,10 @@ def preflight(plan: Plan) -> list[Finding]:
         for planned in plan.stages:
             key = f"stages.{planned.spec.stage}"
             findings += [Finding(f"{key}.{m}") for m in missing_packages(planned.config.args)]
+            models = list(check_models(plan, planned))
+            findings += models
+            if any(finding.wrong for finding in models):
+                continue
             if planned.config.rewards:
                 identity = json.dumps(planned.config.rewards, sort_keys=True)
                 scorers[identity] = scorers.get(identity) or _scorer(plan, planned)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
 from r1trl.data.prompts import render_for
 from r1trl.data.rows import load_data
 from r1trl.errors import errors_named
+from r1trl.models.tokenizer import context_of, load_tokenizer
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.stage.inputs import PREFIX
 
@@ -65,7 +67,7 @@ def rendered_sources(
         rows = rows_of_source(plan, planned, {source: entry}, group, loaded)
         if rows is None:
             continue
-        picked = rows.shuffle(seed=plan.config.seed).select(range(min(count, len(rows))))
+        picked = rows.select(_sample(rows, count, plan.config.seed))
         for name, model in (several or {"": alone}).items():
             tokenizer, context = read_by(plan.config, model.path)
             merged = with_model(stage, model)
@@ -78,6 +80,14 @@ def rendered_sources(
             yield RenderedSource(
                 key, label, merged, tokenizer, context, trained, rendered, rows, longest
             )
+
+
+def _sample(rows: "Dataset", count: int, seed: int) -> list[int]:
+    """Return the numbers of so many rows at random; the longest prompt's is the last of them."""
+    prompts = rows["prompt"][:] if "prompt" in rows.column_names else []
+    numbers = random.Random(seed).sample(range(len(rows)), min(count, len(rows)))
+    longest = max(range(len(prompts)), key=lambda i: len(str(prompts[i])), default=None)
+    return numbers if longest is None or longest in numbers else [*numbers[:-1], longest]
 
 
 def longest_completion(planned: PlannedStage) -> int:
@@ -140,8 +150,8 @@ def read_by(config: RunConfig, model: str) -> tuple[Any, int | None]:
 
 @functools.cache
 def tokenizer_and_context(model: str) -> tuple[Any, int | None]:
-    """Return a model's own tokenizer, and its longest input in tokens or None."""
-    from transformers import AutoConfig, AutoTokenizer
+    """Return a model's tokenizer, as it is, and its longest input in tokens or None.
 
-    context = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None)
-    return AutoTokenizer.from_pretrained(model), context
+    Raises StageError if there is no such model.
+    """
+    return load_tokenizer(model, chat=False), context_of(model)

@@ -52,7 +52,7 @@ CHOICES = [
     (schema.LaunchConfig, "how", "locl", "did you mean 'local'"),
     (schema.ScoringConfig, "on_failure", "masked", "did you mean 'mask'"),
     (schema.WandbConfig, "mode", "onlin", "did you mean 'online'"),
-    (schema.ModelConfig, "dtype", "bf16", "choose one of: bfloat16, float16, float32"),
+    (schema.ModelConfig, "dtype", "auto", "choose one of: bfloat16, float16, float32"),
     (schema.StageConfig, "dtype", "float23", "did you mean 'float32'"),
 ]
 
@@ -93,6 +93,15 @@ def test_a_value_that_is_no_choice_is_refused_with_a_suggestion(
     problems = parse(config, {name: value}, "at.")[1]
     (problem,) = (line for line in problems if not line.endswith("must be given"))
     assert problem.startswith(f"at.{name}: '{value}' is not possible") and hint in problem
+
+
+@pytest.mark.parametrize(
+    ("written", "dtype"),
+    [("bf16", "bfloat16"), ("half", "float16"), ("fp16", "float16"), ("torch.float32", "float32")],
+)
+def test_a_dtype_may_be_written_in_other_ways(written: str, dtype: str) -> None:
+    for config in (schema.ModelConfig, schema.StageConfig):
+        assert parse(config, {"dtype": written})[0].dtype == dtype
 
 
 def test_a_kind_may_say_which_values_its_settings_have() -> None:

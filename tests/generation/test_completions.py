@@ -96,9 +96,9 @@ def test_a_stop_text_ends_the_generation_and_is_no_part_of_the_completion(
 def test_ids_are_cut_and_continued_to_decode_to_a_text(tokenizer: Any) -> None:
     ids = tokenizer("one two three", add_special_tokens=False)["input_ids"]
     end = tokenizer.eos_token_id
-    assert truncate_ids_to_text([*ids, end], "one two", tokenizer) == tuple(ids[:7])
-    assert truncate_ids_to_text(ids[:3], "one two", tokenizer) == tuple(ids[:7])
-    assert truncate_ids_to_text([], "", tokenizer) == ()
+    assert truncate_ids_to_text([*ids, end], "one two", tokenizer, [end]) == tuple(ids[:7])
+    assert truncate_ids_to_text(ids[:3], "one two", tokenizer, [end]) == tuple(ids[:7])
+    assert truncate_ids_to_text([], "", tokenizer, [end]) == ()
 
 
 def test_sampling_depends_on_its_seed_alone(tiny_model: Path) -> None:

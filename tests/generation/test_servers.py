@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from awkward_models import awkward_model
 from completion_server import Server, running_servers
 
 from r1trl.config.schema import StageConfig
@@ -147,11 +148,40 @@ def test_a_reply_continues_its_completion_and_adds_to_its_cost(
     assert completion.generated_tokens == 5 + (tokens if reported is None else reported)
 
 
-def test_parameters_that_openai_lacks_are_sent_only_if_enabled(
-    tiny_model: Path, servers: list[Server]
+def test_requests_name_neutral_settings_too_as_a_server_fills_in_the_models_own(
+    tiny_model: Path, servers: list[Server], tokenizer: Any
 ) -> None:
     for server, sampling in zip(servers, ({}, {"top_k": 5}), strict=False):
         remote(tiny_model, server, **sampling).generate([Completion(0, "3 + 3 is ")], 32, [])
     plain, with_top_k = (server.requests[0] for server in servers[:2])
-    assert set(plain) == {"model", "prompt", "max_tokens", "seed", "temperature", "top_p"}
-    assert set(with_top_k) - set(plain) == {"top_k"} and with_top_k["top_k"] == 5
+    neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "min_p": 0.0}
+    neutral["repetition_penalty"] = 1.0
+    assert {name: plain[name] for name in neutral} == neutral
+    assert plain["stop_token_ids"] == [tokenizer.eos_token_id]
+    assert with_top_k["top_k"] == 5
+
+
+def test_openais_own_servers_get_only_what_they_know(
+    tiny_model: Path, servers: list[Server]
+) -> None:
+    model = remote(tiny_model, servers[0])
+    model.api = "openai"
+    model.generate([Completion(0, "3 + 3 is ")], 32, [])
+    known = {"model", "prompt", "max_tokens", "seed", "temperature", "top_p"}
+    assert set(servers[0].requests[0]) == known
+
+
+def test_the_end_token_of_a_servers_completion_is_the_one_that_ended_it(
+    servers: list[Server], tmp_path: Path
+) -> None:
+    path = awkward_model("gemma", tmp_path)
+    model = remote(path, servers[0])
+    eos, end = model.tokenizer.convert_tokens_to_ids(["<eos>", "<end_of_turn>"])
+    assert set(model.ends) == {eos, end}
+    for reason, last in ((eos, eos), (end, end), (None, end)):
+        choice = {"text": "So", "finish_reason": "stop", "stop_reason": reason}
+        servers[0].reply = {"choices": [choice]}
+        (completion,) = model.generate([Completion(0, "3 + 3 is ")], 32, [])
+        assert completion.finished and completion.token_ids[-1] == last
+        assert completion.stop_reason is None and completion.text == "So"
+    assert sorted(servers[0].requests[0]["stop_token_ids"]) == sorted([eos, end])

@@ -328,11 +328,11 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
 }
 WRONG |= {
     "an adapter that cannot be trained or handed over": (
-        (*R1, "stages.dev2.adapter={}", "stages.helpful_rm.adapter={}"),
+        (*R1, "stages.dev2.adapter={}", "stages.helpful_rm.adapter={quantize: 4bit}"),
         [
             "stages.dev2.adapter: the reference is the model without it, and cannot be replaced",
-            "stages.dev2.adapter: the next stages need a whole model; add transitions.merge_adap",
-            "stages.helpful_rm.adapter: RewardTrainer takes no adapter; ",
+            "stages.helpful_rm.adapter.quantize: needs the package bitsandbytes: pip install 'r1",
+            "stages.helpful_rm.adapter.quantize: 4 bits are for GPUs, and the stage is on a CPU; ",
         ],
     ),
     "a file of a stage that is no dataset": (
@@ -560,10 +560,10 @@ def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (problem,) = problems_of(*ZERO, f"stages.zero_first.model={tmp_path}")
     assert problem == (
-        f"stages.zero_first.model: the folder {tmp_path} has no model weights "
-        "(config.json and *.safetensors)"
+        f"stages.zero_first.model: the folder {tmp_path} has no model weights (*.safetensors)"
     )
     (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "tokenizer.json").write_text("{}")
     make_plan(run_of(*ZERO, f"stages.zero_first.model={tmp_path}"))
 
 

@@ -1,0 +1,64 @@
+"""What a stage's model can read: tokens that have embeddings, prompts that fit into its context."""
+
+from typing import TYPE_CHECKING, Any
+
+from r1trl.arguments.source import defaults
+from r1trl.config.schema import StageConfig
+from r1trl.errors import StageError, errors_named
+from r1trl.kind import Kind
+from r1trl.models.tokenizer import context_of, load_tokenizer, refuse_without_embedding
+from r1trl.stage.ranks import is_main
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def stage_tokenizer(stage: StageConfig, key: str, model: str) -> Any:
+    """Return the tokenizer with which a stage writes texts for a model.
+
+    Raises StageError if the model is not there, or has no embedding for a token of the template.
+    """
+    with errors_named(f"{key}.model"):
+        tokenizer = load_tokenizer(model, chat=not stage.template)
+        template = stage.template or tokenizer.chat_template or ""
+        texts = (tokenizer.eos_token or "", str(template), stage.prefill, stage.system or "")
+        refuse_without_embedding(tokenizer, model, texts)
+    return tokenizer
+
+
+def refuse_rows(rows: "Dataset", tokenizer: Any, model: str, key: str) -> None:
+    """Raise StageError if a row has a token without an embedding; `key` is that of the data."""
+    with errors_named(key):
+        refuse_without_embedding(tokenizer, model, (str(row) for row in rows))
+
+
+def check_context(
+    prompts: "Dataset", tokenizer: Any, stage: StageConfig, kind: Kind, key: str
+) -> None:
+    """Print how many prompts leave too little room for a completion in the model's context.
+
+    Raises StageError if one leaves none. Only prompts that could be too long are tokenised: a token
+    has at least one byte.
+    """
+    context = stage.max_position_embeddings or context_of(str(stage.model))
+    default = defaults(str(kind.trl_config)).get("max_completion_length")
+    longest = int(stage.args.get("max_completion_length", default) or 0)
+    if context is None:
+        return
+    texts: list[str] = prompts["prompt"][:]
+    numbers = [i for i, text in enumerate(texts) if len(text.encode()) + longest > context]
+    lengths = {i: len(tokenizer(texts[i])["input_ids"]) for i in numbers}
+    for i, length in lengths.items():
+        if length >= context:
+            named = f"{{column: prompt, max_tokens: {context - longest}, tokenizer: {stage.model}}}"
+            raise StageError(
+                f"{key}.data: the prompt of row {i + 1} has {length} tokens, and the model's "
+                f"context is {context}; leave such rows out: filters={{token_length: {named}}}"
+            )
+    short = [i for i, length in lengths.items() if length + longest > context]
+    if short and is_main():
+        print(
+            f"{len(short)} of {len(texts)} prompts, such as that of row {short[0] + 1}, and a "
+            f"completion of {longest} tokens do not fit into the model's context of {context}",
+            flush=True,
+        )

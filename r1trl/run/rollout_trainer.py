@@ -1,0 +1,33 @@
+"""The trainer of a stage that learns from completions of its own, with its rewards and samplers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from r1trl.rewards.scorer import refuse_hidden_options
+from r1trl.training.arguments import rollout_arguments
+from r1trl.training.prompts_and_groups import StageSamplers, bind_samplers
+from r1trl.training.trainers import with_rollouts
+
+
+def rollout_trainer(
+    work: Any, trainer_class: Any, config_class: Any, fixed: Mapping[str, Any]
+) -> Any:
+    """Return a GRPO or RLOO trainer, or a subclass's; see `Work.rollouts`.
+
+    `work` is a `StageWork`.
+    """
+    stage, key = work.stage, f"{work.key}.samplers"
+    rows = work.rendered(work.rows(), prefill=True)
+    refuse_hidden_options(rows.column_names, stage.rewards, work.plugins, work.key)
+    samplers = bind_samplers(stage.samplers, work.plugins, key)
+    weights = [reward.weight for reward in work.scorer.rewards]
+    options = {**fixed, "reward_weights": weights, **rollout_arguments(stage, work.key)}
+    return with_rollouts(trainer_class)(
+        model=stage.model,
+        args=work.arguments(config_class, **options),
+        train_dataset=rows,
+        processing_class=work.tokenizer(),
+        peft_config=work.adapter(),
+        scorer=work.scorer,
+        samplers=StageSamplers(samplers, rows, work.seed, key) if samplers else None,
+    )
