@@ -136,8 +136,18 @@ class OneStep:
         run = Composed(RunConfig(name="r", stages={"x": stage}), self.plugins, "")
         return StageCheck("x", stage, run).problems()
 
-    def train(self, args: Mapping[str, Any], *, unchecked: bool = False) -> dict[str, float]:
-        """Train for one step; return the metrics. `unchecked` values are not converted."""
+    def train(
+        self,
+        args: Mapping[str, Any],
+        *,
+        unchecked: bool = False,
+        transitions: Mapping[str, Any] | None = None,
+        again: bool = False,
+    ) -> dict[str, float]:
+        """Train for one step; return the metrics. `unchecked` values are not converted.
+
+        `transitions` are made ones, by their keys; with `again` the last stage is continued.
+        """
         stage = self.stage(args)
         kind = self.plugins.kind(stage.kind)
         if not unchecked:
@@ -145,15 +155,20 @@ class OneStep:
             stage = replace(stage, args=converted)
         if self.name == "distillation":
             self.make_teacher()
-        self.count += 1
-        folder = self.folder / f"{self.name}-{self.count}"
-        folder.mkdir(parents=True)
+        self.count += not again
+        folder = self.last
+        folder.mkdir(parents=True, exist_ok=again)
         spec = StageSpec("x", stage.kind, "run", 1, {})
         tracker = Tracker(spec, folder, main=True)
-        transitions = StageTransitions({})
-        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, transitions)
+        made = StageTransitions(transitions or {})
+        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, made)
         return dict(kind.run(work))
+
+    @property
+    def last(self) -> Path:
+        """Return the folder of the last stage."""
+        return self.folder / f"{self.name}-{self.count}"
 
     def weights(self) -> bytes:
         """Return the weights that the last stage has written."""
-        return (self.folder / f"{self.name}-{self.count}/model/model.safetensors").read_bytes()
+        return (self.last / "model/model.safetensors").read_bytes()

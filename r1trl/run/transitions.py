@@ -6,6 +6,7 @@ from typing import Any
 
 from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
+from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.files import StageSpec
 from r1trl.types import Progress, StageResult
 
@@ -20,6 +21,12 @@ class StageTransitions:
     def should_stop(self) -> Mapping[str, Callable[[Progress], str | None]]:
         """Return the `should_stop` of those that have one, by their keys."""
         return {k: t.should_stop for k, t in self.bound.items() if hasattr(t, "should_stop")}
+
+    @property
+    def checkpoint_readers(self) -> Mapping[str, CheckpointReader]:
+        """Return those that read checkpoints, by their keys."""
+        bound: Mapping[str, Any] = self.bound
+        return {k: t for k, t in bound.items() if isinstance(t, CheckpointReader)}
 
     def apply(self, result: StageResult) -> StageResult:
         """Return a result passed through all transitions, in their order."""
