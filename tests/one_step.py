@@ -3,8 +3,8 @@
 import functools
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ class OneStep:
     model: Path
     folder: Path
     count: int = 0
+    rows: Sequence[Mapping[str, Any]] = field(default_factory=lambda: ROWS)
 
     @functools.cached_property
     def plugins(self) -> Any:
@@ -111,7 +112,7 @@ class OneStep:
     def stage(self, args: Mapping[str, Any]) -> Any:
         """Return the settings of a stage with arguments, as they stand in a recipe."""
         rows = self.folder / "rows.jsonl"
-        rows.write_text("\n".join(map(json.dumps, ROWS)) + "\n")
+        rows.write_text("\n".join(map(json.dumps, self.rows)) + "\n")
         settings = {
             "model": str(self.model),
             "dtype": "float32",
