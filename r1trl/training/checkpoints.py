@@ -90,7 +90,8 @@ class Checkpoints(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         path, samplers = folder / REFERENCE, getattr(self.trainer, "samplers", None)
         if state.global_step and samplers:
-            text = (folder / SAMPLERS).read_text(encoding="utf-8")
+            file = folder / SAMPLERS  # absent if the stage had no samplers then
+            text = file.read_text(encoding="utf-8") if file.exists() else "{}"
             samplers.load_state_dict(json.loads(text))
         if state.global_step and has_synced_reference(self.trainer):
             from safetensors.torch import load_file
