@@ -71,7 +71,9 @@ class Metrics:
 def arguments(folder: Path, strategy: str = "steps", every: float = 1) -> Any:
     """Return TRL's arguments of a stage whose checkpoints are in a folder."""
     named = SimpleNamespace(value=strategy)
-    return SimpleNamespace(output_dir=str(folder), save_strategy=named, save_steps=every)
+    return SimpleNamespace(
+        output_dir=str(folder), save_strategy=named, save_steps=every, learning_rate=0.1
+    )
 
 
 def checkpoints(trainer: Any, **readers: Any) -> Checkpoints:
