@@ -3,8 +3,8 @@
 import functools
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,7 @@ class OneStep:
     model: Path
     folder: Path
     count: int = 0
+    rows: Sequence[Mapping[str, Any]] = field(default_factory=lambda: ROWS)
 
     @functools.cached_property
     def plugins(self) -> Any:
@@ -111,7 +112,7 @@ class OneStep:
     def stage(self, args: Mapping[str, Any]) -> Any:
         """Return the settings of a stage with arguments, as they stand in a recipe."""
         rows = self.folder / "rows.jsonl"
-        rows.write_text("\n".join(map(json.dumps, ROWS)) + "\n")
+        rows.write_text("\n".join(map(json.dumps, self.rows)) + "\n")
         settings = {
             "model": str(self.model),
             "dtype": "float32",
@@ -136,8 +137,18 @@ class OneStep:
         run = Composed(RunConfig(name="r", stages={"x": stage}), self.plugins, "")
         return StageCheck("x", stage, run).problems()
 
-    def train(self, args: Mapping[str, Any], *, unchecked: bool = False) -> dict[str, float]:
-        """Train for one step; return the metrics. `unchecked` values are not converted."""
+    def train(
+        self,
+        args: Mapping[str, Any],
+        *,
+        unchecked: bool = False,
+        transitions: Mapping[str, Any] | None = None,
+        again: bool = False,
+    ) -> dict[str, float]:
+        """Train for one step; return the metrics. `unchecked` values are not converted.
+
+        `transitions` are made ones, by their keys; with `again` the last stage is continued.
+        """
         stage = self.stage(args)
         kind = self.plugins.kind(stage.kind)
         if not unchecked:
@@ -145,15 +156,20 @@ class OneStep:
             stage = replace(stage, args=converted)
         if self.name == "distillation":
             self.make_teacher()
-        self.count += 1
-        folder = self.folder / f"{self.name}-{self.count}"
-        folder.mkdir(parents=True)
+        self.count += not again
+        folder = self.last
+        folder.mkdir(parents=True, exist_ok=again)
         spec = StageSpec("x", stage.kind, "run", 1, {})
         tracker = Tracker(spec, folder, main=True)
-        transitions = StageTransitions({})
-        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, transitions)
+        made = StageTransitions(transitions or {})
+        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, made)
         return dict(kind.run(work))
+
+    @property
+    def last(self) -> Path:
+        """Return the folder of the last stage."""
+        return self.folder / f"{self.name}-{self.count}"
 
     def weights(self) -> bytes:
         """Return the weights that the last stage has written."""
-        return (self.folder / f"{self.name}-{self.count}/model/model.safetensors").read_bytes()
+        return (self.last / "model/model.safetensors").read_bytes()

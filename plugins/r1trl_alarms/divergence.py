@@ -5,15 +5,15 @@ import statistics
 from r1trl import Progress
 from r1trl_alarms.alarm import Alarm, at_least_one
 
-WATCHED = ("loss", "grad_norm", "reward", "kl")
+WATCHED = ("loss", "reward", "kl")  # a step that float16's scaling skips has no gradient norm
 
 
 class Divergence(Alarm):
     """Fail the stage when a metric is not finite, or the gradient norm or KL divergence too large.
 
-    It fails if the loss, gradient norm, reward or KL divergence is not finite, if the gradient norm
-    is above `grad_norm` and above `factor` times the median of all earlier ones in `times`
-    successive loggings, or if the KL divergence from the reference is above `kl` (nats).
+    It fails if the loss, reward or KL divergence is not finite, if the gradient norm is above
+    `grad_norm` and above `factor` times the median of all earlier ones in `times` successive
+    loggings, or if the KL divergence from the reference is above `kl` (nats).
     """
 
     def __init__(

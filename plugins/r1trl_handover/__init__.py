@@ -5,8 +5,8 @@ from typing import Any
 
 import r1trl
 from r1trl_handover.adapter import merged
-from r1trl_handover.average import average_checkpoints
-from r1trl_handover.checkpoint import best_checkpoint
+from r1trl_handover.average import AverageCheckpoints
+from r1trl_handover.checkpoint import BestCheckpoint
 from r1trl_handover.hardest import hardest_problems
 from r1trl_handover.limits import Budget, Threshold, Truncation
 from r1trl_handover.model_check import check_model
@@ -22,8 +22,8 @@ def r1trl_transitions() -> Mapping[str, Callable[..., Any] | str]:
         "threshold": Threshold,
         "truncation": Truncation,
         "budget": Budget,
-        "best_checkpoint": best_checkpoint,
-        "average_checkpoints": average_checkpoints,
+        "best_checkpoint": BestCheckpoint,
+        "average_checkpoints": AverageCheckpoints,
         "merge_adapter": merged,
         "hardest_problems": hardest_problems,
         "check_model": check_model,

@@ -5,40 +5,58 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from r1trl import StageResult
+from r1trl import Progress, StageResult
 from r1trl_handover.weights import checkpoint_folder, checkpoint_steps, remove_weights, weight_files
 
 
-def average_checkpoints(result: StageResult, *, last: int = 3) -> StageResult:
+class AverageCheckpoints:
     """Replace the model's weights by the mean of the last `last` checkpoints' weights.
 
     Each weight is averaged in float32 and saved in its own dtype (Izmailov et al., arXiv
-    1803.05407). The first and last step become the metrics `average_from` and `average_to`. Raises
-    ValueError if there is no model, if there are fewer checkpoints (see args.save_total_limit), or
-    if their tensors differ in name.
+    1803.05407). These checkpoints are kept whatever `args.save_total_limit` says. The first and
+    last step become the metrics `average_from` and `average_to`. Raises ValueError if `last` is
+    under 2, if there is no model, if there are fewer checkpoints, or if their tensors differ in
+    name.
     """
-    if result.model is None:
-        raise ValueError(f"stage '{result.stage}' hands over no model to replace")
-    if last < 2:
-        raise ValueError(f"last must be 2 checkpoints or more, not {last}")
-    steps = checkpoint_steps(result.folder)
-    if len(steps) < last:
-        available = ", ".join(map(str, steps)) or "none"
-        raise ValueError(
-            f"stage '{result.stage}' has the checkpoints {available}, fewer than {last}; how many "
-            "are kept is args.save_total_limit, how often one is saved args.save_steps"
-        )
-    folders = [checkpoint_folder(result.folder, step) for step in steps[-last:]]
-    files = {folder: weight_files(folder, result.model) for folder in folders}
-    names = [file.name for file in files[folders[0]]]
+
+    def __init__(self, *, last: int = 3) -> None:
+        if last < 2:
+            raise ValueError(f"last must be 2 checkpoints or more, not {last}")
+        self.last = self.min_checkpoints = last
+
+    def keep_checkpoints(self, progress: Progress, steps: Sequence[int]) -> Sequence[int]:
+        """Return the last steps."""
+        return steps[-self.last :]
+
+    def __call__(self, result: StageResult) -> StageResult:
+        """Return the result with the mean of the weights in its model."""
+        if result.model is None:
+            raise ValueError(f"stage '{result.stage}' hands over no model to replace")
+        steps = checkpoint_steps(result.folder)
+        if len(steps) < self.last:
+            available = ", ".join(map(str, steps)) or "none"
+            raise ValueError(
+                f"stage '{result.stage}' has the checkpoints {available}, fewer than {self.last}; "
+                "how often one is saved is args.save_steps"
+            )
+        folders = [checkpoint_folder(result.folder, step) for step in steps[-self.last :]]
+        average_weights(folders, result.model)
+        metrics = {"average_from": steps[-self.last], "average_to": steps[-1]}
+        return replace(result, metrics={**result.metrics, **metrics})
+
+
+def average_weights(folders: Sequence[Path], model: Path) -> None:
+    """Replace the weight files of a model's folder by the means of those in several folders.
+
+    Raises ValueError if they do not have the same files.
+    """
+    names = [file.name for file in weight_files(folders[0], model)]
     for folder in folders:
-        if [file.name for file in files[folder]] != names:
+        if [file.name for file in weight_files(folder, model)] != names:
             raise ValueError(f"{folders[0]} and {folder} do not have the same weight files")
-    remove_weights(result.model, but=names)
+    remove_weights(model, but=names)
     for name in names:
-        average([folder / name for folder in folders], result.model / name)
-    metrics = {"average_from": steps[-last], "average_to": steps[-1]}
-    return replace(result, metrics={**result.metrics, **metrics})
+        average([folder / name for folder in folders], model / name)
 
 
 def average(sources: Sequence[Path], target: Path) -> None:

@@ -14,7 +14,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.scorer import Scorer
 from r1trl.rewards.texts import with_prefill
-from r1trl.samplers import Policy
+from r1trl.samplers import Policy, continuations
 from r1trl.types import Completion
 
 Extractor = Callable[[str], str | None]  # the answer in a completion's text, or None
@@ -140,10 +140,7 @@ class SamplerPolicy:
         limited = max_tokens is not None or stop
         policy = LimitedPolicy(self.policy, max_tokens, stop) if limited else self.policy
         with errors_named(self.key):
-            continued = list(self.sampler.generate(completions, policy))
-            if [each.row for each in continued] != [each.row for each in completions]:
-                raise StageError("generate must return one completion for each, in their order")
-        return continued
+            return continuations(self.sampler.generate(completions, policy), completions)
 
 
 class LimitedPolicy:

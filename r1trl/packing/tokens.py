@@ -1,5 +1,6 @@
 """A batch of tokenised prompts and completions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,3 +36,15 @@ class TokenBatch:
     def select(self, rows: torch.Tensor) -> "TokenBatch":
         """Return the batch of the given row numbers (int64), in their order."""
         return TokenBatch(self.ids[rows], self.mask[rows], self.logits_to_keep)
+
+
+def pad_to_widest(
+    pieces: Sequence[torch.Tensor], fill: int, left: bool = False
+) -> list[torch.Tensor]:
+    """Return matrices padded to the widest, on the left or right; vectors stay as they are."""
+    if pieces[0].dim() == 1:
+        return list(pieces)
+    width = max(piece.shape[1] for piece in pieces)
+    sides = [(width - p.shape[1], 0) if left else (0, width - p.shape[1]) for p in pieces]
+    pairs = zip(pieces, sides, strict=True)
+    return [torch.nn.functional.pad(piece, side, value=fill) for piece, side in pairs]

@@ -71,7 +71,12 @@ def _sources(
         offer = plugins.offers["sampler"].get(name)
         if not (offer and offer.description.source_names) or check_options(offer, options, key):
             continue
-        for source in offer.description.source_names(**options):
+        try:
+            named = list(offer.description.source_names(**options))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the reason
+            yield f"{key}.{name}: its source_names failed: {type(error).__name__}: {error}"
+            continue
+        for source in named:
             if source not in stage.data:
                 yield f"{key}.{name}: {unknown('source of this stage', source, stage.data)}"
 

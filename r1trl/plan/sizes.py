@@ -1,11 +1,12 @@
-"""The sizes of a stage that must divide: rows per update, completions per rollout."""
+"""The numbers of a stage that must fit: rows per update, completions per rollout, checkpoints."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from r1trl.config.schema import LaunchConfig, StageConfig
-from r1trl.plan.choices import needing_groups
+from r1trl.plan.choices import active, check_offers, needing_groups
 from r1trl.plugins.loading import Plugins
+from r1trl.stage.checkpoints import CheckpointReader, checkpoints_made, too_few
 
 
 def check_batch(stage: StageConfig, launch: LaunchConfig) -> Iterator[str]:
@@ -54,6 +55,44 @@ def check_rollout(stage: StageConfig, launch: LaunchConfig, plugins: Plugins) ->
     sampled = any(options is not None for options in stage.samplers.values())
     if sampled and whole(args, "max_steps", -1) <= 0:
         yield "args.max_steps: must be given if a sampler chooses the prompts"
+
+
+def check_transitions(stage: StageConfig, stage_key: str, plugins: Plugins) -> list[str]:
+    """Check a stage's transitions; return the problems.
+
+    They are made, as in the worker, so that what they refuse of their options is found here.
+    """
+    key = f"{stage_key}.transitions"
+    problems = check_offers(plugins, "transition", stage.transitions, key)
+    if problems:
+        return problems
+    for name, options in active(stage.transitions).items():
+        try:
+            transition = plugins.find("transition", name).bind(options)
+        except Exception as error:  # noqa: BLE001 - whatever a transition raises is the reason
+            problems.append(f"{key}.{name}: {error}")
+            continue
+        if isinstance(transition, CheckpointReader):
+            problem = too_few(transition, *_checkpoints(stage.args))
+            problems += [f"{key}.{name}: {problem}"] if problem else []
+    return problems
+
+
+def _checkpoints(args: Mapping[str, Any]) -> tuple[int | None, str]:
+    """Return how many checkpoints a stage makes, None if the data decides, and what says so."""
+    strategy, every = str(args.get("save_strategy", "steps")), args.get("save_steps", 500)
+    steps, epochs = args.get("max_steps", -1), args.get("num_train_epochs", 3)
+    numbers = [value for value in (every, steps, epochs) if isinstance(value, int | float)]
+    if len(numbers) < 3 or every <= 0:
+        return None, ""  # reported with the arguments
+    if steps > 0:
+        made = checkpoints_made(strategy, every, int(steps), None)
+        length = f"args.max_steps={steps}"
+    else:
+        made = checkpoints_made(strategy, every, None, epochs)
+        length = f"args.num_train_epochs={epochs:g}"
+    by = "" if strategy != "steps" else f"args.save_steps={every:g}"
+    return made, f"{by or f'args.save_strategy={strategy}'} in {length}"
 
 
 def whole(args: Mapping[str, Any], name: str, default: int) -> int:

@@ -12,10 +12,10 @@ from r1trl.config.checked import Composed
 from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
-from r1trl.plan.choices import active, check_filters, check_offers, check_rewards
+from r1trl.plan.choices import active, check_filters, check_rewards
 from r1trl.plan.drawing import check_drawing, check_samplers
 from r1trl.plan.reach import unread
-from r1trl.plan.sizes import check_batch, check_rollout
+from r1trl.plan.sizes import check_batch, check_rollout, check_transitions
 from r1trl.plan.sources import check_source
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.devices import has_gpu
@@ -83,7 +83,7 @@ class StageCheck:
         )
         problems += check_samplers(stage, key, plugins)
         problems += check_drawing(stage, key, self.run.config.template)
-        problems += check_offers(plugins, "transition", stage.transitions, f"{key}.transitions")
+        problems += check_transitions(stage, key, plugins)
         args, wrong = self._args()
         problems += wrong
         if stage.batch is not None and "batch" in self.kind.takes:

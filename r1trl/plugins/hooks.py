@@ -7,7 +7,7 @@ from typing import Any
 import pluggy
 
 from r1trl import hookspecs
-from r1trl.errors import suggest
+from r1trl.errors import errors_named, suggest
 from r1trl.kind import Kind
 from r1trl.plugins.offer import Offer
 from r1trl.types import ROLES
@@ -48,12 +48,14 @@ def collect_offers(manager: pluggy.PluginManager) -> tuple[Offers, Aliases, list
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin = implementation.plugin_name
             try:
-                offered = dict(implementation.function())
+                offered = implementation.function()
             except Exception as error:  # noqa: BLE001 - whatever a hook raises is the reason
-                problems.append(
-                    f"plugin '{plugin}': {hook} returned no mapping of names: "
-                    f"{type(error).__name__}: {error}"
-                )
+                failed = f"{type(error).__name__}: {error}"
+                problems.append(f"plugin '{plugin}': {hook} failed: {failed}")
+                continue
+            if not isinstance(offered, Mapping):
+                returned = f"returned {type(offered).__name__}"
+                problems.append(f"plugin '{plugin}': {hook} {returned}; it returns a mapping")
                 continue
             for name, target in offered.items():
                 if isinstance(target, str):
@@ -69,6 +71,20 @@ def collect_offers(manager: pluggy.PluginManager) -> tuple[Offers, Aliases, list
                         f"{plugin}; block one with plugins.block=[…]"
                     )
     return offers, aliases, problems
+
+
+def notify(manager: pluggy.PluginManager, hook: str, key: str, **arguments: Any) -> None:
+    """Call a hook of every plugin; `key` is the stage's.
+
+    Raises StageError with the plugin and the hook if one fails.
+    """
+    plugins = {
+        each.plugin_name: each.plugin for each in getattr(manager.hook, hook).get_hookimpls()
+    }
+    for name in reversed(plugins):  # as pluggy does: the last one first
+        others = [plugin for other, plugin in plugins.items() if other != name]
+        with errors_named(f"{key}: plugin '{name}': {hook}"):
+            manager.subset_hook_caller(hook, others)(**arguments)
 
 
 def _misfit(role: str, name: str, target: Any, plugin: str) -> list[str]:

@@ -9,7 +9,7 @@ from r1trl.config.checked import Composed
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig, WandbConfig
-from r1trl.errors import ConfigError
+from r1trl.errors import ConfigError, errors_named
 from r1trl.plan.choices import active
 from r1trl.plan.plan import Plan, PlannedStage, make_plan
 from r1trl.plugins.loading import Plugins
@@ -87,7 +87,8 @@ def _without_outside(
         own = {k: v for k, v in options.items() if role != "reward" or k not in COMMON_OPTIONS}
         offer = plugins.find(role, options.get("reward", name) if role == "reward" else name)
         asks = offer.description.asks_outside
-        asked = asks(**own) if asks else None
+        with errors_named(f"{key}.{role}s.{name}"):
+            asked = asks(**own) if asks else None
         if asked:
             common = {k: v for k, v in options.items() if k in COMMON_OPTIONS}
             kept[name] = {**common, "reward": REWARD} if role == "reward" else None

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from multiprocessing.reduction import send_handle
@@ -21,11 +21,17 @@ END_SECONDS = 10.0  # until a killed process is gone
 
 
 class Process:
-    """A process at the other end of a connection; `loaded` are the verifiers it has imported."""
+    """A process at the other end of a connection.
 
-    def __init__(self, pid: int, connection: Any, loaded: Iterable[Any] = ()) -> None:
+    `loaded` maps the verifiers that it has imported and set up to the errors of that, None if all
+    went well.
+    """
+
+    def __init__(
+        self, pid: int, connection: Any, loaded: Mapping[Any, str | None] | None = None
+    ) -> None:
         self.pid, self.connection = pid, connection
-        self.loaded = set(loaded)
+        self.loaded: dict[Any, str | None] = dict(loaded or {})
 
     def request(self, message: Any, seconds: float) -> Any:
         """Send a message and return the reply; raise TimeoutError or EOFError."""
@@ -48,11 +54,15 @@ class Process:
         except ConnectionError as error:
             raise EOFError from error
 
-    def load(self, verifier: Any) -> None:
-        """Make the process import the verifier at an ImportPath, unless it already has."""
+    def load(self, verifier: Any) -> str | None:
+        """Make the process import the verifier at an ImportPath, unless it already has.
+
+        Returns why that or its `setup` failed, or None.
+        """
         if verifier not in self.loaded:
-            self.request(("load", verifier, START_SECONDS), START_SECONDS)
-            self.loaded.add(verifier)
+            kind, error = self.request(("load", verifier, START_SECONDS), START_SECONDS)
+            self.loaded[verifier] = str(error) if kind == "error" else None
+        return self.loaded[verifier]
 
     @property
     def has_sent(self) -> bool:
@@ -94,7 +104,7 @@ class ForkServer:
 
     def _fork(self, verifiers: Iterable[Any]) -> Process:
         parent = self._parent = self._parent or self._start()
-        for verifier in set(verifiers) - parent.loaded:
+        for verifier in set(verifiers) - parent.loaded.keys():
             parent.load(verifier)
             self._own |= children(parent.pid, process_table())
         mine, theirs = Pipe()

@@ -106,7 +106,9 @@ class Pool:
         slots, process = self._slots, None
         try:
             process = self._take([job.verifier])
-            process.load(job.verifier)
+            if error := process.load(job.verifier):
+                self._idle.append(process)
+                return JobResult(Failure("error", f"it could not be set up: {error}"), 0.0)
             start = time.monotonic()
             process.send(("score", job, self._limits.patience))
             try:

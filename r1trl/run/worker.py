@@ -23,6 +23,7 @@ from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
 from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
 from r1trl.models.adapter import has_adapter, merge_adapter
+from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
@@ -52,14 +53,15 @@ def run_stage_folder(
     if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")
     hide_gpus(spec.settings.get("args", {}), world_size())
+    key = f"stages.{spec.stage}"
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
     tracker = Tracker(spec, folder, main=is_main())
     transitions = transitions_class(bind_transitions(spec, plugins))
     if is_main():
-        plugins.manager.hook.r1trl_stage_started(stage=spec.at(folder))
+        notify(plugins.manager, "r1trl_stage_started", key, stage=spec.at(folder))
     stage = parse_stage(spec, plugins)
     for missing in missing_packages(stage.args):
-        raise StageError(f"stages.{spec.stage}.{missing}, or set it to false")
+        raise StageError(f"{key}.{missing}, or set it to false")
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
     work = work_class(
         stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions
@@ -74,7 +76,7 @@ def run_stage_folder(
         assert made is not None
         if not made.exists():
             raise StageError(
-                f"stages.{spec.stage}: kind '{spec.kind}' makes a {spec.makes}, but left no "
+                f"{key}: kind '{spec.kind}' makes a {spec.makes}, but left no "
                 f"{made.name}; its run must write it"
             )
         inputs = {reference: digest(Path(path)) for reference, path in spec.inputs.items()}
@@ -83,7 +85,8 @@ def run_stage_folder(
         )
         result = _with_whole_model(transitions.apply(result))
         result = replace(result, seconds=round(time.monotonic() - started, 3))
-        plugins.manager.hook.r1trl_stage_finished(stage=spec.at(folder), result=result)
+        own = {"stage": spec.at(folder), "result": result}
+        notify(plugins.manager, "r1trl_stage_finished", key, **own)
         tracker.finish(result.metrics)
         write_result(result)
 

@@ -44,21 +44,26 @@ class Metrics(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Write a row; end the stage if a transition's `should_stop` gives a reason."""
-        seconds = round(time.monotonic() - self.start, 3)
         numbers = {
             name: value if math.isfinite(value) else None  # JSON has no NaN
             for name, value in (logs or {}).items()
             if isinstance(value, int | float)
         }
-        row = {"step": state.global_step, "seconds": seconds, **numbers}
+        row = {"step": state.global_step, "seconds": self._seconds(), **numbers}
         self.history.append(row)
         if state.is_world_process_zero:
             write_rows([row], self.path, "a")
             self.tracker.log(row)
         if self.should_stop and self.reason is None:
-            progress = Progress(state.global_step, state.max_steps, seconds, self.history)
-            self.reason = self._reason_to_stop(progress)
+            self.reason = self._reason_to_stop(self.progress(state))
             control.should_training_stop = control.should_training_stop or self.reason is not None
+
+    def progress(self, state: Any) -> Progress:
+        """Return how far training has come."""
+        return Progress(state.global_step, state.max_steps, self._seconds(), self.history)
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self.start, 3)
 
     def _reason_to_stop(self, progress: Progress) -> str | None:
         """Call every `should_stop`; return rank 0's first reason. A collective."""

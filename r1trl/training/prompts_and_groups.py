@@ -12,14 +12,16 @@ import torch
 from accelerate.utils import gather_object
 
 from r1trl.errors import errors_named
+from r1trl.packing.tokens import pad_to_widest
 from r1trl.plugins.loading import Plugins
+from r1trl.samplers import admission, chosen_rows, plain_state, rounds_of
+from r1trl.stage.ranks import is_main
 from r1trl.types import Group
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 Output = dict[str, Any]
-ROUNDS = 3
 ROUND_SEED = 1_000_003  # added to the seed in each round of replacements
 
 
@@ -33,13 +35,16 @@ class Part(NamedTuple):
 class StageSamplers:
     """The samplers of a stage, put together; `key` is the config key of the samplers.
 
-    Raises StageError, in every method, with the key of a sampler that fails.
+    Raises StageError, in every method, with the key of a sampler that fails, or that returns what
+    it may not.
     """
 
     def __init__(self, samplers: Mapping[str, Any], rows: "Dataset", seed: int, key: str) -> None:
         self.samplers, self.rows, self.seed, self.key = samplers, rows, seed, key
-        self.gates = self._with("admit")
-        self.rounds = max((getattr(g, "rounds", ROUNDS) for g in self.gates.values()), default=0)
+        self.gates, self.observed = self._with("admit"), False
+        self.rounds = max(
+            (rounds_of(gate, f"{key}.{n}") for n, gate in self.gates.items()), default=0
+        )
 
     def _with(self, method: str) -> dict[str, Any]:
         return {name: s for name, s in self.samplers.items() if hasattr(s, method)}
@@ -52,7 +57,8 @@ class StageSamplers:
         seed = self.seed + ROUND_SEED * replacing
         for name, sampler in self._with("choose").items():
             with errors_named(f"{self.key}.{name}"):
-                return list(sampler.choose(self.rows, count, step, seed))
+                chosen = sampler.choose(self.rows, count, step, seed)
+                return chosen_rows(chosen, count, len(self.rows))
         return draw_evenly(len(self.rows), count, step, seed)
 
     def observe(self, groups: Sequence[Group]) -> None:
@@ -60,26 +66,34 @@ class StageSamplers:
         for name, sampler in self._with("observe").items():
             with errors_named(f"{self.key}.{name}"):
                 sampler.observe(groups)
+        if not self.observed:
+            self.state_dict()  # what cannot be saved is found after the first rollout
+        self.observed = True
 
     def admits(self, group: Group) -> bool:
         """Return True if every sampler with `admit` lets a group be trained on."""
         for name, gate in self.gates.items():
             with errors_named(f"{self.key}.{name}"):
-                admitted = gate.admit(group)
-                if admitted is None:
-                    raise TypeError("admit returned None; it returns True or False")
-                if not admitted:
+                if not admission(gate.admit(group)):
                     return False
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """Return the states of the samplers by name: plain data."""
-        return {name: s.state_dict() for name, s in self._with("state_dict").items()}
+        states = {}
+        for name, sampler in self._with("state_dict").items():
+            with errors_named(f"{self.key}.{name}"):
+                states[name] = plain_state(sampler.state_dict())
+        return states
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load what `state_dict` returned."""
-        for name, own in state.items():
-            self.samplers[name].load_state_dict(own)
+        """Load what `state_dict` returned; a sampler that was not there then begins anew."""
+        stateful = self._with("load_state_dict")
+        for name in sorted(stateful.keys() ^ state.keys()) if is_main() else ():
+            print(f"{self.key}.{name}: differs from the checkpoint, and begins anew", flush=True)
+        for name in stateful.keys() & state.keys():
+            with errors_named(f"{self.key}.{name}"):
+                stateful[name].load_state_dict(state[name])
 
 
 def bind_samplers(samplers: Mapping[str, Any], plugins: Plugins, key: str) -> dict[str, Any]:
@@ -169,7 +183,7 @@ def _joined(trainer: Any, parts: Sequence[Part], size: int) -> Output:
             continue
         pieces = [output[key][rows.to(first.device)] for output, rows in used]
         fill = padding if key.endswith("_ids") else 0
-        joined[key] = torch.cat(_padded(pieces, fill, left=key.startswith("prompt")))
+        joined[key] = torch.cat(pad_to_widest(pieces, fill, left=key.startswith("prompt")))
     if "num_items_in_batch" in used[0][0]:
         tokens = joined["completion_mask"].sum()
         joined["num_items_in_batch"] = trainer.accelerator.gather(tokens).sum()
@@ -178,16 +192,6 @@ def _joined(trainer: Any, parts: Sequence[Part], size: int) -> Output:
 
 def _rows(groups: Sequence[int], size: int) -> torch.Tensor:
     return torch.tensor([group * size + i for group in groups for i in range(size)])
-
-
-def _padded(pieces: Sequence[torch.Tensor], fill: int, left: bool) -> list[torch.Tensor]:
-    """Return matrices padded to the widest, on the left or right; vectors stay as they are."""
-    if pieces[0].dim() == 1:
-        return list(pieces)
-    width = max(piece.shape[1] for piece in pieces)
-    sides = [(width - p.shape[1], 0) if left else (0, width - p.shape[1]) for p in pieces]
-    pairs = zip(pieces, sides, strict=True)
-    return [torch.nn.functional.pad(piece, side, value=fill) for piece, side in pairs]
 
 
 def _log(trainer: Any, metrics: Mapping[str, float]) -> None:

@@ -1,11 +1,12 @@
 """A training stage, whatever its kind: resumed, recorded, and its model handed over.
 
 What touches TRL beyond constructor arguments and callbacks: six wrapped methods in rollouts.py, one
-in packing/padding_free.py, and a patched module in trl_patches.py.
+in packing/padding_free.py, `training_step` here, and a patched module in trl_patches.py.
 tests/training/test_trl_contract.py names each private thing used.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,11 @@ from typing import Any
 
 from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.models.generation import make_valid
+import torch
+from transformers import TrainerCallback
+
+from r1trl.errors import StageError
+from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.ranks import is_main
 from r1trl.training.callbacks import Completions, Metrics, ShouldStop, Signals
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
@@ -29,20 +35,110 @@ class TrainingOutcome:
     signal: str | None
 
 
+class FiniteNumbers(TrainerCallback):
+    """Fail the stage at the step where a loss or a weight is not finite, before it is saved.
+
+    A step that float16's loss scaling skips changes no weight, and is no such step. Wraps the
+    trainer's `training_step`, because transformers logs earlier losses in place of such a loss.
+    `key` is the stage's. The methods are collectives; they raise StageError.
+    """
+
+    def __init__(self, trainer: Any, key: str) -> None:
+        self.trainer, self.key = trainer, key
+        self.loss: torch.Tensor | None = None  # the sum of those of the current update
+        self.losses: list[float] = []  # of the last update, by process
+        training_step = trainer.training_step
+
+        def add_loss(*args: Any, **kwargs: Any) -> Any:
+            loss = training_step(*args, **kwargs)
+            self.loss = loss if self.loss is None else self.loss + loss
+            return loss
+
+        trainer.training_step = add_loss
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Check the weights that training starts from."""
+        step = state.global_step
+        where, advice = (f"checkpoint-{step}", self.advice()) if step else ("the model", "mend it")
+        self.check_weights(f"in {where}, from which training starts", advice)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Check the loss before it reaches the weights."""
+        loss, self.loss = self.loss, None
+        if loss is None:
+            return
+        self.losses = self.trainer.accelerator.gather(loss.float().reshape(1)).tolist()
+        odd = [value for value in self.losses if not math.isfinite(value)]
+        if odd:
+            also = "".join(f", {name} too" for name in self._odd_metrics())
+            step = f"the loss is {odd[0]} at step {state.global_step + 1}{also}"
+            raise StageError(f"{self.key}: {step}: {self.advice()}")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Check the weights before they are saved."""
+        loss = f", whose loss was {max(self.losses):.4g}" if self.losses else ""
+        self.check_weights(f"after step {state.global_step}{loss}", self.advice())
+
+    def check_weights(self, when: str, advice: str) -> None:
+        """Raise StageError if a weight that is trained is not finite; `when` says at which time."""
+        weights = {
+            name: _own_part(weight)
+            for name, weight in self.trainer.model.named_parameters()
+            if weight.requires_grad
+        }
+        parts = [part for part in weights.values() if part.numel()]
+        largest = torch.nn.utils.get_total_norm(parts, norm_type=math.inf)
+        device = self.trainer.accelerator.device
+        odd = self.trainer.accelerator.gather((~torch.isfinite(largest)).to(device).reshape(1))
+        if bool(odd.any()):
+            names = [name for name, part in weights.items() if not torch.isfinite(part).all()]
+            which = f"such as {names[0]}" if names else "those of another process"
+            raise StageError(f"{self.key}: weights, {which}, are not finite {when}: {advice}")
+
+    def _odd_metrics(self) -> list[str]:
+        """Return the metrics of the current step that are not finite."""
+        logged = getattr(self.trainer, "_metrics", {}).get("train", {})
+        last = {name: values[-1] for name, values in logged.items() if values}
+        return [n for n, v in last.items() if isinstance(v, float) and not math.isfinite(v)]
+
+    def advice(self) -> str:
+        """Return what to change, and what becomes of the checkpoints."""
+        args = self.trainer.args
+        ways = [f"lower args.learning_rate={args.learning_rate:g}"]
+        ways += [] if args.max_grad_norm else ["set args.max_grad_norm=1.0"]
+        ways += ["set dtype=bfloat16, which has larger numbers"] if args.fp16 else []
+        then = "the same command then continues from the newest checkpoint, or begins anew"
+        return f"{' or '.join(ways)}; {then} without {args.output_dir}"
+
+
+def _own_part(weight: torch.Tensor) -> torch.Tensor:
+    """Return the part of a weight that is on this process, if it is sharded; else all of it."""
+    part: Any = getattr(weight, "ds_tensor", weight)  # of ZeRO-3
+    part = part.to_local() if hasattr(part, "to_local") else part  # of FSDP
+    return torch.as_tensor(part.detach())
+
+
 def train(
-    trainer: Any, folder: Path, tracker: Tracker, should_stop: Mapping[str, ShouldStop]
+    trainer: Any,
+    folder: Path,
+    tracker: Tracker,
+    key: str,
+    should_stop: Mapping[str, ShouldStop],
+    readers: Mapping[str, CheckpointReader],
 ) -> TrainingOutcome:
     """Train, or continue; write the model to `folder`/model unless a signal ends it. A collective.
 
-    `should_stop` maps the keys of transitions to their methods.
+    `key` is the stage's; `should_stop` maps the keys of transitions to their methods, `readers` to
+    those that read checkpoints.
     """
+    _write_args(trainer, folder)
     metrics, signals = Metrics(folder, tracker, should_stop), Signals()
-    callbacks = [metrics, Checkpoints(trainer), signals]
+    finite = FiniteNumbers(trainer, key)
+    callbacks = [finite, metrics, Checkpoints(trainer, metrics, readers), signals]
     if isinstance(trainer, RolloutMixin):
         callbacks.insert(0, Completions(folder, tracker, tracker.completions, trainer))
     for callback in callbacks:
         trainer.add_callback(callback)
-    _write_args(trainer, folder)
     _make_savable(trainer.model)
     checkpoint = whole_checkpoint(folder / "checkpoints")
     try:
@@ -51,6 +147,7 @@ def train(
         if isinstance(trainer, RolloutMixin):
             trainer.scorer.close(folder if is_main() else None)
     if not signals.received:
+        finite.check_weights("at the end", finite.advice())
         trainer.save_model(str(folder / "model"))
         if is_main() and has_adapter(folder / "model"):
             save_settings(trainer.accelerator.unwrap_model(trainer.model), folder / "model")

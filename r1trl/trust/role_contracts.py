@@ -2,13 +2,16 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from r1trl.data.filters import keep
 from r1trl.data.sources import made_rows
+from r1trl.errors import StageError
+from r1trl.samplers import admission, chosen_rows, continuations, plain_state
 from r1trl.trust.candidate import OfferUnderTest, Remark, interrupted_after
 from r1trl.types import Completion, Group, Progress, StageResult
 
@@ -38,27 +41,39 @@ def chooses_prompts(test: OfferUnderTest) -> None:
     samplers: list[Any] = [test.offer.bind(test.options) for _ in range(2)]
     if not hasattr(samplers[0], "choose"):
         return
-    first, second = ([s.choose(rows, 4, step, 1) for step in range(3)] for s in samplers)
-    for chosen in first:
-        is_list = isinstance(chosen, Sequence)
-        assert is_list, f"choose returned {_named(chosen)}; it returns a list of row numbers"
+    with failing():
+        first, second = (
+            [chosen_rows(s.choose(rows, 4, step, 1), 4, len(rows)) for step in range(3)]
+            for s in samplers
+        )
     assert first == second, f"two processes chose {first} and {second}"
-    wrong = [i for chosen in first for i in chosen if i not in range(len(rows))]
-    wrong += [len(chosen) for chosen in first if len(chosen) != 4]
-    assert not wrong, f"chose {first}, not 4 of {len(rows)} each time"
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """Turn what a stage would say of a sampler into the failure of a check."""
+    try:
+        yield
+    except StageError as error:
+        raise AssertionError(str(error)) from error
 
 
 def judges_groups(test: OfferUnderTest) -> None:
-    """Check that `observe` takes a rollout's groups, and that `admit` answers True or False."""
+    """Check that `observe` takes a rollout's groups, and that `admit` answers True or False.
+
+    The state after them can be saved as JSON.
+    """
     sampler: Any = test.offer.bind(test.options)
     if hasattr(sampler, "observe"):
         sampler.observe(GROUPS)
+    if hasattr(sampler, "state_dict"):
+        with failing():
+            plain_state(sampler.state_dict())
     if not hasattr(sampler, "admit"):
         return
     for group in GROUPS:
-        admitted = sampler.admit(group)
-        may = "it returns True for a group that may be trained on, else False"
-        assert admitted in (True, False), f"admit returned {_named(admitted)}; {may}"
+        with failing():
+            admission(sampler.admit(group))
 
 
 class EchoPolicy:
@@ -96,13 +111,8 @@ def continues_completions(test: OfferUnderTest) -> None:
     if not hasattr(sampler, "generate"):
         return
     empty = [Completion(row, prompt) for row, prompt in enumerate(test.rows["prompt"])]
-    returned = sampler.generate(empty, EchoPolicy())
-    is_list = isinstance(returned, Sequence)
-    assert is_list, f"generate returned {_named(returned)}; it returns a list of completions"
-    rows = [getattr(each, "row", each) for each in returned]
-    assert rows == [each.row for each in empty], (
-        f"generate returned completions of the rows {rows}; it returns one for each, in their order"
-    )
+    with failing():
+        continuations(sampler.generate(empty, EchoPolicy()), empty)
 
 
 def passes_a_result_on(test: OfferUnderTest) -> None:

@@ -20,7 +20,7 @@ from r1trl.arguments.shared import CACHES
 from r1trl.arguments.source import fields
 from r1trl.arguments.training import EVALUATION, SET_BY_R1TRL
 from r1trl.fields import Field
-from r1trl.kinds.reward_model import BY_LENGTH, PAIRWISE_ONLY
+from r1trl.kinds.reward_model import BY_LENGTH
 
 long = [pytest.mark.slow, pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 NAMES = ("grpo", "rloo", "sft", "pairwise", "pointwise", "dpo", "distillation")
@@ -351,14 +351,7 @@ REACH_NOTHING: dict[str, dict[str, Any]] = {
     },
     "pairwise": {"label_smoothing_factor": 0.5, "average_tokens_across_devices": False},
     "pointwise": {
-        "activation_offloading": True,
         "center_rewards_coefficient": 0.5,
-        "dataset_num_proc": 2,
-        "disable_dropout": True,
-        "eos_token": "x",
-        "pad_to_multiple_of": 64,
-        "pad_token": "x",
-        "trust_remote_code": True,
         "label_smoothing_factor": 0.5,
         "average_tokens_across_devices": False,
     },
@@ -400,7 +393,7 @@ def test_what_is_refused_as_reaching_nothing_changes_no_weight(
 
 def test_what_reaches_nothing_is_all_tried() -> None:
     tried = {field for fields_ in REACH_NOTHING.values() for field in fields_}
-    assert tried >= {*EVALUATION, *PAIRWISE_ONLY} - {"eval_on_start"}, "that one raises"
+    assert tried >= set(EVALUATION) - {"eval_on_start"}, "that one raises"
     for name in NAMES:
         tables = kind_of(name).fields.items()
         wanted = {n for n, f in tables if f.verdict == "refused" and "reaches nothing" in f.reason}

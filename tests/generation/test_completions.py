@@ -209,5 +209,8 @@ def test_the_limits_of_an_outer_sampler_hold_for_the_inner_ones(policy: ModelPol
 
 
 def test_a_sampler_that_loses_completions_is_named(policy: ModelPolicy) -> None:
-    with pytest.raises(StageError, match=rf"{KEY}: .*generate must return one completion for each"):
+    with pytest.raises(
+        StageError,
+        match=rf"{KEY}: generate returned completions of the rows .*it returns one for each",
+    ):
         SamplerPolicy(Loses(), policy, KEY).generate(empty(*PROMPTS))

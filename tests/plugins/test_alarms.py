@@ -39,10 +39,14 @@ def ramp(first: float, last: float, count: int = 20) -> list[float]:
     return [first + (last - first) * i / (count - 1) for i in range(count)]
 
 
-@pytest.mark.parametrize("metric", ["loss", "grad_norm", "reward", "kl"])
+@pytest.mark.parametrize("metric", ["loss", "reward", "kl"])
 def test_divergence_finds_a_value_that_is_not_a_number(metric: str):
     rows = history(**{metric: [1.0, None]})
     assert first_reason("divergence", rows) == f"{metric} is not a number at step 2"
+
+
+def test_a_step_that_loss_scaling_skips_is_no_divergence():
+    assert first_reason("divergence", history(grad_norm=[None, 1.0], loss=[2.0, 2.0])) is None
 
 
 def test_divergence_finds_gradients_that_stay_large():

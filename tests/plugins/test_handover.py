@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from r1trl import Progress, StageResult
 
 OFFERS = r1trl_handover.r1trl_transitions()
-best_checkpoint, require, Plateau = (
+BestCheckpoint, require, Plateau = (
     OFFERS[name] for name in ("best_checkpoint", "require", "plateau")
 )
 REWARDS = {10: 0.1, 20: 0.9, 30: 0.5, 40: 0.6}
@@ -48,13 +48,13 @@ def stage(tmp_path: Path) -> StageResult:
     ],
 )
 def test_the_best_checkpoints_weights_are_handed_over(stage: StageResult, options, step):
-    result = best_checkpoint(stage, **options)
+    result = BestCheckpoint(**options)(stage)
     assert result.metrics == {"seconds": 3.0, "best_checkpoint": step}
     assert weights(result.model) == step
 
 
 def test_only_weights_are_taken_from_a_checkpoint(stage: StageResult):
-    best_checkpoint(stage)
+    BestCheckpoint()(stage)
     assert (stage.model / "tokenizer.json").read_text() == "99"
     assert {file.name for file in stage.model.iterdir()} == {"model.safetensors", "tokenizer.json"}
 
@@ -63,7 +63,7 @@ def test_sharded_weights_leave_no_old_file_behind(stage: StageResult):
     best = stage.folder / "checkpoints" / "checkpoint-20"
     (best / "model.safetensors").rename(best / "model-00001-of-00001.safetensors")
     (best / "model.safetensors.index.json").write_text("{}")
-    best_checkpoint(stage)
+    BestCheckpoint()(stage)
     assert {file.name for file in stage.model.glob("model*")} == {
         "model-00001-of-00001.safetensors",
         "model.safetensors.index.json",
@@ -74,30 +74,30 @@ def test_an_adapter_is_not_handed_over_as_a_model(stage: StageResult):
     best = stage.folder / "checkpoints" / "checkpoint-20"
     (best / "model.safetensors").rename(best / "adapter_model.safetensors")
     with pytest.raises(ValueError, match=r"checkpoint-20 holds no model\*.safetensors"):
-        best_checkpoint(stage)
+        BestCheckpoint()(stage)
     assert weights(stage.model) == 99
 
 
 def test_an_unknown_metric_is_refused_with_the_logged_ones(stage: StageResult):
     with pytest.raises(ValueError, match=r"'rewards' \(did you mean reward\?\).*loss, reward"):
-        best_checkpoint(stage, metric="rewards")
+        BestCheckpoint(metric="rewards")(stage)
 
 
 def test_without_checkpoints_there_is_nothing_to_choose(stage: StageResult):
     (stage.folder / "checkpoints").rename(stage.folder / "gone")
     with pytest.raises(ValueError, match="checkpoints: none; metrics: loss, reward"):
-        best_checkpoint(stage)
+        BestCheckpoint()(stage)
 
 
 def test_a_value_that_is_not_a_number_is_never_best(stage: StageResult):
     log(stage.folder, {"step": 10, "reward": 0.1}, {"step": 20, "reward": float("nan")})
-    assert best_checkpoint(stage).metrics["best_checkpoint"] == 10
+    assert BestCheckpoint()(stage).metrics["best_checkpoint"] == 10
 
 
 def test_a_resumed_stages_later_rows_replace_the_earlier(stage: StageResult):
     rows = [{"step": s, "reward": r} for s, r in [(10, 0.1), (20, 0.9), (20, 0.0), (30, 0.5)]]
     log(stage.folder, *rows)
-    assert best_checkpoint(stage).metrics["best_checkpoint"] == 30
+    assert BestCheckpoint()(stage).metrics["best_checkpoint"] == 30
 
 
 @pytest.mark.parametrize(

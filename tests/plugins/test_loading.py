@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from r1trl.errors import ConfigError
+from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import load
 from r1trl.types import ROLES, Stage, StageResult
 
@@ -177,7 +178,7 @@ BAD_PLUGINS = {
     ),
     "a hook that raises": (
         OFFERING.replace("return", "raise RuntimeError('no licence')\n    return"),
-        ["plugin '{path}'", "r1trl_rewards", "RuntimeError: no licence"],
+        ["plugin '{path}': r1trl_rewards failed: RuntimeError: no licence"],
     ),
     "a kind that is none": (
         "@r1trl.hookimpl\ndef r1trl_kinds(): return {'mine': mine}\n",
@@ -189,7 +190,7 @@ BAD_PLUGINS = {
     ),
     "a hook that returns a list": (
         OFFERING.replace('{"mine": mine}', "[mine]"),
-        ["plugin '{path}'", "r1trl_rewards", "mapping"],
+        ["plugin '{path}': r1trl_rewards returned list; it returns a mapping"],
     ),
 }
 
@@ -243,10 +244,9 @@ def test_every_kind_of_offer_and_both_notices_reach_their_plugin(
     assert plugins.find("sampler", "my_sampler").bind({"by": "domain"}).by == "domain"
     assert plugins.find("dataset", "my_dataset").bind({"count": 7})() == 7
     stage = Stage("rl", "grpo", tmp_path, {})
-    plugins.manager.hook.r1trl_stage_started(stage=stage)
-    plugins.manager.hook.r1trl_stage_finished(
-        stage=stage, result=StageResult("rl", "grpo", tmp_path)
-    )
+    result = StageResult("rl", "grpo", tmp_path)
+    notify(plugins.manager, "r1trl_stage_started", "stages.rl", stage=stage)
+    notify(plugins.manager, "r1trl_stage_finished", "stages.rl", stage=stage, result=result)
     heard = plugins.manager.get_plugin(path).HEARD
     assert heard == [("started", "rl"), ("finished", "rl", "grpo")]
 

@@ -15,7 +15,7 @@ from r1trl import Progress, StageResult
 
 OFFERS = r1trl_handover.r1trl_transitions()
 Threshold, Truncation, Budget = (OFFERS[n] for n in ("threshold", "truncation", "budget"))
-average_checkpoints, hardest_problems = OFFERS["average_checkpoints"], OFFERS["hardest_problems"]
+AverageCheckpoints, hardest_problems = OFFERS["average_checkpoints"], OFFERS["hardest_problems"]
 merge_adapter, check_model = OFFERS["merge_adapter"], OFFERS["check_model"]
 MODELS = Path(r1trl_tiny.__file__).parent / "models"
 CLIPPED = "completions/clipped_ratio"
@@ -111,7 +111,7 @@ def saved(tmp_path: Path) -> StageResult:
 
 
 def test_the_last_checkpoints_are_averaged_in_their_type(saved: StageResult):
-    result = average_checkpoints(saved, last=2)
+    result = AverageCheckpoints(last=2)(saved)
     weight = load_file(saved.model / "model.safetensors")["w"]
     assert weight.tolist() == [2.5, 2.5]
     assert weight.dtype == torch.bfloat16
@@ -119,14 +119,14 @@ def test_the_last_checkpoints_are_averaged_in_their_type(saved: StageResult):
 
 
 def test_an_impossible_average_is_refused(saved: StageResult):
-    with pytest.raises(ValueError, match=r"checkpoints 1, 2, 3, fewer than 4; .*save_total_limit"):
-        average_checkpoints(saved, last=4)
+    with pytest.raises(ValueError, match=r"checkpoints 1, 2, 3, fewer than 4; .*save_steps"):
+        AverageCheckpoints(last=4)(saved)
     with pytest.raises(ValueError, match="2 checkpoints or more"):
-        average_checkpoints(saved, last=1)
+        AverageCheckpoints(last=1)(saved)
     odd = saved.folder / "checkpoints" / "checkpoint-2" / "model.safetensors"
     save_file({"v": torch.zeros(1)}, odd)
     with pytest.raises(ValueError, match="does not have the tensors of the other checkpoints"):
-        average_checkpoints(saved, last=3)
+        AverageCheckpoints(last=3)(saved)
 
 
 # The hardest problems

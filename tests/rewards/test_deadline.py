@@ -75,6 +75,13 @@ def helped(completion: str, number: int = 0):
     os.kill(HELPER[0].pid, 0)
     return float(HELPER[0].pid)
 
+def absent():
+    raise RuntimeError("no dictionary here")
+
+@r1trl.verifier(setup=absent)
+def unready(completion: str, number: int = 0):
+    return 1.0
+
 @r1trl.verifier
 def verdict(completion: str, folder: str = "", number: int = 0):
     how, _, then = completion.partition(" ")
@@ -101,7 +108,7 @@ def verdict(completion: str, folder: str = "", number: int = 0):
 
 @r1trl.hookimpl
 def r1trl_rewards():
-    return {"verdict": verdict, "helped": helped}
+    return {"verdict": verdict, "helped": helped, "unready": unready}
 """
 STARTERS = ("child", "session", "forked", "daemon")
 
@@ -223,6 +230,16 @@ def test_what_a_setup_has_started_stays_for_all_samples_and_ends_with_the_pool(
         assert first[0] > 0 and ask(helped, pool, ["a", "b"]) == first * 2
         assert running([int(first[0])])
     assert end([int(first[0])])
+
+
+def test_a_setup_that_fails_is_the_error_of_every_sample(plugins: Any) -> None:
+    unready = plugins.find("reward", "unready").target
+    with pool_of(2, 5.0) as pool:
+        pool.warm([unready.import_path])
+        rows = {"completion": ["a", "b", "c"], "number": [1, 2, 3]}
+        results = unready.score(rows, {}, pool)
+    message = "it could not be set up: RuntimeError: no dictionary here"
+    assert results == [Failure("error", message)] * 3
 
 
 @pytest.mark.parametrize("how", ["session", "daemon"])

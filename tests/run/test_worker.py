@@ -1,6 +1,7 @@
 """What a kind's run returns and leaves is checked before a stage counts as finished."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ LEAVE = "(work.folder / 'model').mkdir()"
 def carried_out(tmp_path: Path, plugin_file: Any, capfd: Any) -> Any:
     """Return a function that runs a stage of a kind with a body; it returns status and output."""
 
-    def run_(body: str, scores: bool = False, **more: Any) -> tuple[int, str]:
-        path = plugin_file(KIND.format(body=body.replace("\n", "\n    "), scores=scores))
+    def run_(body: str, scores: bool = False, source: str = "", **more: Any) -> tuple[int, str]:
+        kind = KIND.format(body=body.replace("\n", "\n    "), scores=scores)
+        path = plugin_file(f"{kind}\n{textwrap.dedent(source)}")
         plugins = {"load": [path], "block": []}
         settings = {"kind": "odd", "data": {}, "transitions": {}, **more}
         spec = StageSpec("s", "odd", "x", 1, settings, "model", scores, {}, plugins)
@@ -87,3 +89,83 @@ def test_a_stage_does_not_begin_on_the_cpu_if_there_is_a_gpu(
     assert got == status and ("begun" in output) is (status == 0), output
     refused = "error: stages.s.launch: NVIDIA's driver has 1 GPU, and PyTorch can use no GPU (it is"
     assert (refused in output) is (status == 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "@r1trl.hookimpl\ndef r1trl_stage_started(stage): raise RuntimeError('no licence')",
+            "error: stages.s: plugin '{path}': r1trl_stage_started: RuntimeError: no licence",
+        ),
+        (
+            "@r1trl.hookimpl\ndef r1trl_stage_finished(result): return result.metrics['x']",
+            "error: stages.s: plugin '{path}': r1trl_stage_finished: KeyError: 'x'",
+        ),
+    ],
+)
+def test_a_hook_that_fails_is_named_with_its_plugin(
+    source: str, said: str, carried_out: Any, tmp_path: Path
+) -> None:
+    status, output = carried_out(f"{LEAVE}\nreturn {{}}", source=source)
+    assert status == 1 and "Traceback" not in output
+    assert said.format(path=tmp_path / "mine.py") in output
+    assert not (tmp_path / "stage" / "result.json").exists()
+
+
+TRANSITION = """
+import dataclasses
+
+def mine(result):
+    {body}
+
+@r1trl.hookimpl
+def r1trl_transitions():
+    return {{"mine": mine}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return None", "returned None; a transition returns a StageResult"),
+        ("return result.metrics", "returned {}; a transition returns a StageResult"),
+        ("return result.gone", "AttributeError: 'StageResult' object has no attribute 'gone'"),
+        (
+            "return dataclasses.replace(result, metrics={'a': float('nan')})",
+            "returned a StageResult whose metric 'a' is nan; a metric is a finite number",
+        ),
+        (
+            "return dataclasses.replace(result, metrics={'a': 'good'})",
+            "returned a StageResult whose metric 'a' is 'good'; ",
+        ),
+        (
+            "return dataclasses.replace(result, metrics=[1.0])",
+            "returned a StageResult whose metrics are [1.0]; they are numbers by name",
+        ),
+        (
+            "return dataclasses.replace(result, model=None)",
+            "returned a StageResult whose model is None; it is the path of one that exists",
+        ),
+        (
+            "return dataclasses.replace(result, model=result.folder / 'gone')",
+            "/gone'); it is the path of one that exists",
+        ),
+        (
+            "return dataclasses.replace(result, stage='other')",
+            "returned a StageResult whose stage is 'other', not 's'",
+        ),
+        (
+            "return dataclasses.replace(result, stop=True)",
+            "returned a StageResult whose stop is True; it is the reason to end the run, or None",
+        ),
+    ],
+)
+def test_what_a_transition_may_not_return_is_named(
+    body: str, said: str, carried_out: Any, tmp_path: Path
+) -> None:
+    source = TRANSITION.format(body=body)
+    done = carried_out(f"{LEAVE}\nreturn {{}}", source=source, transitions={"mine": {}})
+    assert done[0] == 1 and "error: stages.s.transitions.mine: " in done[1]
+    assert said in done[1] and "Traceback" not in done[1]
+    assert not (tmp_path / "stage" / "result.json").exists()

@@ -1,10 +1,13 @@
 """Samplers choose prompts and refuse groups; refused groups are replaced, the batch stays full."""
 
+import functools
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from datasets import Dataset
 
@@ -97,7 +100,7 @@ def test_a_sampler_that_fails_is_named() -> None:
 
 def test_a_sampler_that_forgets_to_answer_is_named() -> None:
     forgetful: Any = Admits(lambda i: None)  # type: ignore[arg-type, return-value]
-    with pytest.raises(StageError, match=rf"^{KEY}\.forgetful: TypeError: admit returned None"):
+    with pytest.raises(StageError, match=rf"^{KEY}\.forgetful: admit returned None"):
         samplers(forgetful=forgetful).admits(Group(0, [1.0], {}, [1]))
 
 
@@ -168,3 +171,127 @@ def test_without_any_admitted_group_the_first_round_is_trained_on() -> None:
     numbers, metrics, _ = refilled(order=InOrder(), none=Admits(lambda i: False, rounds=1))
     assert numbers == [0, 0, 1, 1, 2, 2, 3, 3]
     assert metrics == logged(2, 1.0, 4)
+
+
+class Returns:
+    """A sampler whose methods return given values, or raise them."""
+
+    def __init__(self, **values: Any) -> None:
+        for method, value in values.items():
+            setattr(self, method, functools.partial(self._return, value))
+
+    def _return(self, value: Any, *_: Any) -> Any:
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [[0, 5, 5, 11], (3, 2, 1, 0), range(4), np.arange(4), [np.int64(1)] * 4, iter([1, 2, 3, 4])],
+)
+def test_row_numbers_of_any_whole_type_are_chosen(chosen: Any) -> None:
+    numbers = samplers(mine=Returns(choose=chosen)).choose(4, 0, 0)
+    assert len(numbers) == 4 and all(type(number) is int for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (
+            [1, 2, 3],
+            r"choose returned \[1, 2, 3\], 3 numbers; it returns 4 row numbers, whole ones",
+        ),
+        ([], r"choose returned \[\], 0 numbers"),
+        (list(range(8)), "more than 4 numbers"),
+        ([0, 1, 2, -1], r"with -1; it returns 4 row numbers, whole ones from 0 to 11"),
+        ([0, 1, 2, 12], "with 12; "),
+        ([0, 1, 2, 3.0], r"with 3\.0; "),
+        ([0, 1, 2, True], "with True; "),
+        ([0, 1, 2, None], "with None; "),
+        ("0123", "with '0'; "),
+        (np.array([0.0, 1, 2, 3]), r"with 0\.0; "),
+        (np.zeros((4, 2), int), r"with \[0, 0\]; "),
+        (7, "choose returned 7; "),
+        (None, "choose returned None; "),
+        (KeyError("difficulty"), "KeyError: 'difficulty'"),
+    ],
+)
+def test_what_choose_may_not_return_is_named(chosen: Any, said: str) -> None:
+    with pytest.raises(StageError, match=rf"^{KEY}\.mine: .*{said}"):
+        samplers(mine=Returns(choose=chosen)).choose(4, 0, 0)
+
+
+def test_a_method_that_is_async_or_endless_is_named() -> None:
+    async def later(*_: Any) -> list[int]:
+        return [0] * 4
+
+    class Later:
+        choose = later
+
+    with pytest.raises(StageError, match="choose returned a coroutine or generator: it must be"):
+        samplers(mine=Later()).choose(4, 0, 0)
+    with pytest.raises(StageError, match="more than 4 numbers"):
+        samplers(mine=Returns(choose=itertools.count())).choose(4, 0, 0)
+
+
+@pytest.mark.parametrize("admitted", [1, 0.5, "no", None, [], np.array([True, False])])
+def test_what_admit_may_not_return_is_named(admitted: Any) -> None:
+    with pytest.raises(StageError, match=rf"^{KEY}\.mine: "):
+        samplers(mine=Returns(admit=admitted)).admits(Group(0, [1.0], {}, [1]))
+
+
+def test_admit_may_return_a_truth_of_numpy() -> None:
+    group = Group(0, [1.0], {}, [1])
+    assert samplers(mine=Returns(admit=np.bool_(True))).admits(group) is True
+    assert samplers(mine=Returns(admit=np.bool_(False))).admits(group) is False
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"seen": {3: 1}}, "the key 3 in 'seen', which is no text"),
+        ({"rates": np.zeros(2)}, r"array\(\[0., 0.\]\) in 'rates', a ndarray"),
+        ({"seen": [{1, 2}]}, r"\{1, 2\} in 'seen', a set"),
+        ({"count": np.int64(3)}, "in 'count', a int64"),
+        (ValueError("lost"), "ValueError: lost"),
+    ],
+)
+def test_a_state_that_a_checkpoint_cannot_hold_is_named_after_the_first_rollout(
+    state: Any, said: str
+) -> None:
+    with pytest.raises(StageError, match=rf"^{KEY}\.mine: .*{said}"):
+        samplers(mine=Returns(state_dict=state)).observe([])
+
+
+def test_a_plain_state_is_saved() -> None:
+    state = {"a": [1, (2.5, None)], "b": {"c": "text", "d": True}}
+    made = samplers(mine=Returns(state_dict=state, observe=None))
+    made.observe([])
+    assert made.state_dict() == {"mine": state}
+
+
+def test_a_state_that_does_not_load_is_named_and_other_samplers_begin_anew(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = Returns(load_state_dict=KeyError("next"))
+    with pytest.raises(StageError, match=rf"^{KEY}\.mine: KeyError: 'next'"):
+        samplers(mine=broken).load_state_dict({"mine": {}})
+    samplers(order=InOrder()).load_state_dict({"gone": {"next": 3}})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        f"{KEY}.{n}: differs from the checkpoint, and begins anew" for n in ("gone", "order")
+    ]
+
+
+@pytest.mark.parametrize("rounds", [-1, 1.5, "3", True, None])
+def test_rounds_that_are_no_count_are_named(rounds: Any) -> None:
+    with pytest.raises(StageError, match=rf"^{KEY}\.gate: its rounds are {rounds!r}; they are a n"):
+        samplers(gate=Admits(bool, rounds))
+
+
+def test_a_sampler_that_chooses_too_few_trains_on_nothing() -> None:
+    with pytest.raises(
+        StageError, match=r"order: choose returned \[0, 1\], 2 numbers; it returns 4"
+    ):
+        refilled(order=Returns(choose=[0, 1]))

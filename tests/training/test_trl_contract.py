@@ -173,3 +173,23 @@ def test_a_checkpoint_is_written_before_on_save_is_called() -> None:
 
     source = inspect.getsource(Trainer._maybe_log_save_evaluate)
     assert source.index("_save_checkpoint") < source.index("on_save")
+
+
+def test_loss_and_weights_can_be_checked_before_a_step_is_saved() -> None:
+    from transformers import Trainer
+
+    source = inspect.getsource(getattr(Trainer, "_run_epoch", Trainer._inner_training_loop))
+    order = ["self.training_step(", "on_pre_optimizer_step", "self.optimizer.step()"]
+    order += ["on_step_end", "self._maybe_log_save_evaluate("]
+    places = [source.index(name) for name in order]
+    assert places == sorted(places)
+    assert inspect.getsource(Trainer.training_step).rstrip().endswith("return loss.detach()")
+
+
+def test_a_schedule_multiplies_its_learning_rates_by_functions_of_the_step() -> None:
+    from torch import nn, optim
+
+    optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=0.5)
+    schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    assert schedule.base_lrs == schedule._last_lr == [0.5] and len(schedule.lr_lambdas) == 1
+    assert {"base_lrs", "_last_lr"} <= schedule.state_dict().keys()

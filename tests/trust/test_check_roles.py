@@ -238,7 +238,7 @@ BROKEN = {
         "class mine:\n    '.'\n    def choose(self, rows, count, step, seed): ...",
         "sampler",
         "chooses prompts",
-        "choose returned None; it returns a list of row numbers",
+        "choose returned None; it returns 4 row numbers, whole ones from 0 to 5",
     ),
     "a sampler that chooses without a seed": (
         "class mine:\n    '.'\n    def choose(self, rows, count):\n        return [0] * count",
