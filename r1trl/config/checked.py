@@ -165,7 +165,7 @@ def superseded(
             continue
         now, before = _flat(source), _flat(file)
         whole = {k for k in before if given & {f"{key}.{k}", f"{key}.{k.partition('.')[0]}"}}
-        left = [k for k in before if now.get(k) == before[k] and k not in whole]
+        left = [k for k in before if k in now and now[k] == before[k] and k not in whole]
         own = {k for k in ("path", "dataset") if now.get(k)} - set(left)
         gone: tuple[str, ...] = ()
         if own == {"path"}:

@@ -13,7 +13,7 @@ from r1trl.data.filters import OnEmpty, apply_filters
 from r1trl.data.sources import Say, load_source
 from r1trl.errors import StageError
 from r1trl.files.names import CHAT
-from r1trl.files.tables import CHUNK, put_together, with_column
+from r1trl.files.tables import CHUNK, OWN, put_together, with_column
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.ranks import barrier, is_main
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 MAX_NULL = 0.1  # share of a source's rows that may lack what is needed, and are left out
-SOURCE_OF_ROW = "row/source"  # what a row's own column `source` is called
+SOURCE_OF_ROW = f"{OWN}source"  # what a row's own column `source` is called
 
 
 def load_data(
@@ -32,22 +32,25 @@ def load_data(
     key: str,
     group: str = "data",
     on_empty: OnEmpty | None = None,
-    needed: Sequence[str] = CHAT,
+    needed: Sequence[str] = (),
     say: Say = str,
 ) -> tuple["Dataset", dict[str, Any]]:
     """Load every source, put the rows together and filter them.
 
     `key` is the stage's key, empty for the run; `group` is the key of the sources in it, for
     messages. The column `source` is the name of a row's source; the rows' own of that name is
-    `row/source`. A row in which one of the columns `needed` is null is dropped. `say` is told what
-    was found in the rows. Returns the rows and, for filters.json, the counts into and out of each
-    filter. Raises StageError if a column is missing or mostly null, a filter fails or no row is
-    left; what `on_empty` does instead of the last is said at `apply_filters`.
+    `row/source`. A row is dropped if a text or the messages among the columns `needed` (none: all
+    of them) are null. `say` is told what was found in the rows. Returns the rows and, for
+    filters.json, the counts into and out of each filter. Raises StageError if a column is missing
+    or often null, a filter fails or no row is left; what `on_empty` does instead of the last is
+    said at `apply_filters`.
     """
     parts, counts, at = [], {}, f"{key}.{group}".lstrip(".")
     for name, source in sources.items():
         rows = load_source(source, plugins, seed, f"{at}.{name}", say)
         rows, dropped = without_nulls(rows, needed, f"{at}.{name}", say)
+        if "source" in rows.column_names:
+            say(f"{at}.{name}: the rows' own column 'source' is '{SOURCE_OF_ROW}' here")
         rows = rows_of_source_named(rows, name)
         own = f"{at}.{name}.filters"
         rows, kept = apply_filters(rows, source.filters, plugins, own, on_empty)
@@ -71,7 +74,7 @@ def load_stage_rows(
     folder: Path,
     group: str = "data",
     on_empty: OnEmpty | None = None,
-    needed: Sequence[str] = CHAT,
+    needed: Sequence[str] = (),
 ) -> "Dataset":
     """Load a stage's rows on rank 0, write them to `folder`, read it on all ranks: a collective.
 
@@ -140,7 +143,7 @@ def without_nulls(
     of the rows would go: then the file, or its columns, are not what they are taken for.
     """
     nulls: dict[str, list[int]] = {}
-    for name in needed:
+    for name in [n for n in needed if n in CHAT] or CHAT:
         if name in rows.column_names:
             values = enumerate(_column(rows, name))
             nulls[name] = [i for i, value in values if value is None or value == []]

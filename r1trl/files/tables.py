@@ -5,7 +5,7 @@ numbers beside texts, such as golds of two benchmarks: these become texts, by on
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 CHUNK = 10_000  # rows that are Python values at a time
+OWN = "row/"  # before the name of a row's own column that has the name of one of r1trl's
 ROLES = {"prompt": "user"}  # of the message that a text becomes beside messages
 
 
@@ -163,6 +164,20 @@ def with_column(rows: "Dataset", name: str, values: Sequence[Any], feature: Any 
         rows = rows.remove_columns(name)
     new = dataset_of({name: values}, {name: feature} if feature is not None else None)
     return concatenate_datasets([rows, new], axis=1) if rows.column_names else new
+
+
+def aside(name: str, taken: Collection[str]) -> str:
+    """Return what a row's own column is called beside the columns `taken` of its rollouts."""
+    return OWN + name if name in taken or name.removeprefix(OWN) in taken else name
+
+
+def with_names_aside(rows: "Dataset", new: Mapping[str, Sequence[Any]]) -> "Dataset":
+    """Return rows with new columns; those of the rows' own step aside, as `aside` says."""
+    own = {name: aside(name, new) for name in rows.column_names}
+    rows = rows.rename_columns({old: name for old, name in own.items() if old != name})
+    for name, values in new.items():
+        rows = rows.add_column(name, values)
+    return rows
 
 
 def _as(feature: Any, values: Sequence[Any], name: str) -> Sequence[Any]:
