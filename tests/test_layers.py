@@ -16,13 +16,14 @@ PLUGINS = CORE.parent / "plugins"
 # From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
     "errors decoding packing",
-    "fields chat",
+    "fields chat formats",
     "types kind models",
     "samplers",
     "hookspecs",
     "plugins",
     "rewards config",
     "names stage arguments",
+    "files",
     "data report",
     "generation plan training",
     "trust rescore",

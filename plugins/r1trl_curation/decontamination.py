@@ -32,16 +32,17 @@ def decontaminate(
 
     DeepSeek-R1 drops texts with a matching 10-gram (arXiv 2501.12948v2, section D.1). A text of
     fewer words overlaps if it equals a benchmark's question. Questions are in the column
-    `question`, else in `prompt`. The reason names the benchmark and the row in it, from 0. Raises
-    ValueError if there are no benchmarks.
+    `question`, else in `prompt`, else what the user says in `messages`. The reason names the
+    benchmark and the row in it, from 0. Raises ValueError if there are no benchmarks.
     """
     if not benchmarks:
         raise ValueError("there are no benchmarks to compare the rows with")
     if ngram_size < 2:
         raise ValueError(f"ngram_size must be 2 words or more, not {ngram_size}")
     index, reasons = BenchmarkIndex(benchmarks, ngram_size), DropReasons()
-    for text, repeats in groupby(questions(rows)):  # completions of one prompt are adjacent
-        reasons += [index.reason(text)] * sum(1 for _ in repeats)
+    for texts, repeats in groupby(questions(rows)):  # completions of one prompt are adjacent
+        reason = next(filter(None, map(index.reason, texts)), None)
+        reasons += [reason] * sum(1 for _ in repeats)
     return reasons
 
 
@@ -53,8 +54,9 @@ class BenchmarkIndex:
         self.ngrams: dict[tuple[str, ...], Location] = {}
         self.blocks: set[str] = set()
         for name, rows in benchmarks.items():
-            for row, question in enumerate(questions(rows)):
-                self._add(split_words(question), (name, row))
+            for row, texts in enumerate(questions(rows)):
+                for question in texts:
+                    self._add(split_words(question), (name, row))
 
     def _add(self, words: list[str], location: Location) -> None:
         """Add a question; of equal n-grams the first question's location is kept."""

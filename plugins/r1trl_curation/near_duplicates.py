@@ -46,7 +46,8 @@ def deduplicate_near(
     index = RMinHashLSH(threshold, PERMUTATIONS, band_count(threshold))
     kept: dict[int, array[int]] = {}
     reasons: DropReasons = []
-    for row, text in enumerate(questions(rows) if column is None else values(rows, column)):
+    texts = map("\n".join, questions(rows)) if column is None else values(rows, column)
+    for row, text in enumerate(texts):
         text_ngrams = ngrams(split_words(text), ngram_size)
         signature = RMinHash(PERMUTATIONS, SEED)
         signature.update(list(text_ngrams))  # the order makes no difference

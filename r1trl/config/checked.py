@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from r1trl.config.aliases import rename_source, rename_stage
@@ -11,9 +10,9 @@ from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import REQUIRED, RunConfig, SourceConfig, StageConfig
 from r1trl.errors import ConfigError, suggest, unknown
+from r1trl.formats import is_local
 from r1trl.plugins.loading import Plugins
 
-FILE_SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
 GROUPS = ("recipe", "dataset")  # of Hydra's, besides those that are keys too
 RUN_KEYS = tuple(each.name for each in fields(RunConfig))
 STAGE_KEYS = tuple(each.name for each in fields(StageConfig))
@@ -155,7 +154,8 @@ def superseded(
     """Return the keys of the run's sources that a path or dataset of the user's makes meaningless.
 
     `files` has what the files of the chosen datasets say, by the keys of sources. What stands there
-    is not the user's own, unless it is in `given`, the keys of the command line.
+    is not the user's own, unless it is in `given`, the keys of the command line. The columns of a
+    dataset that the command line chooses stay: the path is then a copy of it.
     """
     found = []
     for key, file in files.items():
@@ -164,11 +164,13 @@ def superseded(
         if not isinstance(source, Mapping):
             continue
         now, before = _flat(source), _flat(file)
-        left = [k for k in before if now.get(k) == before[k] and f"{key}.{k}" not in given]
+        whole = {k for k in before if given & {f"{key}.{k}", f"{key}.{k.partition('.')[0]}"}}
+        left = [k for k in before if k in now and now[k] == before[k] and k not in whole]
         own = {k for k in ("path", "dataset") if now.get(k)} - set(left)
         gone: tuple[str, ...] = ()
         if own == {"path"}:
-            gone = ("dataset", "options", *(("name", "split") if is_file(now["path"]) else ()))
+            local = ("name", "split", *(() if key in given else ("columns",)))
+            gone = ("dataset", "options", *(local if is_local(now["path"]) else ()))
         elif own == {"dataset"}:
             gone = ("path", "name", "split", *(("options",) if f"{key}.dataset" in given else ()))
         found += [f"{key}.{k}" for k in left if k in gone or k.partition(".")[0] in gone]
@@ -176,12 +178,7 @@ def superseded(
 
 
 def _flat(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a source with an entry `options.<name>` for each option, in place of `options`."""
-    options = source.get("options") or {}
-    flat = {name: value for name, value in source.items() if name != "options"}
-    return flat | {f"options.{name}": value for name, value in options.items()}
-
-
-def is_file(path: Any) -> bool:
-    """Return True if a path names one file of rows: a local one, or what a stage makes."""
-    return str(path).startswith("stage:") or Path(str(path)).suffix in FILE_SUFFIXES
+    """Return a source with an entry for each option and column, in place of the mappings."""
+    parts = {part: source.get(part) or {} for part in ("options", "columns")}
+    flat = {name: value for name, value in source.items() if name not in parts}
+    return flat | {f"{part}.{n}": value for part in parts for n, value in parts[part].items()}

@@ -1,4 +1,4 @@
 """The rows of a stage: sources loaded, columns mapped, filters applied, prompts rendered.
 
-It may import stage/, config/ and plugins/.
+It may import files/, stage/, config/ and plugins/.
 """

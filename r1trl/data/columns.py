@@ -31,9 +31,10 @@ def read_columns(path: Path) -> dict[str, list[Any]]:
 
 
 def _of_parquet(path: Path) -> dict[str, list[Any]]:
+    from datasets import Dataset
     from pyarrow import parquet
 
-    columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+    columns: dict[str, list[Any]] = Dataset(parquet.read_table(path)).to_dict()  # with JSON as such
     return columns
 
 

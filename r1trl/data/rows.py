@@ -3,19 +3,25 @@
 import filecmp
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import SourceConfig
 from r1trl.data.filters import OnEmpty, apply_filters
-from r1trl.data.sources import load_source
+from r1trl.data.sources import Say, load_source
 from r1trl.errors import StageError
+from r1trl.files.names import CHAT
+from r1trl.files.tables import CHUNK, OWN, put_together, with_column
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.ranks import barrier, is_main
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+MAX_NULL = 0.1  # share of a source's rows that may lack what is needed, and are left out
+SOURCE_OF_ROW = f"{OWN}source"  # what a row's own column `source` is called
 
 
 def load_data(
@@ -26,34 +32,36 @@ def load_data(
     key: str,
     group: str = "data",
     on_empty: OnEmpty | None = None,
+    needed: Sequence[str] = (),
+    say: Say = str,
 ) -> tuple["Dataset", dict[str, Any]]:
     """Load every source, put the rows together and filter them.
 
     `key` is the stage's key, empty for the run; `group` is the key of the sources in it, for
-    messages. The column `source` is the name of a row's source; it replaces one of
-    that name. Returns the rows and, for filters.json, the counts into and out of each filter.
-    Raises StageError if a column is missing, a filter fails or no row is left; what `on_empty` does
-    instead of the last is said at `apply_filters`.
+    messages. The column `source` is the name of a row's source; the rows' own of that name is
+    `row/source`. A row is dropped if a text or the messages among the columns `needed` (none: all
+    of them) are null. `say` is told what was found in the rows. Returns the rows and, for
+    filters.json, the counts into and out of each filter. Raises StageError if a column is missing
+    or often null, a filter fails or no row is left; what `on_empty` does instead of the last is
+    said at `apply_filters`.
     """
-    from datasets import concatenate_datasets
-
     parts, counts, at = [], {}, f"{key}.{group}".lstrip(".")
     for name, source in sources.items():
-        rows = load_source(source, plugins, seed, f"{at}.{name}")
+        rows = load_source(source, plugins, seed, f"{at}.{name}", say)
+        rows, dropped = without_nulls(rows, needed, f"{at}.{name}", say)
         if "source" in rows.column_names:
-            rows = rows.remove_columns("source")
-        rows = rows.add_column("source", [name] * len(rows))
+            say(f"{at}.{name}: the rows' own column 'source' is '{SOURCE_OF_ROW}' here")
+        rows = rows_of_source_named(rows, name)
         own = f"{at}.{name}.filters"
-        rows, counts[name] = apply_filters(rows, source.filters, plugins, own, on_empty)
+        rows, kept = apply_filters(rows, source.filters, plugins, own, on_empty)
+        counts[name] = dropped + kept
         if source.sample_rows is not None and source.sample_rows < len(rows):
             rows = rows.shuffle(seed=seed).select(range(source.sample_rows))
         parts.append(rows)
     parts = mix(parts, [source.weight for source in sources.values()], seed)
-    try:
-        rows = concatenate_datasets(_aligned([_contiguous(part) for part in parts]))
-    except ValueError as error:
-        raise StageError(f"{at}: the sources do not fit together: {error}") from error
-    rows, counts["all"] = apply_filters(rows, filters, plugins, f"{key}.filters", on_empty)
+    rows, counts["all"] = apply_filters(
+        put_together(parts), filters, plugins, f"{key}.filters", on_empty
+    )
     return rows, counts
 
 
@@ -66,17 +74,20 @@ def load_stage_rows(
     folder: Path,
     group: str = "data",
     on_empty: OnEmpty | None = None,
+    needed: Sequence[str] = (),
 ) -> "Dataset":
     """Load a stage's rows on rank 0, write them to `folder`, read it on all ranks: a collective.
 
-    `key`, `group` and `on_empty` are those of `load_data`. Rows that are equal to those of an
-    earlier attempt keep their file, and with it what `datasets` has cached of them: a stage that
-    continues does not tokenise again.
+    `key`, `group`, `on_empty` and `needed` are those of `load_data`. Rows that are equal to
+    those of an earlier attempt keep their file, and with it what `datasets` has cached of them: a
+    stage that continues does not tokenise again.
     """
     from datasets import Dataset
 
     if is_main():
-        rows, counts = load_data(sources, filters, plugins, seed, key, group, on_empty)
+        rows, counts = load_data(
+            sources, filters, plugins, seed, key, group, on_empty, needed, _say
+        )
         folder.mkdir(parents=True, exist_ok=True)
         rows.to_parquet(folder / "new.parquet")
         if same_files(folder / "new.parquet", folder / "rows.parquet"):
@@ -88,6 +99,10 @@ def load_stage_rows(
         (folder / "filters.json").write_text(text, encoding="utf-8")
     barrier()
     return Dataset.from_parquet(str(folder / "rows.parquet"), cache_dir=str(folder / ".cache"))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def same_files(one: Path, other: Path) -> bool:
@@ -111,20 +126,46 @@ def mix(parts: list["Dataset"], weights: Sequence[float | None], seed: int) -> l
     ]
 
 
-def _contiguous(rows: "Dataset") -> "Dataset":
-    """Return rows without an indices mapping."""
-    return rows.flatten_indices() if rows._indices is not None else rows
+def rows_of_source_named(rows: "Dataset", name: str) -> "Dataset":
+    """Return rows with the name of their source; a column of the rows' own is then another's."""
+    if "source" in rows.column_names:
+        gone = [SOURCE_OF_ROW] if SOURCE_OF_ROW in rows.column_names else []
+        rows = rows.remove_columns(gone).rename_column("source", SOURCE_OF_ROW)
+    return with_column(rows, "source", [name] * len(rows))
 
 
-def _aligned(parts: list["Dataset"]) -> list["Dataset"]:
-    """Return parts with the same columns; a column that a part lacks is None there."""
-    features: dict[str, Any] = {}
-    for part in parts:
-        features |= {k: v for k, v in part.features.items() if k not in features}
-    aligned = []
-    for part in parts:
-        for name in features:
-            if name not in part.column_names:
-                part = part.add_column(name, [None] * len(part), feature=features[name])
-        aligned.append(part.select_columns(list(features)))
-    return aligned
+def without_nulls(
+    rows: "Dataset", needed: Sequence[str], key: str, say: Say
+) -> tuple["Dataset", list[dict[str, Any]]]:
+    """Return the rows in which no needed column is null, and a count of the others as of a filter.
+
+    A column that is null everywhere is as good as not there. Raises StageError if more than a tenth
+    of the rows would go: then the file, or its columns, are not what they are taken for.
+    """
+    nulls: dict[str, list[int]] = {}
+    for name in [n for n in needed if n in CHAT] or CHAT:
+        if name in rows.column_names:
+            values = enumerate(_column(rows, name))
+            nulls[name] = [i for i, value in values if value is None or value == []]
+    empty = [name for name, found in nulls.items() if len(found) == len(rows)]
+    rows = rows.remove_columns(empty)
+    dropped = {
+        i: f"{n} is null or empty" for n, found in nulls.items() if n not in empty for i in found
+    }
+    if not dropped:
+        return rows, []
+    gone = Counter(dropped.values())
+    first, count = min(dropped), len(rows)
+    what = ", ".join(f"{reason} in {n} of {count} rows" for reason, n in gone.items())
+    said = f"{what}, first in row {first} (from 0)"
+    if len(dropped) > MAX_NULL * count:
+        raise StageError(f"{key}: {said}; leave them out of the file, or map other columns")
+    say(f"{key}: {said}; left out")
+    kept = rows.select([i for i in range(count) if i not in dropped])
+    return kept, [{"filter": "null", "in": count, "out": len(kept), "reasons": dict(gone)}]
+
+
+def _column(rows: "Dataset", name: str) -> Iterator[Any]:
+    """Yield a column's values, some rows at a time."""
+    for batch in rows.select_columns([name]).iter(CHUNK):
+        yield from batch[name]

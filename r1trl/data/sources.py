@@ -1,26 +1,32 @@
 """One source of rows: a file, a Hub dataset or a plugin's, with its columns mapped."""
 
-import functools
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import SourceConfig
+from r1trl.data.shapes import normal_rows
+from r1trl.data.templates import fill_or_none, is_template, names_in
 from r1trl.errors import R1trlError, StageError, suggest
+from r1trl.files.local import local_rows
+from r1trl.formats import is_local
 from r1trl.plugins.loading import Plugins
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+Say = Callable[[str], object]  # told what was found in the rows
 
 
-def load_source(source: SourceConfig, plugins: Plugins, seed: int, key: str) -> "Dataset":
-    """Return the rows of one source with their columns mapped; `key` is the source's key.
+def load_source(
+    source: SourceConfig, plugins: Plugins, seed: int, key: str, say: Say = str
+) -> "Dataset":
+    """Return the rows of one source in one shape, columns mapped; `key` is the source's key.
 
-    A plugin's dataset with an option `seed` gets `seed`. Raises StageError if it cannot be loaded
-    or has no rows.
+    A plugin's dataset with an option `seed` gets `seed`. `say` is told what was found in the rows.
+    Raises StageError if it cannot be loaded or has no rows.
     """
+    from datasets.exceptions import DatasetsError
+
     try:
         if source.dataset:
             offer = plugins.find("dataset", source.dataset)
@@ -32,12 +38,12 @@ def load_source(source: SourceConfig, plugins: Plugins, seed: int, key: str) -> 
                 rows = rows.select(range(min(source.take, len(rows))))
         else:
             rows = _load_rows(source)
+        if not len(rows):
+            raise ValueError("there are no rows in it")
         rows = map_columns(rows, source.columns)
-    except (OSError, ValueError, R1trlError) as error:
+        return normal_rows(rows, not source.columns, lambda text: say(f"{key}: {text}"))
+    except (OSError, ValueError, R1trlError, DatasetsError) as error:
         raise StageError(f"{key}: {error}") from error
-    if not len(rows):
-        raise StageError(f"{key}: there are no rows in it")
-    return rows
 
 
 def made_rows(rows: Any, name: str) -> "Dataset":
@@ -52,63 +58,78 @@ def made_rows(rows: Any, name: str) -> "Dataset":
 
 
 def _load_rows(source: SourceConfig) -> "Dataset":
-    """Return the rows of a file or a Hub dataset; with `take`, streamed, the first so many."""
+    """Return the rows of local files or a Hub dataset; with `take` the first so many."""
     from datasets import Dataset, load_dataset
 
     path, count = str(source.path), source.take
-    format_ = FORMATS.get(Path(path).suffix)
-    if format_ and not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+    if is_local(path):
+        return local_rows(path, source.name, source.split, count)
     options: dict[str, Any] = {"split": source.split or "train", "streaming": bool(count)}
-    if format_:
-        rows = load_dataset(format_, data_files=path, **{**options, "split": "train"})
-    else:
+    try:
         rows = load_dataset(path, source.name, **options)
+    except OSError as error:
+        raise OSError(
+            f"there is no file or folder {path} here, and as a Hub id: {error}"
+        ) from error
     if not count:
         return rows
     return Dataset.from_generator(rows.take(count).__iter__, features=rows.features)
 
 
+def missing_columns(columns: Mapping[str, str], there: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with `columns` of a source if its rows have these columns."""
+    for new, old in columns.items():
+        for name in names_in(old):
+            if name not in there:
+                close = suggest(name, there)
+                listed = ", ".join(there)
+                yield f"columns.{new}: the rows have no column '{name}'{close}; they have: {listed}"
+
+
 def map_columns(rows: "Dataset", columns: Mapping[str, str]) -> "Dataset":
     """Return rows with the named columns under their new names; `{{` makes a Jinja template.
 
-    `columns` maps new names to old ones or templates; empty: rows are unchanged. Raises ValueError
-    if a column is missing.
+    `columns` maps new names to old ones or templates; empty: rows are unchanged. A template that
+    needs a value that is null in a row makes null, not the text 'None'. Raises ValueError if a
+    column is missing.
     """
+    from datasets import Features, Value, concatenate_datasets
+
     if not columns:
         return rows
-    for new, old in columns.items():
-        if "{{" not in old and old not in rows.column_names:
-            there = ", ".join(rows.column_names)
-            raise ValueError(
-                f"columns.{new}: the rows have no column '{old}'"
-                f"{suggest(old, rows.column_names)}; they have: {there}"
-            )
+    for line in missing_columns(columns, rows.column_names):
+        raise ValueError(line)
+    rows = rows.flatten_indices() if rows._indices is not None else rows
+    templates = {new: old for new, old in columns.items() if is_template(old)}
 
-    def mapped(row: dict[str, Any]) -> dict[str, Any]:
-        return {new: fill(old, row) if "{{" in old else row[old] for new, old in columns.items()}
+    def filled(row: dict[str, Any], index: int) -> dict[str, str | None]:
+        try:
+            return {new: fill_or_none(template, row) for new, template in templates.items()}
+        except ValueError as error:
+            raise ValueError(f"row {index} (from 0): {error}") from error
 
-    return rows.map(mapped, remove_columns=rows.column_names)
+    types = Features({new: Value("string") for new in templates})
+    made = rows
+    if templates:
+        options = {"remove_columns": rows.column_names, "features": types}
+        made = rows.map(filled, with_indices=True, **options)
+    parts = [
+        made.select_columns([new])
+        if new in templates
+        else rows.select_columns([old]).rename_columns({old: new} if old != new else {})
+        for new, old in columns.items()
+    ]
+    return concatenate_datasets(parts, axis=1)
 
 
 def fill(template: str, row: Mapping[str, Any]) -> str:
     """Return a Jinja template filled with a row's columns; in it `row` is the whole row.
 
-    Raises ValueError if the template fails, or names a column that the row lacks.
+    Raises ValueError if the template fails, or names a column that the row lacks or that is null
+    in it; a null column may be tested, as in `{{ input or '' }}`.
     """
-    from jinja2 import TemplateError
-
-    try:
-        return str(_compiled(template).render(**row, row=row))
-    except TemplateError as error:
-        raise ValueError(f"template {template!r}: {error}; columns: {', '.join(row)}") from error
-
-
-@functools.cache
-def _compiled(template: str) -> Any:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    return ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, keep_trailing_newline=True
-    ).from_string(template)
+    text = fill_or_none(template, row)
+    if text is None:
+        nulls = ", ".join(name for name, value in row.items() if value is None)
+        raise ValueError(f"template {template!r}: a column of this row is null: {nulls}")
+    return text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from r1trl.config.schema import StageConfig
 from r1trl.data.prompts import render_for
 from r1trl.errors import errors_named
+from r1trl.files.tables import aside, dataset_of
 from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
 from r1trl.generation.local import LocalModel
 from r1trl.generation.remote import RemoteModel
@@ -38,21 +39,26 @@ class RowGenerator:
     def generate(self, rows: "Dataset", seed: int) -> "Dataset":
         """Return `sampling.n` completions per row, or up to `max_n` until enough are right.
 
-        The rows keep their columns; the README lists those that are added. Depends on the rows and
-        the seed alone.
+        The rows have numbers, in the column `problem`. They keep their columns; docs/DATA.md lists
+        those that are added, and what one of the rows is called that has the name of one. Depends
+        on the rows and the seed alone.
         """
         stage = self.stage
         self.model = self.model or make_model(stage)
         self.model.seed(seed)
         with errors_named(f"{self.key}.template"):
             tokenizer = self.model.tokenizer
-            rendered = render_for(stage, rows, tokenizer)
+            own = own_columns(rows)
+            rendered = render_for(stage, own, tokenizer)
         policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
         chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
         completions, scores = self._rounds(chained, policy, rendered["prompt"][:])
         added = self._added(rows["prompt"][:], policy, completions, scores)
-        kept = {n: f for n, f in rendered.features.items() if n in ("question", *rows.features)}
-        return to_dataset(kept, policy.columns_of(completions), added)
+        numbers = rows["problem"][:]
+        added["problem"] = [numbers[completion.row] for completion in completions]
+        kept = {n: f for n, f in rendered.features.items() if n in ("question", *own.features)}
+        types = {**kept, "prompt": rows.features["prompt"]}
+        return to_dataset(types, policy.columns_of(completions), added)
 
     def _rounds(
         self, chained: Policy, policy: ModelPolicy, prompts: Sequence[str]
@@ -114,6 +120,13 @@ class RowGenerator:
         return added | {f"answer/{name}": texts for name, texts in answers.items()}
 
 
+def own_columns(rows: "Dataset") -> "Dataset":
+    """Return numbered rows without their numbers, as templates and rewards see them."""
+    rows = rows.remove_columns("problem")
+    moved = aside("problem", ["problem"])
+    return rows.rename_columns({moved: "problem"} if moved in rows.column_names else {})
+
+
 def to_dataset(
     features: Mapping[str, Any], columns: dict[str, list[Any]], added: Mapping[str, list[Any]]
 ) -> "Dataset":
@@ -122,18 +135,21 @@ def to_dataset(
     `features` are those of `columns`. Every added column has a fixed type, also if all of its
     values are None, because shards must fit together.
     """
-    from datasets import Dataset, Features, Value
+    from datasets import Value
 
-    numbers = {"completion_tokens": "int64", "tokens_spent": "int64", "finished": "bool"}
-    types = {
-        name: Value(numbers.get(name, "float64" if name.startswith("reward") else "string"))
-        for name in added
-        if name != "prompt"
-    }
-    order = sorted(range(len(columns["problem"])), key=columns["problem"].__getitem__)
-    whole = {name: columns[name] for name in features} | dict(added)
-    rows = {name: [values[i] for i in order] for name, values in whole.items()}
-    return Dataset.from_dict(rows, features=Features({**features, **types}))
+    kept = {name: name if name == "prompt" else aside(name, added) for name in features}
+    types = {name: Value(_type_of(name)) for name in added if name != "prompt"}
+    types |= {kept[name]: feature for name, feature in features.items()}
+    whole = {kept[name]: columns[name] for name in features} | dict(added)
+    order = sorted(range(len(added["problem"])), key=added["problem"].__getitem__)
+    return dataset_of({name: [values[i] for i in order] for name, values in whole.items()}, types)
+
+
+def _type_of(name: str) -> str:
+    """Return the type of a column that is added to the rows' own."""
+    if name in ("problem", "completion_tokens", "tokens_spent"):
+        return "int64"
+    return "bool" if name == "finished" else "float64" if name.startswith("reward") else "string"
 
 
 def make_model(stage: StageConfig) -> GenerationModel:

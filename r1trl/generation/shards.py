@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
+from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
 from r1trl.stage.ranks import barrier, is_main, rank, world_size
 
@@ -49,7 +50,7 @@ def generate_shards(
     rollouts on rank 0, None on the others.
     """
     size = generator.stage.sampling.shard_size
-    numbered = rows.add_column("problem", list(range(len(rows))))
+    numbered = with_names_aside(rows, {"problem": list(range(len(rows)))})
     ranges = [range(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
     shards = folder / "shards" / digest_of(generator.stage, seed)
     (shards / name).parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,12 @@ def generate_shards(
         os.replace(f"{paths[k]}.part", paths[k])
         progress.report(sum(rollouts["tokens_spent"]))
     barrier()
-    return joined(paths, shards / ".cache") if is_main() else None
+    if not is_main():
+        return None
+    rollouts = joined(paths, shards / ".cache")
+    if own := [column for column in rollouts.column_names if column.startswith(OWN)]:
+        print(f"{name}: the rows' own columns {', '.join(own)} are called so here", flush=True)
+    return rollouts
 
 
 def digest_of(stage: StageConfig, seed: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from r1trl import Kind, Work
 from r1trl.config.kinds import EvaluatedModel
 from r1trl.errors import errors_named, unknown
+from r1trl.files.tables import with_names_aside
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
 
@@ -38,9 +39,9 @@ def run(work: Work) -> Mapping[str, float]:
                 measured = benchmark_metrics(rollouts, stage.metrics)
             metrics |= {f"{model}/{benchmark}/{metric}": v for metric, v in measured.items()}
             print(f"{model} on {benchmark}: {summary(measured)}", flush=True)
-            for column, value in (("model", model), ("benchmark", benchmark)):
-                rollouts = rollouts.add_column(column, [value] * len(rollouts))
-            parts.append(rollouts)
+            names = {"model": model, "benchmark": benchmark}
+            constant = {name: [value] * len(rollouts) for name, value in names.items()}
+            parts.append(with_names_aside(rollouts, constant))
     work.write_rows(parts)
     return metrics
 

@@ -14,7 +14,7 @@ from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plan.choices import active
 from r1trl.plan.reach import unread_by_run, unread_keys
-from r1trl.plan.sources import check_source
+from r1trl.plan.sources import check_source, note_on_columns
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import StageSpec, differences, digest, read_result, read_spec
@@ -82,6 +82,12 @@ def make_plan(composed: Composed) -> Plan:
         f"stages.{name}.{missing}, where the stage runs"
         for name, stage in filled.items()
         for missing in missing_packages(stage.args)
+    ]
+    notes += [
+        f"stages.{name}.{at}: {note}"
+        for name, stage in filled.items()
+        for at, source in StageCheck(name, stage, composed).sources.items()
+        if (note := note_on_columns(source))
     ]
     return Plan(config, folder, stages, plugins, notes)
 

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from r1trl.config.checked import FILE_SUFFIXES, is_file
-from r1trl.config.schema import SourceConfig
+from r1trl.config.schema import REQUIRED, SourceConfig
+from r1trl.data.sources import missing_columns
 from r1trl.errors import suggest
+from r1trl.files.local import head_columns
+from r1trl.files.names import found, shaped
+from r1trl.formats import POSSIBLE, format_of, is_file, is_local, is_there
 from r1trl.plan.choices import check_filters, check_offer
 from r1trl.plugins.loading import Plugins
 
@@ -38,8 +41,11 @@ def _origin(source: SourceConfig, name: str, others: Iterable[str]) -> Iterator[
         there = ", ".join(sorted(others)) or "no other"
         yield f": needs a path or a dataset{suggest(name, others)}; the run has: {there}"
         return
-    if source.path and Path(source.path).is_file() and not is_file(source.path):
-        yield f".path: {source.path} is no file of rows, which are {', '.join(FILE_SUFFIXES)}"
+    if source.path == REQUIRED:
+        yield ".path: must be given: a file of your own, such as mine.jsonl"
+        return
+    if source.path and Path(source.path).is_file() and not format_of(source.path):
+        yield f".path: {source.path} is no file of rows, which are {POSSIBLE}"
     if source.options and not source.dataset:
         yield ".options: a source with a path has none; they are those of a plugin's dataset"
     for key in ("name", "split"):
@@ -47,3 +53,41 @@ def _origin(source: SourceConfig, name: str, others: Iterable[str]) -> Iterator[
             yield f".{key}: a plugin's dataset has none; set it to null"
         elif getattr(source, key) and is_file(source.path):
             yield f".{key}: {source.path} is one file and has none; set it to null"
+
+
+def check_columns(source: SourceConfig, needed: Iterable[str]) -> list[str]:
+    """Return what is wrong with the columns of local files that are there, with relative keys.
+
+    `needed` are those of the stage's kind. A file that cannot be read is wrong too.
+    """
+    if (names := _columns(source)) is None:
+        return []
+    if isinstance(names, str):
+        return [f".path: {names}"]
+    if problems := [f".{line}" for line in missing_columns(source.columns, names)]:
+        return problems
+    there = shaped(list(source.columns) if source.columns else [*names, *found(names)])
+    return [
+        f".columns: the rows have no column '{name}'{suggest(name, names)}; they have: "
+        f"{', '.join(names)}; say which is meant: columns: {{{name}: …}}"
+        for name in needed
+        if name not in there
+    ]
+
+
+def note_on_columns(source: SourceConfig) -> str:
+    """Return which columns of local files were found to be the prompt and the solution."""
+    names = _columns(source)
+    meant = {} if source.columns or isinstance(names, str | None) else found(names)
+    return ", ".join(f"{new} is the column '{old}'" for new, old in meant.items())
+
+
+def _columns(source: SourceConfig) -> list[str] | str | None:
+    """Return the columns of local files, or why they cannot be read; None of any other source."""
+    path = str(source.path)
+    if source.dataset or path.startswith("stage:") or not (is_local(path) and is_there(path)):
+        return None
+    try:
+        return list(head_columns(path, source.name, source.split))
+    except (OSError, ValueError) as error:
+        return str(error)

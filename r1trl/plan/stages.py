@@ -9,14 +9,14 @@ from typing import Any
 from r1trl.arguments.check import check_args, possible_args
 from r1trl.arguments.source import attention_implementations
 from r1trl.config.checked import Composed
-from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig
+from r1trl.config.schema import REQUIRED, LaunchConfig, SourceConfig, StageConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plan.choices import active, check_filters, check_rewards
 from r1trl.plan.drawing import check_drawing, check_samplers
 from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout, check_transitions
-from r1trl.plan.sources import check_source
+from r1trl.plan.sources import check_columns, check_source
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.devices import has_gpu
 
@@ -196,4 +196,7 @@ class StageCheck:
         return problems
 
     def _source(self, source: SourceConfig, name: str, others: Iterable[str]) -> list[str]:
-        return check_source(source, name, others, self.run.config.benchmarks, self.plugins)
+        problems = check_source(source, name, others, self.run.config.benchmarks, self.plugins)
+        whole = REQUIRED not in vars(self.stage).values()  # else the kind cannot say
+        needed = self.kind.columns(self.stage) if whole else ()
+        return problems or check_columns(source, needed)

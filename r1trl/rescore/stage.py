@@ -13,6 +13,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.data.columns import read_columns
 from r1trl.data.prompts import render_for
 from r1trl.errors import ConfigError, StageError
+from r1trl.files.tables import OWN, dataset_of
 from r1trl.models.tokenizer import load_tokenizer
 from r1trl.plugins.loading import Plugins
 from r1trl.rescore.file import text_of
@@ -86,7 +87,7 @@ def _by_model(stage: StageConfig, columns: Columns) -> Iterator[tuple[Sequence[i
 
 def _as_generated(rows: Columns, stage: StageConfig, notes: list[str]) -> Columns:
     """Return the columns of one model's rollouts as rewards got them; add to the notes."""
-    from datasets import Dataset, disable_progress_bars
+    from datasets import disable_progress_bars
 
     disable_progress_bars()
     prefill = stage.prefill
@@ -96,12 +97,13 @@ def _as_generated(rows: Columns, stage: StageConfig, notes: list[str]) -> Column
         tokenizer, reason = None, str(error)
         notes.append(reason if stage.template else f"{reason}; prompts are without a chat template")
     texts = [text.removeprefix(prefill) for text in rows["completion"]]
-    own = {**rows, "completion": texts}
+    given = _with_own_columns(rows)
+    own = {**given, "completion": texts}
     if tokenizer is None and not stage.template:
         questions = [text_of(prompt) or "" for prompt in rows["prompt"]]
         own = {"question": questions, **own, "prompt": [q + prefill for q in questions]}
         return {**own, "completion_ids": [MissingTokenIds(reason)] * len(texts)}
-    rendered = render_for(stage, Dataset.from_dict(rows), tokenizer)
+    rendered = render_for(stage, dataset_of(given), tokenizer)
     names = {"prompt", "question", "conversation"} & set(rendered.column_names)
     own |= {name: rendered[name][:] for name in names}
     if tokenizer is None:
@@ -110,6 +112,14 @@ def _as_generated(rows: Columns, stage: StageConfig, notes: list[str]) -> Column
     end = [tokenizer.eos_token_id]
     pairs = zip(ids, rows["finished"], strict=True)
     return {**own, "completion_ids": [each + (end if finished else []) for each, finished in pairs]}
+
+
+def _with_own_columns(rollouts: Columns) -> Columns:
+    """Return the columns of rollouts with those of the rows' own by the names that they had."""
+    renamed = {n for n in rollouts if n.startswith(OWN) and n.removeprefix(OWN) in rollouts}
+    renamed -= {f"{OWN}source"}  # so it was called before
+    own = {name.removeprefix(OWN): rollouts[name] for name in renamed}
+    return {n: v for n, v in rollouts.items() if n not in renamed} | own
 
 
 def _tokenizer(stage: StageConfig) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from r1trl.data.checks import need_rows
 from r1trl.rewards.scorer import refuse_hidden_options
 from r1trl.training.arguments import rollout_arguments
 from r1trl.training.prompts_and_groups import StageSamplers, bind_samplers
@@ -19,6 +20,7 @@ def rollout_trainer(
     stage, key = work.stage, f"{work.key}.samplers"
     rows = work.rendered(work.rows(), prefill=True)
     refuse_hidden_options(rows.column_names, stage.rewards, work.plugins, work.key)
+    need_rows(len(rows), stage, work.key)
     samplers = bind_samplers(stage.samplers, work.plugins, key)
     weights = [reward.weight for reward in work.scorer.rewards]
     options = {**fixed, "reward_weights": weights, **rollout_arguments(stage, work.key)}

@@ -4,14 +4,16 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from r1trl.config.kinds import EvaluatedModel, with_model
 from r1trl.config.schema import SourceConfig, StageConfig
+from r1trl.data.checks import refuse_taken_names
 from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
+from r1trl.files.tables import put_together
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.scorer import Scorer, make_scorer
@@ -64,7 +66,7 @@ class StageWork:
             self.scorer.warm()  # its processes start while the rows are loaded
         chosen: Mapping[str, Any] = self.stage.data if sources is None else sources
         named = sources is not None and sources.keys() <= self.stage.benchmarks.keys()
-        group = "benchmarks" if named else "data"
+        group, needed = "benchmarks" if named else "data", self.kind.columns(self.stage)
         rows = load_stage_rows(
             {n: SourceConfig(path=Rows(s)) if isinstance(s, str) else s for n, s in chosen.items()},
             self.stage.filters,
@@ -74,8 +76,10 @@ class StageWork:
             self.folder / "data" / ("-".join(sources or ())),
             group,
             self.on_empty,
+            needed,
         )
-        need_columns(rows, self.kind.columns(self.stage), f"{self.key}.{group}")
+        need_columns(rows, needed, f"{self.key}.{group}")
+        refuse_taken_names(rows.column_names, self.stage, f"{self.key}.{group}")
         if self.kind.trl_config and self.stage.model:
             refuse_rows(rows, self.tokenizer(), self.stage.model, f"{self.key}.{group}")
         return rows
@@ -176,11 +180,9 @@ class StageWork:
 
     def write_rows(self, parts: "Sequence[Dataset | None]") -> None:
         """Write rollouts.parquet, whole or not at all; close the scoring processes."""
-        from datasets import concatenate_datasets
-
         self.scorer.close(self.folder if self.is_main else None)
         present = [part for part in parts if part is not None]
         if present and self.is_main:
             file = self.folder / "rollouts.parquet.part"
-            cast(Any, concatenate_datasets(present)).to_parquet(file)
+            put_together(present).to_parquet(file)
             file.rename(self.folder / "rollouts.parquet")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1trl.config.checked import FILE_SUFFIXES
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import unknown
+from r1trl.formats import POSSIBLE, format_of, is_local, is_there
 from r1trl.models.folder import model_problem
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import outputs
@@ -94,7 +94,7 @@ def check_references(config: RunConfig, name: str, plugins: Plugins) -> list[str
         elif reference.wants == "model":
             problem = model_problem(reference.value)
             problems += [f"{key}: {problem}"] if problem else []
-        elif Path(reference.value).suffix in FILE_SUFFIXES and not Path(reference.value).is_file():
+        elif is_local(reference.value) and not is_there(reference.value):
             problems.append(f"{key}: there is no file {reference.value}")
     return problems
 
@@ -108,9 +108,9 @@ def _check_stage(
     if names.index(other) >= names.index(name):
         return [f"{key}: stage '{other}' comes later in the recipe; a stage uses earlier ones"]
     if reference.file is not None:
-        if reference.wants == "dataset" and Path(reference.file).suffix in FILE_SUFFIXES:
+        if reference.wants == "dataset" and format_of(reference.file):
             return []
-        rows = f"a file of rows ({', '.join(FILE_SUFFIXES)})"
+        rows = f"a file of rows ({POSSIBLE})"
         what = f"'{reference.file}' is no {reference.wants}"
         return [f"{key}: {what}; a stage's folder may hold {rows}"]
     kind = plugins.offers["kind"].get(config.stages[other].kind)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1trl.models.adapter import has_adapter, save_settings
-from r1trl.models.generation import make_valid
 import torch
 from transformers import TrainerCallback
 
 from r1trl.errors import StageError
+from r1trl.models.adapter import has_adapter, save_settings
+from r1trl.models.generation import make_valid
 from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.ranks import is_main
 from r1trl.training.callbacks import Completions, Metrics, ShouldStop, Signals
@@ -147,6 +147,8 @@ def train(
         if isinstance(trainer, RolloutMixin):
             trainer.scorer.close(folder if is_main() else None)
     if not signals.received:
+        if trainer.state.global_step == 0:
+            raise StageError(f"{key}: {nothing_trained(trainer)}")
         finite.check_weights("at the end", finite.advice())
         trainer.save_model(str(folder / "model"))
         if is_main() and has_adapter(folder / "model"):
@@ -164,6 +166,19 @@ def _make_savable(model: Any) -> None:
     if unset and is_main():
         names = ", ".join(unset)
         print(f"the model's generation settings cannot be saved with {names}: left out", flush=True)
+
+
+def nothing_trained(trainer: Any) -> str:
+    """Say why a training made no step, by its rows and arguments."""
+    args, rows = trainer.args, trainer.train_dataset
+    count = len(rows) if hasattr(rows, "__len__") else None
+    size = args.train_batch_size * args.world_size
+    why = "give more rows or steps"
+    if count is not None and count < size and args.dataloader_drop_last:
+        why = f"args.dataloader_drop_last=true leaves out what is less than a batch of {size} rows"
+    elif args.max_steps <= 0 and args.num_train_epochs <= 0:
+        why = f"args.num_train_epochs={args.num_train_epochs:g} and args.max_steps={args.max_steps}"
+    return f"nothing was trained: no step was made of {count or 'no'} rows; {why}"
 
 
 def _write_args(trainer: Any, folder: Path) -> None:

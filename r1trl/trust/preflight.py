@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from r1trl.arguments.check import missing_packages
 from r1trl.config.schema import SourceConfig
+from r1trl.data.checks import need_rows
 from r1trl.data.row_writer import NO_TEMPLATE
 from r1trl.data.rows import load_data
 from r1trl.errors import R1trlError
@@ -75,6 +76,8 @@ def _check_stage(
             findings += check_length(source, planned.kind.draws)
             if "benchmarks" not in planned.kind.needs:
                 findings += _check_repeats(source, benchmarks)
+        if "rollout" in planned.kind.takes and len(sources) == len(planned.config.data):
+            need_rows(sum(len(source.all_rows) for source in sources), planned.config, key)
     except R1trlError as error:
         message = str(error)
         findings.append(
@@ -115,7 +118,8 @@ def _questions(plan: Plan) -> dict[str, str]:
             sources |= planned.config.benchmarks
     questions: dict[str, str] = {}
     for name, source in sources.items():
-        rows, _ = load_data({name: source}, {}, plan.plugins, plan.config.seed, "", "benchmarks")
+        given = (plan.plugins, plan.config.seed, "", "benchmarks", None, ["prompt"])
+        rows, _ = load_data({name: source}, {}, *given)
         questions |= dict.fromkeys(_normalised(rows), name)
     return questions
 

@@ -118,7 +118,9 @@ def rows_of_source(
     if identity not in loaded:
         config = {name: parse(SourceConfig, entry)[0]}
         key = f"stages.{planned.spec.stage}"
-        loaded[identity] = load_data(config, {}, plan.plugins, plan.config.seed, key, group)[0]
+        needed = planned.kind.columns(planned.config)
+        given = (plan.plugins, plan.config.seed, key, group, None, needed)
+        loaded[identity] = load_data(config, {}, *given)[0]
     return loaded[identity]
 
 

@@ -423,3 +423,54 @@ def test_filters_by_two_columns_name_whichever_is_missing(column: str) -> None:
     for name in names:
         with pytest.raises(ValueError, match=f"the rows have no column '{column}'; there are: "):
             FILTERS[name](rows, **{**NEEDS[name][0], **more.get(name, {})})
+
+
+def talk(*turns: str) -> list[dict[str, Any]]:
+    """Return messages of the user and the assistant in turn, the assistant's with reasoning."""
+    roles = ["user", "assistant"] * len(turns)
+    return [{"role": r, "content": t} for r, t in zip(roles, turns, strict=False)]
+
+
+CONVERSATIONS: Rows = {
+    "messages": [
+        talk("Hello", "Hi", "What is two plus two?", "4"),  # its second turn is a benchmark's
+        talk("What is three plus four?", "7\n\n```python\nprint(7)\n```"),
+        talk("What is three plus four?", "7\n\n```python\nprint(7)\n```"),
+        [
+            *({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}),
+            {"role": "assistant", "reasoning_content": "why", "content": None},
+        ],
+    ]
+}
+
+
+def test_conversations_are_compared_with_benchmarks_by_each_turn_of_the_user() -> None:
+    reasons = drop_reasons("decontaminate", CONVERSATIONS, benchmarks=BENCHMARKS)
+    assert reasons == ["is the whole of algebra, row 1", None, None, None]
+
+
+def test_conversations_as_prompts_are_compared_by_each_turn_of_the_user_too() -> None:
+    prompts = {"prompt": [each[:-1] for each in CONVERSATIONS["messages"]]}
+    reasons = drop_reasons("decontaminate", prompts, benchmarks=BENCHMARKS)
+    assert reasons == ["is the whole of algebra, row 1", None, None, None]
+
+
+def test_where_a_mixture_has_no_question_the_prompt_is_one() -> None:
+    rows = {"question": [None, "What is two?"], "prompt": ["What is two plus two?", "x"]}
+    reasons = drop_reasons("decontaminate", rows, benchmarks=BENCHMARKS)
+    assert reasons == ["is the whole of algebra, row 1", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("deduplicate", {}, [0, 1, 3]),
+        ("no_code_blocks", {}, [0, 3]),
+        ("per_prompt", {}, [0, 1, 3]),
+        ("short_paragraphs", {"max_chars": 2}, [0]),
+    ],
+)
+def test_of_conversations_the_assistants_turns_are_the_completion(
+    name: str, options: dict[str, Any], expected: list[int]
+) -> None:
+    assert kept(name, CONVERSATIONS, **options) == expected

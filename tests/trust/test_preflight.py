@@ -52,7 +52,8 @@ def findings(composed: Any, tmp_path: Path) -> Any:
             path = tmp_path / f"{key}.jsonl"
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
             paths.append(f"{key}.path={path}")
-        run_of = ("recipe=zero", "scale=tiny", f"runs_dir={tmp_path}")
+        small = ("scale.rl.outputs=64", "scale.rl.micro_batch=32")  # a rollout takes 8 of the rows
+        run_of = ("recipe=zero", "scale=tiny", f"runs_dir={tmp_path}", *small)
         return preflight(make_plan(composed(*run_of, ASKS, *paths, *overrides)))
 
     return run
@@ -190,7 +191,7 @@ def test_the_command_prints_notes_and_exits_with_2_if_there_are_problems(tmp_pat
 def test_shipped_recipes_pass(recipe: str, scale: str, composed: Any, tmp_path: Path) -> None:
     overrides = [f"recipe={recipe}", f"scale={scale}", f"runs_dir={tmp_path}"]
     if scale == "paper":
-        overrides += _like_the_hub(tmp_path)
+        overrides += [*_like_the_hub(tmp_path), "scale.rl.outputs=32"]  # of the two rows there
     assert problems(preflight(make_plan(composed(*overrides)))) == []
 
 
@@ -209,3 +210,12 @@ def test_a_context_that_a_stage_gives_counts_for_the_stages_after_it(findings: A
     long = "stages.zero.args.max_completion_length=2000"
     assert len(problems(findings(long))) == 1
     assert not problems(findings(long, "stages.zero_first.max_position_embeddings=4096"))
+
+
+def test_fewer_rows_than_a_rollout_takes_are_found(findings: Any) -> None:
+    texts = problems(findings("scale.rl.outputs=128", *FIRST_STAGE_ONLY))
+    assert texts == [
+        "stages.zero_first.rollout.outputs: nothing would be trained: a rollout of 128 completions "
+        "in groups of args.num_generations=8 takes 16 rows, and there are 12; give more rows, or "
+        "lower rollout.outputs"
+    ]
