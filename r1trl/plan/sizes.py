@@ -99,3 +99,13 @@ def whole(args: Mapping[str, Any], name: str, default: int) -> int:
     """Return a whole number among TRL's arguments; the default if it is none."""
     value = args.get(name)
     return value if isinstance(value, int) else default
+
+
+def check_scoring(stage: StageConfig) -> Iterator[str]:
+    """Yield that patience would end a sample before its deadline could."""
+    scoring = stage.scoring
+    if scoring.patience is not None and scoring.patience < scoring.deadline:
+        yield (
+            f"scoring.patience: {scoring.patience:g} is not possible; it must be at least "
+            f"scoring.deadline={scoring.deadline:g}, and is 6 times as much if it is not given"
+        )

@@ -15,7 +15,7 @@ from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plan.choices import active, check_filters, check_rewards
 from r1trl.plan.drawing import check_drawing, check_samplers
 from r1trl.plan.reach import unread
-from r1trl.plan.sizes import check_batch, check_rollout, check_transitions
+from r1trl.plan.sizes import check_batch, check_rollout, check_scoring, check_transitions
 from r1trl.plan.sources import check_columns, check_source
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.devices import has_gpu
@@ -72,7 +72,7 @@ class StageCheck:
         stage, key, plugins = self.stage, self.key, self.plugins
         own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
         given = self.run.config.stages[self.name]
-        own += (*self._scoring(), *unread(key, given, self.kind, self.run))
+        own += (*check_scoring(stage), *unread(key, given, self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
         problems += check_rewards(
@@ -150,15 +150,6 @@ class StageCheck:
         if name is not None and name not in there and "/" not in name:
             close = f"'{name}' is not possible{suggest(name, there)}"
             yield f"attn_implementation: {close}; choose one of: {', '.join(there)}"
-
-    def _scoring(self) -> Iterator[str]:
-        """Yield that patience would end a sample before its deadline could."""
-        scoring = self.stage.scoring
-        if scoring.patience is not None and scoring.patience < scoring.deadline:
-            yield (
-                f"scoring.patience: {scoring.patience:g} is not possible; it must be at least "
-                f"scoring.deadline={scoring.deadline:g}, and is 6 times as much if it is not given"
-            )
 
     def _adapter(self) -> Iterator[str]:
         """Yield what is missing for an adapter to be trained."""
