@@ -10,6 +10,7 @@ from r1trl import StageResult
 COMPLETION_COLUMNS = (
     *("completion", "completion_tokens", "tokens_spent", "finished", "reward", "label"),
 )
+OWN = "row/"  # before the names of the rows' own columns that are called as one of rollouts'
 COMPLETION_PREFIXES = ("rewards/", "outcome/", "answer/")
 
 
@@ -24,7 +25,7 @@ def hardest_problems(
     """Write hardest.parquet: the problems with a pass rate from `min_rate` to `max_rate`.
 
     It has one row per problem of a sample stage, hardest first, at most `count`: the problem's
-    columns and `pass_rate`, the mean of `reward` over its completions. A later stage trains on it
+    columns, by the names that they had, and `pass_rate`, the mean of `reward` over its completions. A later stage trains on it
     with `path: stage:<name>/hardest.parquet`. Problems without a value are left out. The metrics
     `hardest` and `hardest_unknown` are the numbers of problems written and without a value. Raises
     ValueError if there are no rollouts, no such reward or no such problems.
@@ -45,6 +46,10 @@ def hardest_problems(
             f"{lowest}"
         )
     hardest = rows.select(chosen).remove_columns(completion_columns(rows.column_names))
+    own = {n: n.removeprefix(OWN) for n in hardest.column_names if n.startswith(OWN)}
+    own.pop(f"{OWN}source", None)  # it stays: `source` is that of this run
+    hidden = [name for name in own.values() if name in hardest.column_names]
+    hardest = hardest.remove_columns(hidden).rename_columns(own)
     hardest = hardest.add_column("pass_rate", [rates[index] for index in chosen])
     hardest.to_parquet(str(result.folder / "hardest.parquet"))
     metrics = {"hardest": len(chosen), "hardest_unknown": len(all_rates) - len(rates)}

@@ -160,6 +160,14 @@ def test_the_hardest_problems_are_written_once_each_hardest_first(tmp_path: Path
     assert Dataset.from_parquet(str(tmp_path / "hardest.parquet"))["prompt"][:] == ["a"]
 
 
+def test_the_hardest_problems_have_their_own_columns_by_their_own_names(tmp_path: Path):
+    own = {"row/problem": ["p", "q"], "row/finished": ["yes", "no"], "row/source": ["mine", "my"]}
+    rewards = {"rewards/accuracy": [0.0, 1.0]}
+    hardest_problems(rollouts(tmp_path, problem=[0, 1], finished=[True, True], **own, **rewards))
+    row = {"problem": "p", "finished": "yes", "row/source": "mine", "pass_rate": 0.0}
+    assert Dataset.from_parquet(str(tmp_path / "hardest.parquet")).to_list() == [row]
+
+
 def test_hardest_problems_refuses_rows_without_what_it_needs(tmp_path: Path):
     result = rollouts(tmp_path, problem=[0], prompt=["a"], **{"rewards/accuracy": [1.0]})
     with pytest.raises(ValueError, match=r"pass rate from 0 to 0.5; the lowest are: 1.00"):
