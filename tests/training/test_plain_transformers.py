@@ -72,8 +72,7 @@ def taught(family: str, folder: Path, adapter: AdapterConfig | None = None) -> P
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_taught_model_answers_and_stops(family: str, tmp_path: Path) -> None:
     made = taught(family, tmp_path)
-    own = "<think>\n\n</think>\n\n" if family == "qwen3" else ""
-    assert answers(made) == [f"{own}{row['completion']}{FAMILIES[family]}" for row in ROWS]
+    assert answers(made) == [f"{row['completion']}{FAMILIES[family]}" for row in ROWS]
     assert AutoTokenizer.from_pretrained(made).eos_token == FAMILIES[family]
 
 
