@@ -93,8 +93,8 @@ class DecodeBatch:
         rows = torch.tensor(prompt_of_row, device=device)
         self.cache.reorder_cache(rows)
         self.logits, self.positions = out.logits[rows, -1], lengths[rows]
-        ignored_id = out.logits.shape[-1]  # past the vocabulary: the repetition penalty ignores it
-        self.prompts = ids.masked_fill(~mask, ignored_id)[rows]
+        last = ids[:, -1:]  # in place of padding: the repetition penalty counts a token once
+        self.prompts = torch.where(mask, ids, last)[rows]
         new = torch.ones((len(rows), self.tokens.shape[1]), dtype=torch.bool, device=device)
         self.mask = torch.cat([mask[rows], new], 1) if has_padding else None
 

@@ -89,9 +89,11 @@ def test_greedy_tokens_with_a_repetition_penalty_are_those_of_generate() -> None
     model, prompts = make("Qwen2"), make_prompts(60)
     params = SamplingParams(0.0, repetition_penalty=1.3, eos_token_ids=(END,))
     found = [result.ids for result in decode(model, prompts, [MAX_NEW_TOKENS] * 60, params)]
-    assert found == generated(
-        model, prompts, MAX_NEW_TOKENS, do_sample=False, repetition_penalty=1.3
-    )
+    options = {"do_sample": False, "repetition_penalty": 1.3}
+    for length in set(map(len, prompts)):  # transformers before 5.23 penalises padding too
+        rows = [row for row, prompt in enumerate(prompts) if len(prompt) == length]
+        alone = generated(model, [prompts[row] for row in rows], MAX_NEW_TOKENS, **options)
+        assert [found[row] for row in rows] == alone
 
 
 SAMPLING = [
