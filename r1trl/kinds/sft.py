@@ -10,6 +10,13 @@ from r1trl.rewards.pool import cores
 
 MANY = 10_000  # rows that are worth the start of several processes
 SFT_FIELDS: Mapping[str, Field] = {
+    "loss_type": Field(),  # TRL's source names the values of these
+    "packing_strategy": Field(),
+    "packing": Field(),
+    "padding_free": Field(),
+    "completion_only_loss": Field(),
+    "assistant_only_loss": Field(),
+    "chat_template_path": Field(),
     "dataset_text_field": Field(
         verdict="refused",
         reason="rows have messages, or prompt and completion; map them with data.<source>.columns",
