@@ -77,6 +77,14 @@ class Field:
         return " or ".join([text, *map(_text, self.also)])
 
 
+def equal(names: str) -> dict[str, Field]:
+    """Return fields that mean what they mean in TRL; `names` has spaces between them.
+
+    Whatever is of their types may be given.
+    """
+    return dict.fromkeys(names.split(), Field())
+
+
 def _text(value: Any) -> str:
     """Return a value as YAML has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

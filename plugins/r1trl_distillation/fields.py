@@ -12,6 +12,8 @@ DISTILLATION_FIELDS: Mapping[str, Field] = {
     "teacher_model_name_or_path": Field(
         verdict="refused", reason="reaches nothing: the teacher is a key of the stage; set teacher"
     ),
+    "teacher_model_revision": Field(),
+    "teacher_model_init_kwargs": Field(),
     "max_tool_calling_iterations": Field(
         verdict="refused", reason="reaches nothing: the student calls no tools"
     ),

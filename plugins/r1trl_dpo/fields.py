@@ -40,11 +40,15 @@ OWN_LOSS = "reaches nothing: this trainer has a loss of its own"
 
 DPO_FIELDS: Mapping[str, Field] = {
     "loss_type": Field(choices=LOSSES),
+    "loss_weights": Field(),
     "beta": Field(above=0),
     "ld_alpha": Field(at_least=0, at_most=1),
     "f_divergence_type": Field(choices=DIVERGENCES),
+    "f_alpha_divergence_coef": Field(),
+    "use_weighting": Field(),
     "label_smoothing": Field(at_least=0, below=1),
     "discopop_tau": Field(above=0),
+    "precompute_ref_log_probs": Field(),
     "precompute_ref_batch_size": Field(at_least=1),
     "padding_free": Field(choices=(False,), reason="TRL's DPOTrainer pads, whatever it says"),
     "label_smoothing_factor": Field(

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from r1trl.arguments.set_by_r1trl import SET_BY_R1TRL
 from r1trl.arguments.shared import SHARED_FIELDS
 from r1trl.arguments.source import fields
 from r1trl.arguments.together import problems_together
-from r1trl.arguments.training import SET_BY_R1TRL, TRAINING_FIELDS
+from r1trl.arguments.training import TRAINING_FIELDS
 from r1trl.errors import suggest
 from r1trl.fields import Field
 from r1trl.plugins.values import convert
 
-FIELDS: Mapping[str, Field] = {**TRAINING_FIELDS, **SHARED_FIELDS}
+FIELDS: Mapping[str, Field] = {**TRAINING_FIELDS, **SHARED_FIELDS, **SET_BY_R1TRL}
 Table = Mapping[str, Field]
 
 
@@ -27,9 +28,7 @@ def check_args(
     known, problems = fields(config), []
     table = {**FIELDS, **(own or {})}
     for name, value in args.items():
-        if name in SET_BY_R1TRL:
-            problems.append(f"{key}: r1trl sets '{name}' itself")
-        elif name not in known:
+        if name not in known:
             problems.append(f"{key}: {config} has no '{name}'{suggest(name, known)}")
         else:
             problem = _problem(value, known[name], table.get(name, Field()))
@@ -44,9 +43,7 @@ def possible_args(config: str, args: Mapping[str, Any], own: Table | None = None
     possible = {
         name: value
         for name, value in args.items()
-        if name in known
-        and name not in SET_BY_R1TRL
-        and not _problem(value, known[name], table.get(name, Field()))
+        if name in known and not _problem(value, known[name], table.get(name, Field()))
     }
     return args_of(config, possible, own)
 

@@ -5,7 +5,7 @@ A kind's table, `Kind.fields`, goes before this one.
 
 from collections.abc import Mapping
 
-from r1trl.fields import Field
+from r1trl.fields import Field, equal
 
 OWN_LOSS = Field(verdict="refused", reason="reaches nothing: this trainer has a loss of its own")
 RENDERED = Field(
@@ -30,10 +30,12 @@ CACHES = ("dynamic", "static", "offloaded", "offloaded_static", "quantized")
 
 SHARED_FIELDS: Mapping[str, Field] = {
     # rows
+    **equal("truncation_mode pad_token eos_token"),
     "dataset_num_proc": Field(at_least=1),
     "max_length": Field(at_least=1),
     "pad_to_multiple_of": Field(at_least=1),
     # completions
+    **equal("generation_kwargs ds3_gather_for_generation log_completions log_unique_prompts"),
     "num_generations": Field(at_least=2, reason="each is compared with the others of its prompt"),
     "max_completion_length": Field(at_least=1),
     "temperature": Field(above=0),
@@ -44,6 +46,8 @@ SHARED_FIELDS: Mapping[str, Field] = {
     "cache_implementation": Field(choices=CACHES),
     "num_completions_to_print": Field(at_least=1),
     # vLLM
+    **equal("use_vllm vllm_enable_sleep_mode vllm_structured_outputs_regex"),
+    **equal("vllm_server_base_url vllm_server_host"),
     "vllm_mode": Field(choices=("colocate", "server")),
     "vllm_model_impl": Field(choices=("vllm", "transformers", "auto", "terratorch")),
     "vllm_server_port": PORT,
@@ -52,7 +56,8 @@ SHARED_FIELDS: Mapping[str, Field] = {
     "vllm_gpu_memory_utilization": Field(above=0, at_most=1),
     "vllm_max_model_length": Field(at_least=1),
     "vllm_tensor_parallel_size": Field(at_least=1),
-    # the loss
+    # the model and the loss
+    **equal("disable_dropout activation_offloading sync_ref_model"),
     "router_aux_loss_coef": Field(at_least=0),
     "ref_model_mixup_alpha": Field(above=0, at_most=1),
     "ref_model_sync_steps": Field(at_least=1),

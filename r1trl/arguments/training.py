@@ -6,24 +6,7 @@ source and do not stand here.
 
 from collections.abc import Mapping
 
-from r1trl.fields import Field
-
-SET_BY_R1TRL = (
-    "output_dir",
-    "logging_dir",
-    "report_to",
-    "run_name",
-    "resume_from_checkpoint",
-    "reward_weights",
-    "generation_batch_size",
-    "steps_per_generation",
-    "gradient_accumulation_steps",
-    "shuffle_dataset",
-    "model_init_kwargs",
-    "seed",
-    "data_seed",
-    "remove_unused_columns",
-)
+from r1trl.fields import Field, equal
 
 NO_EVALUATION = "r1trl's training stages evaluate nothing; add a stage of kind evaluate"
 NOTHING_EVALUATED = Field(
@@ -34,6 +17,10 @@ BY_DTYPE = Field(
     reason="is set from the stage's dtype; set dtype=bfloat16, float16 or float32",
 )
 NEVER = Field(verdict="refused", reason="TRL's trainers do not read it; leave it out")
+NOT_TRACKED = Field(
+    verdict="refused", reason="reaches nothing: metrics go to Weights & Biases alone; set wandb"
+)
+TRACKING = ("project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id")
 EVALUATION = (
     "per_device_eval_batch_size",
     "eval_steps",
@@ -88,6 +75,7 @@ TRAINING_FIELDS: Mapping[str, Field] = {
         "per_device_train_batch_size",
     ),
     # the optimizer
+    **equal("optim optim_args optim_target_modules lr_scheduler_kwargs"),
     "learning_rate": Field(above=0),
     "lr_scheduler_type": Field(
         choices=SCHEDULES,
@@ -102,6 +90,9 @@ TRAINING_FIELDS: Mapping[str, Field] = {
     "label_smoothing_factor": Field(at_least=0, at_most=1),
     "neftune_noise_alpha": Field(above=0),
     # precision and speed
+    **equal("gradient_checkpointing gradient_checkpointing_kwargs tf32 use_cpu use_cache"),
+    **equal("activation_checkpointing activation_checkpointing_kwargs full_determinism"),
+    **equal("torch_compile use_liger_kernel liger_kernel_config"),
     "bf16": BY_DTYPE,
     "fp16": BY_DTYPE,
     "torch_compile_backend": Field(choices=BACKENDS),
@@ -112,12 +103,18 @@ TRAINING_FIELDS: Mapping[str, Field] = {
         reason="is an object, not a value; set parallelism_config in launch.config",
     ),
     # records
+    **equal("logging_strategy logging_first_step logging_nan_inf_filter log_on_each_node"),
+    **equal("disable_tqdm skip_memory_metrics"),
+    **dict.fromkeys(TRACKING, NOT_TRACKED),
     "logging_steps": Field(above=0),  # below 1: a share of all steps
     "log_level": Field(choices=LOG_LEVELS),
     "log_level_replica": Field(choices=LOG_LEVELS),
     "include_num_input_tokens_seen": Field(choices=("all", "non_padding", "no", True, False)),
     "debug": Field(choices=("underflow_overflow", "tpu_metrics_debug"), also=("",)),
     # checkpoints
+    **equal("ignore_data_skip restore_callback_states_from_checkpoint"),
+    **equal("push_to_hub hub_always_push hub_model_id hub_private_repo hub_revision"),
+    **equal("hub_strategy hub_token"),
     "save_strategy": Field(choices=("steps", "epoch", "no"), reason="best needs an evaluation"),
     "save_steps": Field(above=0),  # below 1: a share of all steps
     "save_total_limit": Field(at_least=1, reason="null keeps all"),
@@ -130,13 +127,18 @@ TRAINING_FIELDS: Mapping[str, Field] = {
     "enable_jit_checkpoint": Field(
         choices=(False,), reason="r1trl itself saves and leaves on SIGTERM and SIGUSR1"
     ),
-    # rows on their way to the model
+    # models and rows on their way to them
+    **equal("trust_remote_code train_sampling_strategy accelerator_config"),
+    **equal("dataloader_drop_last dataloader_in_order dataloader_pin_memory"),
+    **equal("dataloader_persistent_workers dataloader_multiprocessing_context"),
     "dataloader_num_workers": Field(at_least=0),
     "dataloader_prefetch_factor": Field(at_least=1),
     "length_column_name": Field(
         verdict="refused", reason="no column of lengths reaches the trainer, which counts tokens"
     ),
     # several processes
+    **equal("deepspeed fsdp fsdp_config average_tokens_across_devices ddp_backend"),
+    **equal("ddp_broadcast_buffers ddp_find_unused_parameters ddp_static_graph"),
     "ddp_bucket_cap_mb": Field(at_least=1),
     "ddp_timeout": Field(at_least=1),
     "local_rank": Field(verdict="refused", reason="is set by the launcher; see launch"),

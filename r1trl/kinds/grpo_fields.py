@@ -13,6 +13,8 @@ GRPO_FIELDS: Mapping[str, Field] = {
     **ROLLOUT_FIELDS,
     # the loss
     "loss_type": Field(choices=LOSSES),
+    "use_bias_correction_kl": Field(),
+    "cast_lm_head_to_fp32": Field(),
     "importance_sampling_level": Field(choices=("token", "sequence")),
     "delta": Field(above=0),
     "sapo_temperature_neg": Field(above=0),
@@ -26,16 +28,20 @@ GRPO_FIELDS: Mapping[str, Field] = {
     "scale_rewards": Field(choices=("group", "batch", "none"), also=(True, False)),
     "multi_objective_aggregation": Field(choices=("sum_then_normalize", "normalize_then_sum")),
     # entropy
+    "use_adaptive_entropy": Field(),
     "top_entropy_quantile": Field(at_least=0, at_most=1),
     "entropy_coef": Field(at_least=0),
     "entropy_coef_min": Field(at_least=0),
     "entropy_coef_max": Field(at_least=0),
     "entropy_coef_delta": Field(at_least=0),
     "entropy_target": Field(at_least=0),
+    # records
+    "log_completions_hub_repo": Field(),
     "max_tool_calling_iterations": Field(
         verdict="refused", reason="reaches nothing: r1trl's rollouts call no tools"
     ),
     # the difference between vLLM's probabilities and those of training
+    "vllm_importance_sampling_correction": Field(),
     "vllm_importance_sampling_mode": Field(choices=VLLM_MODES),
     "vllm_importance_sampling_clip_max": Field(above=0),
     "vllm_importance_sampling_clip_min": Field(at_least=0),

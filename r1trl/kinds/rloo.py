@@ -3,8 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from r1trl import Work
+from r1trl import Field, Work
 from r1trl.kinds.rollouts import ROLLOUT_FIELDS, rollout_kind, rollout_problems
+
+RLOO_FIELDS: Mapping[str, Field] = {
+    **ROLLOUT_FIELDS,
+    "normalize_advantages": Field(),
+    "reward_clip_range": Field(),
+}
 
 
 def run(work: Work) -> Mapping[str, float]:
@@ -22,4 +28,4 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
         yield "args.reward_clip_range", f"{low:g} is not below {high:g}"
 
 
-KIND = rollout_kind(run=run, trl_config="RLOOConfig", fields=ROLLOUT_FIELDS, problems=problems)
+KIND = rollout_kind(run=run, trl_config="RLOOConfig", fields=RLOO_FIELDS, problems=problems)

@@ -18,6 +18,10 @@ ROLLOUT_FIELDS: Mapping[str, Field] = {
     **NOT_COMPILED,
     "beta": Field(at_least=0),  # 0: no reference model
     "num_iterations": Field(at_least=1),
+    "mask_truncated_completions": Field(),
+    "use_transformers_continuous_batching": Field(),
+    "use_transformers_paged": Field(),  # its former name
+    "transformers_continuous_batching_config": Field(),
     "epsilon": Field(at_least=0),
     "epsilon_high": Field(at_least=0),
     "train_sampling_strategy": OWN_ORDER,

@@ -16,6 +16,13 @@ from r1trl.kinds.sft_rows import make_samples
 
 SFT_FIELDS: Mapping[str, Field] = {
     **NOT_COMPILED,
+    "loss_type": Field(),  # TRL's source names the values of these
+    "packing_strategy": Field(),
+    "packing": Field(),
+    "padding_free": Field(),
+    "completion_only_loss": Field(),
+    "assistant_only_loss": Field(),
+    "chat_template_path": Field(),
     "dataset_text_field": Field(
         verdict="refused",
         reason="rows have messages, or prompt and completion; map them with data.<source>.columns",

@@ -16,9 +16,10 @@ from trl_literals import compared_literals
 
 from r1trl.arguments import together, training
 from r1trl.arguments.check import FIELDS, check_args
+from r1trl.arguments.set_by_r1trl import SET_BY_R1TRL
 from r1trl.arguments.shared import CACHES
 from r1trl.arguments.source import fields
-from r1trl.arguments.training import EVALUATION, SET_BY_R1TRL
+from r1trl.arguments.training import EVALUATION
 from r1trl.fields import Field
 from r1trl.kinds.reward_model import BY_LENGTH
 
@@ -34,7 +35,7 @@ def values_of(name: str, field: str) -> tuple[Any, ...]:
     kind = kind_of(name)
     type_ = fields(str(kind.trl_config))[field]
     table = {**FIELDS, **kind.fields}.get(field, Field())
-    if field in SET_BY_R1TRL or table.verdict == "refused":
+    if table.verdict == "refused":
         return ()
     values = table.choices or _literal(type_)
     return tuple(v for v in (*values, *table.also) if any(isinstance(w, str) for w in values))

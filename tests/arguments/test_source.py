@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from r1trl.arguments.check import FIELDS, args_of, check_args
+from r1trl.arguments.set_by_r1trl import SET_BY_R1TRL
 from r1trl.arguments.source import defaults, fields
-from r1trl.arguments.training import SET_BY_R1TRL
 from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError
 
@@ -28,7 +28,7 @@ WRONG = [
     ),
     ({"beta": [1]}, "stages.x.args.beta: value '[1]' of type 'list' is not a float"),
     ({"use_vllm": "yes"}, "stages.x.args.use_vllm: value 'yes' of type 'str' is not a bool"),
-    *(({name: 1}, f"stages.x.args: r1trl sets '{name}' itself") for name in SET_BY_R1TRL),
+    *(({name: 1}, f"stages.x.args.{name}: {field.reason}") for name, field in SET_BY_R1TRL.items()),
 ]
 
 
@@ -55,7 +55,7 @@ def test_every_default_of_the_real_config_is_possible_unless_its_field_is_refuse
     refused = {name for name, field in table.items() if field.verdict == "refused"}
     defaults: dict[str, Any] = {}
     for field in dataclasses.fields(getattr(trl, config)):
-        if field.name in {*SET_BY_R1TRL, *refused} or not field.init:
+        if field.name in refused or not field.init:
             continue
         if field.default is not dataclasses.MISSING:
             defaults[field.name] = field.default

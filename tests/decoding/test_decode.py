@@ -111,7 +111,11 @@ def test_greedy_tokens_with_processors_are_those_of_generate(options: dict[str, 
     params = SamplingParams(0.0, **options, eos_token_ids=(END,))
     found = [result.ids for result in decode(model, prompts, [MAX_NEW_TOKENS] * 60, params)]
     listed = {name: _as_lists(value) for name, value in options.items()}
-    assert found == generated(model, prompts, MAX_NEW_TOKENS, do_sample=False, **listed)
+    for length in set(map(len, prompts)):  # transformers before 5.23 penalises padding too
+        rows = [row for row, prompt in enumerate(prompts) if len(prompt) == length]
+        alone = [prompts[row] for row in rows]
+        wanted = generated(model, alone, MAX_NEW_TOKENS, do_sample=False, **listed)
+        assert [found[row] for row in rows] == wanted
     plain = decode(model, prompts, [MAX_NEW_TOKENS] * 60, SamplingParams(0.0, eos_token_ids=(END,)))
     assert found != [result.ids for result in plain], "the option changes something"
 

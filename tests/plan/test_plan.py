@@ -114,7 +114,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "a TRL argument that r1trl sets": (
         (*ZERO, "stages.zero.args.output_dir=here"),
-        ["stages.zero.args: r1trl sets 'output_dir' itself"],
+        ["stages.zero.args.output_dir: r1trl sets it itself: a stage has a folder of its own"],
     ),
     "an option that the reward does not have": (
         (*ZERO, "stages.zero.rewards.accuracy.anser=boxed"),
