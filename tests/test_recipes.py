@@ -19,6 +19,7 @@ RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule"
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))
+DATASETS.remove("file")  # one's own, whose path must be given: tests/config/test_sources.py
 MODELS = sorted(file.stem for file in (conf_folder() / "model").glob("*.yaml"))
 BASE = "Qwen/Qwen2.5-7B"
 

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from r1trl.files.names import CHAT
 from r1trl.rewards.texts import gold_text
 
 if TYPE_CHECKING:
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 
 CHUNK = 10_000  # rows that are Python values at a time
 OWN = "row/"  # before the name of a row's own column that has the name of one of r1trl's
-ROLES = {"prompt": "user"}  # of the message that a text becomes beside messages
+# Of the message that a text becomes beside messages, in columns that may have either.
+ROLES = {"prompt": "user", **dict.fromkeys(("completion", "chosen", "rejected"), "assistant")}
 
 
 def dataset_of(
@@ -92,7 +92,7 @@ def _rough(value: Any) -> Any:
 def common(name: str, features: Sequence[Any]) -> Any:
     """Return the type in which a column of these types keeps its values.
 
-    Numbers beside texts become texts, one value beside lists a list; in a column of `CHAT` a text
+    Numbers beside texts become texts, one value beside lists a list; in a column of `ROLES` a text
     becomes a message beside messages. Whatever else differs is JSON.
     """
     from datasets import Json, List, Value
@@ -111,7 +111,7 @@ def common(name: str, features: Sequence[Any]) -> Any:
         return Value("string")
     if kinds <= {"number", "text", "value", "list"}:
         return List(common("", [getattr(feature, "feature", feature) for feature in features]))
-    if kinds == {"messages"} or (name in CHAT and kinds <= {"messages", "text"}):
+    if kinds == {"messages"} or (name in ROLES and kinds <= {"messages", "text"}):
         return List(Json())
     return Json()
 
@@ -188,8 +188,7 @@ def _as(feature: Any, values: Sequence[Any], name: str) -> Sequence[Any]:
         return [None if value is None else json.dumps(value) for value in values]
     inner = feature.feature if isinstance(feature, List | LargeList) else None
     if isinstance(inner, Json):
-        role = ROLES.get(name, "assistant")
-        lists = [[{"role": role, "content": v}] if isinstance(v, str) else v for v in values]
+        lists = [[{"role": ROLES[name], "content": v}] if isinstance(v, str) else v for v in values]
         return [None if each is None else [json.dumps(one) for one in each] for each in lists]
     if isinstance(feature, Value) and feature.dtype == "string":
         return [value if isinstance(value, str) else gold_text(value) for value in values]

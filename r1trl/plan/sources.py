@@ -68,8 +68,8 @@ def check_columns(source: SourceConfig, needed: Iterable[str]) -> list[str]:
         return problems
     there = shaped(list(source.columns) if source.columns else [*names, *found(names)])
     return [
-        f".columns: the rows have no column '{name}'{suggest(name, names)}; they have: "
-        f"{', '.join(names)}; say which is meant: columns: {{{name}: …}}"
+        f".columns: the rows have no column '{name}'; they have: {', '.join(names)}; say which is "
+        f"meant: columns: {{{name}: …}}"
         for name in needed
         if name not in there
     ]

@@ -187,14 +187,15 @@ def test_a_filter_that_fails_is_named(plugins: Plugins) -> None:
 
 
 def test_sources_are_put_together_with_aligned_columns(plugins: Plugins, tmp_path: Path) -> None:
-    more = [{"prompt": "q", "language": "zh", "source": "gone"}]
+    more = [{"prompt": "q", "language": "zh", "source": "its own"}]
     sources = {
         "numbers": SourceConfig(path=jsonl(tmp_path / "n.jsonl", NUMBERS), filters={"even": {}}),
         "more": SourceConfig(path=jsonl(tmp_path / "m.jsonl", more)),
         "made": SourceConfig(dataset="made", options={"count": 1}),
     }
-    rows, counts = load_data(sources, {}, plugins, 5, "stages.x")
-    assert rows.to_list() == [
+    said: list[str] = []
+    rows, counts = load_data(sources, {}, plugins, 5, "stages.x", say=said.append)
+    assert rows.remove_columns("row/source").to_list() == [
         *(
             {"prompt": f"p{i}", "solution": str(i), "source": "numbers", "language": None}
             for i in (2, 4, 6)
@@ -202,6 +203,8 @@ def test_sources_are_put_together_with_aligned_columns(plugins: Plugins, tmp_pat
         {"prompt": "q", "solution": None, "source": "more", "language": "zh"},
         {"prompt": "5/0", "solution": None, "source": "made", "language": None},
     ]
+    assert rows["row/source"][:] == [None, None, None, "its own", None]
+    assert said == ["stages.x.data.more: the rows' own column 'source' is 'row/source' here"]
     assert counts == {
         "numbers": [{"filter": "even", "in": 6, "out": 3}],
         "more": [],
@@ -217,15 +220,33 @@ def test_filters_of_the_stage_see_the_rows_of_all_sources(plugins: Plugins, tmp_
     assert counts["all"] == [{"filter": "even", "in": 12, "out": 6}]
 
 
-def test_columns_of_different_types_are_named_with_the_stage(
-    plugins: Plugins, tmp_path: Path
+SPELLINGS = {
+    "n.jsonl": '{"prompt": "p", "solution": 1}\n{"prompt": "p", "solution": 2.50}\n',
+    "t.jsonl": '{"prompt": "p", "solution": "x"}\n',
+    "c.csv": "prompt,solution\np,7\n",
+    "l.jsonl": '{"prompt": "p", "solution": ["y", "z"]}\n',
+    "m.jsonl": '{"prompt": [{"role": "user", "content": "p"}], "solution": true}\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "solutions"),
+    [
+        (["n.jsonl", "c.csv"], [1.0, 2.5, 7.0]),
+        (["n.jsonl", "t.jsonl"], ["1", "2.5", "x"]),
+        (["t.jsonl", "c.csv"], ["x", "7"]),
+        (["c.csv", "m.jsonl"], ["7", "True"]),
+        (["n.jsonl", "l.jsonl"], [["1"], ["2.5"], ["y", "z"]]),
+    ],
+)
+def test_golds_of_several_types_fit_together(
+    files: list[str], solutions: list[Any], plugins: Plugins, tmp_path: Path
 ) -> None:
-    sources = {
-        "a": SourceConfig(path=jsonl(tmp_path / "a.jsonl", [{"prompt": "p", "solution": 1}])),
-        "b": SourceConfig(path=jsonl(tmp_path / "b.jsonl", [{"prompt": "p", "solution": ["x"]}])),
-    }
-    with pytest.raises(StageError, match=r"stages\.x\.data.*solution"):
-        load_data(sources, {}, plugins, 1, "stages.x")
+    for name, text in SPELLINGS.items():
+        (tmp_path / name).write_text(text)
+    sources = {name[0]: SourceConfig(path=str(tmp_path / name)) for name in files}
+    rows = load_stage_rows(sources, {}, plugins, 1, "stages.x", tmp_path / "data")
+    assert rows["solution"][:] == solutions
 
 
 def test_sampled_rows_are_random_and_the_same_for_a_seed(plugins: Plugins) -> None:
