@@ -47,8 +47,9 @@ def run(work: Work) -> Mapping[str, float]:
                 "completion the loss is on the completion alone, so leave it out"
             )
         need_columns(rows, ["prompt", "completion"], key)
+    tokenizer = _tokenizer(work)
     with errors_named(key):
-        samples, lengths = make_samples(work, rows, _tokenizer(work))
+        samples, lengths = make_samples(work, rows, tokenizer)
     trainer = PaddingFreeSFTTrainer(
         model=work.stage.model,
         # The labels of the samples are made already; TRL would look for messages in them.
@@ -57,6 +58,7 @@ def run(work: Work) -> Mapping[str, float]:
         processing_class=work.tokenizer(),
         peft_config=work.adapter(),
     )
+    _end_with(trainer, str(tokenizer.eos_token))
     return {**work.train(trainer), **lengths.metrics}
 
 
@@ -66,6 +68,21 @@ def _tokenizer(work: Work) -> Any:
     if args.get("eos_token"):
         tokenizer.eos_token = args["eos_token"]  # TRL sets it too, but when the rows are written
     return with_template(tokenizer, args.get("chat_template_path"))
+
+
+def _end_with(trainer: Any, token: str) -> None:
+    """Make a token the end token of what is trained, if a template that was given needs another."""
+    if trainer.processing_class.eos_token == token:
+        return
+    trainer.processing_class.eos_token = token
+    id_, settings = trainer.processing_class.eos_token_id, trainer.model.generation_config
+    trainer.model.config.get_text_config().eos_token_id = id_
+    ends = (
+        settings.eos_token_id
+        if isinstance(settings.eos_token_id, list)
+        else [settings.eos_token_id]
+    )
+    settings.eos_token_id = [id_, *(end for end in ends if end not in (id_, None))]
 
 
 def problems(stage: Any) -> Iterator[tuple[str, str]]:
