@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -274,3 +275,21 @@ def test_the_end_token_is_that_of_the_template_that_is_given(models: Path, tmp_p
     ends = GenerationConfig.from_pretrained(tmp_path / "model").eos_token_id
     assert saved.eos_token == "<|eot_id|>"
     assert ends == [saved.eos_token_id, saved.convert_tokens_to_ids("<|end_of_text|>")]
+
+
+def test_an_argument_about_messages_is_refused_for_texts(models: Path, tmp_path: Path) -> None:
+    model, args = awkward_model("chatml", models), {"assistant_only_loss": True}
+    with pytest.raises(StageError, match=r"^stages\.x\.args\.assistant_only_loss: needs rows with"):
+        worked(model, tmp_path / "a", LONG[:2], args=args)
+    row = {"prompt": [QUESTION], "completion": [{"role": "assistant", "content": "2"}]}
+    assert shown(worked(model, tmp_path / "b", [row], args=args))[0].endswith("⟦2<|im_end|>⟧")
+
+
+def test_a_chat_template_that_is_not_there_is_told(models: Path, tmp_path: Path) -> None:
+    model, args = awkward_model("chatml", models), {"chat_template_path": "/no/such/model"}
+    with pytest.raises(StageError, match=r"^stages\.x\.args\.chat_template_path: "):
+        worked(model, tmp_path, CHATS, args=args)
+    stage = SimpleNamespace(args={"chat_template_path": "none.jinja"}, template=None)
+    assert list(load_plugins().kind("sft").problems(stage)) == [
+        ("args.chat_template_path", "there is no file none.jinja")
+    ]
