@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -44,10 +44,11 @@ class LLMJudge:
 
     `model` runs at `url`, a server with OpenAI's chat completions; None is OpenAI's own. The key is
     in the environment variable `api_key_env`; a `url` may need none. `instructions` is the rubric;
-    the form of the score is appended to it. The judge gets the question, the row's column
-    `reference` if there is one, and the `text` of the completion: the "summary" after the thinking,
-    or the whole "response". It generates up to `max_tokens` at `temperature`. A failed request is
-    retried `retries` times, each try with a `timeout` in seconds; a sample without a valid score is
+    the form of the score is appended to it. The judge gets the question, or all messages of a
+    prompt that has several, the row's column `reference` if there is one, and the `text` of the
+    completion: the "summary" after the thinking, or the whole "response". It generates up to
+    `max_tokens` at `temperature`. A failed request is retried `retries` times, each try with a
+    `timeout` in seconds; a sample without a valid score is
     a timeout or an error. `concurrency` requests run at once, `requests_per_minute` in each
     process. `cache` is an SQLite file for the replies. Raises ValueError on invalid options.
     """
@@ -95,7 +96,10 @@ class LLMJudge:
     ) -> list[float | Failure]:
         """Grade all completions concurrently; identical requests are sent once."""
         count = len(completions)
-        questions = columns.get("question") or [None] * count
+        nothing = [None] * count
+        talks = columns.get("conversation") or nothing
+        pairs = zip(talks, columns.get("question") or nothing, strict=True)
+        questions = [_conversation(talk) if talk else question for talk, question in pairs]
         references = columns.get(self.reference or "") or [None] * count
         rows = zip(prompts, completions, questions, references, strict=True)
         requests = [self.request(*row) for row in rows]
@@ -136,3 +140,9 @@ class LLMJudge:
         if self.replies and cached is None:
             self.replies.put(key, reply)
         return grade
+
+
+def _conversation(talk: Sequence[Mapping[str, Any]]) -> str:
+    """Return the messages of a prompt as one text; a single one is the question itself."""
+    said = [(message["role"], message["content"] or "") for message in talk]
+    return said[0][1] if len(said) == 1 else "\n\n".join(f"{role}: {text}" for role, text in said)

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from r1trl.chat.answers import answer_of, is_in
 from r1trl.chat.ends import answer_end, automatic_prefix, special_tokens
-from r1trl.chat.messages import REASONING, Message, answer_of, is_in, with_texts
+from r1trl.chat.messages import REASONING, Message, with_texts
 from r1trl.chat.thinking import (
     END,
     THINK,

@@ -5,9 +5,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from r1trl.chat.answers import reads_reasoning, with_reasoning_beside
 from r1trl.chat.conversation import Conversation
 from r1trl.chat.ends import answer_end
-from r1trl.chat.messages import Message, as_text, cleaned, from_json, with_system, without_nulls
+from r1trl.chat.messages import (
+    Message,
+    as_text,
+    cleaned,
+    from_json,
+    with_system,
+    without_nulls,
+)
 from r1trl.chat.samples import Sample, conversation_samples, text_sample
 from r1trl.chat.thinking import RowError, continuation
 from r1trl.data.sources import fill
@@ -73,6 +81,8 @@ class RowWriter:
             raise RowError("tools must be a list of mappings, chat_template_kwargs a mapping")
         system = row.get("system") or self.system
         talk = cleaned(with_system(list(messages), system))
+        if reads_reasoning(str(self.tokenizer.chat_template)):
+            talk = [with_reasoning_beside(message) for message in talk]
         return Conversation(self.tokenizer, talk, tools, {**self.variables, **own})
 
     def response(self, row: Mapping[str, Any], prompt: str, response: Any) -> str:

@@ -12,7 +12,7 @@ from r1trl.chat.given import is_file, with_template
 from r1trl.config.stage_parts import number
 from r1trl.data.prompts import need_columns
 from r1trl.errors import errors_named
-from r1trl.kinds.sft_rows import make_samples
+from r1trl.kinds.sft_rows import make_samples, processes_for
 
 SFT_FIELDS: Mapping[str, Field] = {
     **NOT_COMPILED,
@@ -48,25 +48,33 @@ def run(work: Work) -> Mapping[str, float]:
 
     from r1trl.training.trainers import PaddingFreeSFTTrainer
 
-    rows, key = work.rows(), f"{work.key}.data"
-    if "messages" not in rows.column_names:
-        if work.stage.args.get("assistant_only_loss"):
-            raise StageError(
-                f"{work.key}.args.assistant_only_loss: needs rows with messages; of prompt and "
-                "completion the loss is on the completion alone, so leave it out"
-            )
-        need_columns(rows, ["prompt", "completion"], key)
-    with errors_named(key):
-        samples, lengths = make_samples(work, rows, _tokenizer(work))
+    rows, tokenizer = work.rows(), _tokenizer(work)
+    _check(rows, work)
+    with errors_named(f"{work.key}.data"):
+        samples, lengths = make_samples(work, rows, tokenizer)
+    # The labels of the samples are made already; TRL would look for messages in them.
+    fixed = {"assistant_only_loss": False, "dataset_num_proc": processes_for(rows, work.stage.args)}
     trainer = PaddingFreeSFTTrainer(
         model=work.stage.model,
-        # The labels of the samples are made already; TRL would look for messages in them.
-        args=work.arguments(SFTConfig, assistant_only_loss=False),
+        args=work.arguments(SFTConfig, **fixed),
         train_dataset=samples,
         processing_class=work.tokenizer(),
         peft_config=work.adapter(),
     )
+    _end_with(trainer, str(tokenizer.eos_token))
     return {**work.train(trainer), **lengths.metrics}
+
+
+def _check(rows: Any, work: Work) -> None:
+    """Raise StageError if the rows lack columns, or have none of what is asked for."""
+    if "messages" in rows.column_names:
+        return
+    need_columns(rows, ["prompt", "completion"], f"{work.key}.data")
+    if work.stage.args.get("assistant_only_loss") and isinstance(rows[0]["completion"], str):
+        raise StageError(
+            f"{work.key}.args.assistant_only_loss: needs rows with messages; of prompt and "
+            "completion the loss is on the completion alone, so leave it out"
+        )
 
 
 def _tokenizer(work: Work) -> Any:
@@ -74,7 +82,20 @@ def _tokenizer(work: Work) -> Any:
     args, tokenizer = work.stage.args, work.tokenizer()
     if args.get("eos_token"):
         tokenizer.eos_token = args["eos_token"]  # TRL sets it too, but when the rows are written
-    return with_template(tokenizer, args.get("chat_template_path"))
+    with errors_named(f"{work.key}.args.chat_template_path"):
+        return with_template(tokenizer, args.get("chat_template_path"))
+
+
+def _end_with(trainer: Any, token: str) -> None:
+    """Make a token the end token of what is trained, if a template that was given needs another."""
+    if trainer.processing_class.eos_token == token:
+        return
+    trainer.processing_class.eos_token = token
+    id_, settings = trainer.processing_class.eos_token_id, trainer.model.generation_config
+    trainer.model.config.get_text_config().eos_token_id = id_
+    ends = settings.eos_token_id
+    others = ends if isinstance(ends, list) else [ends]
+    settings.eos_token_id = [id_, *(end for end in others if end not in (id_, None))]
 
 
 def problems(stage: Any) -> Iterator[tuple[str, str]]:

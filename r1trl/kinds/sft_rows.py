@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from r1trl import StageError, Work, __version__
+from r1trl.arguments.source import defaults
 from r1trl.chat.lengths import Lengths, count_lengths
 from r1trl.chat.samples import IGNORED, Sample
 from r1trl.data.prompts import row_named
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 LENGTHS = "lengths.json"  # in the stage's folder data/
 TRAINED_ON, COUNTED = ("input_ids", "labels"), ("lengths", "learned", "numbers")
-DEFAULT_LENGTH = 1024  # TRL's own max_length
 MANY = 10_000  # rows that are worth the start of several processes
 SPLITS = ("bfd_split", "wrapped")  # ways of packing that continue a long sample in another row
 
@@ -85,7 +85,7 @@ def make_samples(work: Work, rows: "Dataset", tokenizer: Any) -> "tuple[Dataset,
     encoder = _encoder(work, tokenizer)
     if not work.is_main:
         barrier()
-    encoded = _encoded(rows, encoder, work.stage.args.get("dataset_num_proc"))
+    encoded = _encoded(rows, encoder, processes_for(rows, work.stage.args))
     if work.is_main:
         barrier()
     counted = {name: encoded[name][:] for name in COUNTED}
@@ -114,21 +114,27 @@ def _encoder(work: Work, tokenizer: Any) -> Encoder:
         writer,
         everything=not on_completions and not on_assistant,
         all_turns=not on_completions,
-        limit=None if split else args.get("max_length", DEFAULT_LENGTH),
+        limit=None if split else args.get("max_length", defaults("SFTConfig")["max_length"]),
         from_end=args.get("truncation_mode") == "keep_end",
     )
 
 
-def _encoded(rows: "Dataset", encoder: Encoder, processes: int | None) -> "Dataset":
-    """Return the samples of rows; `processes` is the number asked for."""
+def processes_for(rows: "Dataset", args: Mapping[str, Any]) -> int | None:
+    """Return the number of processes that tokenise rows; None: this one."""
     many = cores() if len(rows) >= MANY and cores() > 1 else None
+    given: int | None = args.get("dataset_num_proc", many)
+    return given
+
+
+def _encoded(rows: "Dataset", encoder: Encoder, processes: int | None) -> "Dataset":
+    """Return the samples of rows."""
     digest = hashlib.sha256(f"{rows._fingerprint} {encoder.fingerprint}".encode()).hexdigest()[:16]
     return rows.map(
         encoder,
         with_indices=True,
         batched=True,
         remove_columns=rows.column_names,
-        num_proc=processes or many,
+        num_proc=processes,
         new_fingerprint=digest,
         desc="Tokenizing",
     )

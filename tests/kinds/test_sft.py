@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from awkward_models import awkward_model
 from datasets import Dataset
 from label_cases import marked, tokenizer_of
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from r1trl import StageError
 from r1trl.arguments.check import args_of
@@ -263,3 +264,32 @@ def test_the_template_of_another_model_comes_with_its_tokens(models: Path, tmp_p
     assert saved.apply_chat_template([QUESTION], tokenize=False) in saved.decode(row["input_ids"])
     trained = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     assert max(row["input_ids"]) < trained.get_input_embeddings().num_embeddings
+
+
+def test_the_end_token_is_that_of_the_template_that_is_given(models: Path, tmp_path: Path) -> None:
+    model, file = awkward_model("llama_base", models), tmp_path / "turns.jinja"
+    file.write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}<|eot_id|>{% endfor %}")
+    work = worked(model, tmp_path, CHATS, train=True, args={"chat_template_path": str(file)})
+    assert shown(work)[0].endswith("⟦assistant: <think>\n0\n</think>\n\n0<|eot_id|>⟧")
+    saved = AutoTokenizer.from_pretrained(tmp_path / "model")
+    ends = GenerationConfig.from_pretrained(tmp_path / "model").eos_token_id
+    assert saved.eos_token == "<|eot_id|>"
+    assert ends == [saved.eos_token_id, saved.convert_tokens_to_ids("<|end_of_text|>")]
+
+
+def test_an_argument_about_messages_is_refused_for_texts(models: Path, tmp_path: Path) -> None:
+    model, args = awkward_model("chatml", models), {"assistant_only_loss": True}
+    with pytest.raises(StageError, match=r"^stages\.x\.args\.assistant_only_loss: needs rows with"):
+        worked(model, tmp_path / "a", LONG[:2], args=args)
+    row = {"prompt": [QUESTION], "completion": [{"role": "assistant", "content": "2"}]}
+    assert shown(worked(model, tmp_path / "b", [row], args=args))[0].endswith("⟦2<|im_end|>⟧")
+
+
+def test_a_chat_template_that_is_not_there_is_told(models: Path, tmp_path: Path) -> None:
+    model, args = awkward_model("chatml", models), {"chat_template_path": "/no/such/model"}
+    with pytest.raises(StageError, match=r"^stages\.x\.args\.chat_template_path: "):
+        worked(model, tmp_path, CHATS, args=args)
+    stage = SimpleNamespace(args={"chat_template_path": "none.jinja"}, template=None)
+    assert list(load_plugins().kind("sft").problems(stage)) == [
+        ("args.chat_template_path", "there is no file none.jinja")
+    ]

@@ -411,6 +411,10 @@ WRONG |= {
             "stages.scoreboard.models.zero.system: a raw template has no system prompt",
         ],
     ),
+    "variables of a raw template": (
+        (*R1, "stages.zero.chat_template_kwargs={enable_thinking: false}"),
+        ["stages.zero.chat_template_kwargs: a raw template reads none; write it into template"],
+    ),
     "benchmarks of a filter": (
         (
             *R1,

@@ -156,12 +156,21 @@ def test_openais_own_servers_are_told_the_limit_by_its_newer_name(
     assert "max_tokens" not in server.bodies[0]
 
 
+ROLES = ("system", "user", "assistant", "user")
+TALK = [
+    {"role": role, "content": text}
+    for role, text in zip(ROLES, ("Add.", "1?", "1", "And 2?"), strict=True)
+]
 TEXT = "<think>maybe 5</think><answer>4</answer>"
 PARTS = [
     ({}, {"Question": "Q", "Answer": "4"}),
     ({"text": "response"}, {"Question": "Q", "Answer": TEXT}),
     ({"prompt": "Q <think>\n"}, {"Question": "Q ", "Answer": "4"}),
     ({"question": ["2+2?"]}, {"Question": "2+2?", "Answer": "4"}),
+    (
+        {"question": ["And 2?"], "conversation": [TALK]},
+        {"Question": "system: Add.\n\nuser: 1?\n\nassistant: 1\n\nuser: And 2?", "Answer": "4"},
+    ),
     ({"solution": ["4"]}, {"Question": "Q", "Reference": "4", "Answer": "4"}),
     ({"solution": [None]}, {"Question": "Q", "Answer": "4"}),
     ({"solution": ["4"], "reference": None}, {"Question": "Q", "Answer": "4"}),

@@ -97,6 +97,21 @@ def test_a_row_is_shown_with_its_loss(planned: Any, tiny_model: Path, tmp_path: 
     assert row.pieces == [("<|user|>Hi?\n<|assistant|>", False), ("Hi?<eos>", True)]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_rows_that_max_length_cuts_are_told(planned: Any, tiny_model: Path, tmp_path: Path) -> None:
+    columns = "stages.dev1.data.chats.columns={prompt: prompt, completion: prompt}"
+    short = ("stages.dev1.args.max_length=27", "stages.answers.model=x")
+    plan = planned(tiny_model, columns, *short, "stages.dev1.max_truncated_rate=1.0")
+    [finding] = training_rows(plan, tmp_path)[1]
+    assert not finding.wrong and finding.text.startswith(
+        "stages.dev1.data.chats: of its first rows, 4 rows; max_length=27 cuts 4 rows, and leaves"
+    )
+    refused = planned(tiny_model, columns, *short)
+    [finding] = training_rows(refused, tmp_path)[1]
+    assert finding.wrong and finding.text.startswith("stages.dev1.args.max_length: 4 rows; max_len")
+
+
 def test_the_loss_is_coloured_on_a_terminal_and_in_brackets_elsewhere() -> None:
     rows = [{"key": "stages.a.data.b", "pieces": [["ask ", False], ["tell", True]]}]
     assert "ask \x1b[32mtell\x1b[0m\n" in shown(rows, colours=True)
