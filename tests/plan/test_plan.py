@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -328,12 +329,16 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
 }
 WRONG |= {
     "an adapter that cannot be trained or handed over": (
-        (*R1, "stages.dev2.adapter={}", "stages.helpful_rm.adapter={quantize: 4bit}"),
-        [
-            "stages.dev2.adapter: the reference is the model without it, and cannot be replaced",
-            "stages.helpful_rm.adapter.quantize: needs the package bitsandbytes: pip install 'r1",
-            "stages.helpful_rm.adapter.quantize: 4 bits are for GPUs, and the stage is on a CPU; ",
-        ],
+        (*R1, "stages.dev2.adapter={}", "stages.helpful_rm.adapter={}"),
+        ["stages.dev2.adapter: the reference is the model without it, and cannot be replaced"],
+    ),
+    "a setting that OpenAI's own servers refuse": (
+        (
+            *R1,
+            "stages.dev2_samples.endpoints={urls: ['http://a/v1'], api: openai}",
+            "stages.dev2_samples.sampling.top_k=5",
+        ),
+        ["stages.dev2_samples.endpoints.api: openai knows no sampling.top_k (5); leave it out"],
     ),
     "a file of a stage that is no dataset": (
         (
@@ -510,6 +515,15 @@ def test_what_is_wrong_is_told_with_its_key(what: str) -> None:
     problems = problems_of(*overrides)
     for problem, start in zip(problems, expected, strict=True):
         assert problem.startswith(start)
+
+
+def test_weights_in_four_bits_are_refused_on_a_cpu_and_without_their_package() -> None:
+    cpu = "stages.helpful_rm.args.use_cpu=true"
+    problems = problems_of(*R1, "stages.helpful_rm.adapter={quantize: 4bit}", cpu)
+    key = "stages.helpful_rm.adapter.quantize"
+    assert problems[-1].startswith(f"{key}: 4 bits are for GPUs, and the stage is on a CPU; leave")
+    packages = [] if find_spec("bitsandbytes") else [f"{key}: needs the package bitsandbytes: pip"]
+    assert [p.partition(" install")[0] for p in problems[:-1]] == packages
 
 
 def test_a_column_that_hides_an_option_and_a_missing_option_of_a_plugin_file(
