@@ -9,7 +9,7 @@ from one_step import kind_of
 
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
-from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer
+from r1trl.run.readable import check_context, ends_for_vllm, refuse_rows, stage_tokenizer
 from r1trl.types import Model
 
 KEY = "stages.x"
@@ -65,3 +65,12 @@ def test_prompts_that_leave_no_room_are_refused_and_those_that_leave_little_are_
         check_context(long, tokenizer, stage, kind, KEY)
     stage.max_position_embeddings = 4096
     check_context(long, tokenizer, stage, kind, KEY)
+
+
+def test_vllm_is_told_the_end_tokens_beside_what_the_stage_gives_it(tmp_path: Path) -> None:
+    given = {"use_vllm": True, "generation_kwargs": {"seed": 3}}
+    stage = stage_of("qwen25_base", tmp_path, args=given)
+    tokenizer = stage_tokenizer(stage, KEY, str(stage.model))
+    ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
+    expected = {"generation_kwargs": {"stop_token_ids": ends, "seed": 3}}
+    assert ends_for_vllm(stage, tokenizer) == expected
