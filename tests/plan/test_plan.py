@@ -570,6 +570,21 @@ def test_a_kind_whose_functions_fail_is_named(plugin_file: Any) -> None:
         describe(plan)
 
 
+def test_the_name_of_a_model_behind_a_judges_server_is_no_folder() -> None:
+    reward = "{reward: llm_judge, model: accounts/a/models/b, url: 'http://a/v1', rubric: 'Good?'}"
+    problems = model_problems(*ZERO, f"stages.zero_first.rewards.judge={reward}")
+    assert not [line for line in problems if "there is no folder" in line]
+
+
+def model_problems(*overrides: str) -> list[str]:
+    """Return the problems of a run; none if there are none."""
+    try:
+        make_plan(run_of(*overrides))
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
 def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (problem,) = problems_of(*ZERO, f"stages.zero_first.model={tmp_path}")
