@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import one_step
 import pytest
 import r1trl_tiny
 import torch
+from awkward_models import awkward_model
 from machine import require
 from one_step import OneStep
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
@@ -19,6 +21,7 @@ from r1trl.config.stage_parts import AdapterConfig
 from r1trl.errors import StageError
 from r1trl.generation.local import load_model
 from r1trl.models.adapter import merge_adapter
+from r1trl.run.work import StageWork
 from r1trl.stage.devices import driver_gpus
 from r1trl.training.arguments import model_options, refuse_dtype, trl_arguments
 
@@ -67,7 +70,7 @@ def test_float16_is_refused_on_a_cpu_where_accelerate_would_train_in_float32(
 
 
 def test_an_adapters_frozen_weights_are_in_four_bits() -> None:
-    require("bitsandbytes", find_spec("bitsandbytes"))
+    require("gpu", find_spec("bitsandbytes"), "bitsandbytes")
     stage = StageConfig(kind="sft", adapter=AdapterConfig(quantize="4bit"))
     config = model_options(stage)["quantization_config"]
     assert config.load_in_4bit and config.bnb_4bit_quant_type == "nf4"
@@ -79,7 +82,7 @@ def test_an_adapters_frozen_weights_are_in_four_bits() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sft", "grpo", "pairwise"])
 def test_an_adapter_of_four_bits_becomes_a_whole_model(name: str, tmp_path: Path) -> None:
-    require("bitsandbytes", find_spec("bitsandbytes"))
+    require("gpu", find_spec("bitsandbytes"), "bitsandbytes")
     require("gpu", driver_gpus().number)
 
     class Quantized(OneStep):
@@ -94,3 +97,30 @@ def test_an_adapter_of_four_bits_becomes_a_whole_model(name: str, tmp_path: Path
     class_ = AutoModelForSequenceClassification if name == "pairwise" else AutoModelForCausalLM
     model = class_.from_pretrained(made)
     assert model.dtype == torch.float32 and not hasattr(model.config, "quantization_config")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["grpo", "rloo"])
+@pytest.mark.parametrize(
+    ("family", "ends"),
+    [("gemma", {"<eos>", "<end_of_turn>"}), ("qwen25_base", {"<|im_end|>", "<|endoftext|>"})],
+)
+def test_a_rollout_ends_where_generation_does(
+    kind: str, family: str, ends: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Chat(OneStep):
+        def stage(self, args: Mapping[str, Any]) -> Any:
+            return replace(super().stage(args), template=None)
+
+    class Made(StageWork):
+        def train(self, trainer: Any) -> dict[str, float]:
+            made.append(trainer)
+            return {}
+
+    monkeypatch.setattr(one_step, "StageWork", Made)
+    Chat(kind, awkward_model(family, tmp_path), tmp_path).train({})
+    (trainer,) = made
+    ids = trainer.generation_config.eos_token_id
+    assert set(trainer.processing_class.convert_ids_to_tokens(ids)) == ends
