@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from r1trl import StageResult
 
 USER_TEXT, ASSISTANT_TEXT = "What R1TRL asks", "So it is."
@@ -15,24 +17,36 @@ def check_model(result: StageResult) -> StageResult:
     Raises ValueError with every problem: no end-of-sequence or padding token, or one outside the
     embeddings; generation that does not stop at the tokenizer's end of sequence; a chat template
     that does not render, omits a message or ends the assistant's turn with a token at which
-    generation does not stop; fewer embeddings than tokens; weights that are not finite.
+    generation does not stop, unless the stage has a template of its own; fewer embeddings than
+    tokens that texts may have; weights that are not finite. An adapter is checked as it is.
     """
     if result.model is None:
         raise ValueError(f"stage '{result.stage}' hands over no model to check")
-    problems = [*token_problems(result.model), *weight_problems(result.model)]
+    chats = not has_own_template(result.folder)
+    problems = [*token_problems(result.model, chats=chats), *weight_problems(result.model)]
     if problems:
         raise ValueError(f"{result.model} is not sound: {'; '.join(problems)}")
     return result
 
 
-def token_problems(folder: Path) -> list[str]:
-    """Return what is wrong with the tokenizer, and between it and the model."""
+def has_own_template(stage: Path) -> bool:
+    """Return True if a stage writes its prompts by a raw template, not by the model's."""
+    file = stage / "stage.yaml"
+    spec = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return bool(spec.get("settings", {}).get("template"))
+
+
+def token_problems(folder: Path, *, chats: bool) -> list[str]:
+    """Return what is wrong with the tokenizer, and between it and the model.
+
+    With `chats` the chat template is looked at too.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     config = AutoConfig.from_pretrained(folder).get_text_config()
     embeddings, stop_ids, problems = config.vocab_size, generation_stop_ids(folder, config), []
-    if len(tokenizer) > embeddings:
+    if tokens_beyond(tokenizer, embeddings):
         problems.append(
             f"the tokenizer has {len(tokenizer)} tokens, the model {embeddings} embeddings"
         )
@@ -49,7 +63,21 @@ def token_problems(folder: Path) -> list[str]:
             f"generation stops at the tokens {sorted(stop_ids)}, not at the tokenizer's eos token "
             f"{tokenizer.eos_token!r} ({tokenizer.eos_token_id}); see generation_config.json"
         )
-    return problems + (template_problems(tokenizer, stop_ids) if tokenizer.chat_template else [])
+    if chats and tokenizer.chat_template:
+        problems += template_problems(tokenizer, stop_ids)
+    return problems
+
+
+def tokens_beyond(tokenizer: Any, embeddings: int) -> list[str]:
+    """Return the tokens without embeddings that texts may have.
+
+    Special ones that the template does not write are none: Gemma 3's small models have one for
+    images, which they cannot read.
+    """
+    added, template = tokenizer.added_tokens_decoder, str(tokenizer.chat_template)
+    beyond = [(token, id_) for token, id_ in tokenizer.get_vocab().items() if id_ >= embeddings]
+    unused = {t for t, id_ in beyond if id_ in added and added[id_].special and t not in template}
+    return [token for token, _ in beyond if token not in unused]
 
 
 def generation_stop_ids(folder: Path, config: Any) -> set[int]:

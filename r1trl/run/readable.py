@@ -1,4 +1,4 @@
-"""What a stage's model can read: tokens that have embeddings, prompts that fit into its context."""
+"""What a stage's model can read, and where it ends: embeddings, context, end tokens."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,13 @@ from r1trl.arguments.source import defaults
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError, errors_named
 from r1trl.kind import Kind
-from r1trl.models.tokenizer import context_of, load_tokenizer, refuse_without_embedding
+from r1trl.models.tokenizer import (
+    context_of,
+    end_token_ids,
+    generation_settings,
+    load_tokenizer,
+    refuse_without_embedding,
+)
 from r1trl.stage.ranks import is_main
 
 if TYPE_CHECKING:
@@ -24,6 +30,16 @@ def stage_tokenizer(stage: StageConfig, key: str, model: str) -> Any:
         texts = (tokenizer.eos_token or "", str(template), stage.prefill, stage.system or "")
         refuse_without_embedding(tokenizer, model, texts)
     return tokenizer
+
+
+def ends_for_vllm(stage: StageConfig, tokenizer: Any) -> dict[str, Any]:
+    """Return the argument of TRL's config that names a stage's end tokens to vLLM.
+
+    vLLM loads the model with a tokenizer of its own, whose end token may not be the template's.
+    """
+    ends = end_token_ids(tokenizer, generation_settings(str(stage.model)))
+    given = stage.args.get("generation_kwargs") or {}
+    return {"generation_kwargs": {"stop_token_ids": list(ends), **given}}
 
 
 def refuse_rows(rows: "Dataset", tokenizer: Any, model: str, key: str) -> None:

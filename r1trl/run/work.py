@@ -17,7 +17,7 @@ from r1trl.files.tables import put_together
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.scorer import Scorer, make_scorer
-from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer
+from r1trl.run.readable import check_context, ends_for_vllm, refuse_rows, stage_tokenizer
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
 from r1trl.training.tracking import Tracker
@@ -127,6 +127,8 @@ class StageWork:
         refuse_dtype(self.stage, self.key)
         if "batch" in self.kind.takes:
             fixed = batch_arguments(self.stage, self.key) | fixed
+        if self.stage.args.get("use_vllm"):
+            fixed = ends_for_vllm(self.stage, self.tokenizer()) | fixed
         return config_class(**trl_arguments(self.stage, self.folder, self.seed, fixed))
 
     def adapter(self, task: str = "CAUSAL_LM") -> Any:

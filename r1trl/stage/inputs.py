@@ -39,6 +39,12 @@ class Reference:
         return self.value.removeprefix(PREFIX).partition("/")[0]
 
     @property
+    def is_loaded(self) -> bool:
+        """Return False for the name of a model behind a server, which a reward may have."""
+        is_path = self.value.startswith((".", "/", "~")) or Path(self.value).is_dir()
+        return self.key[0] != "rewards" or is_path
+
+    @property
     def file(self) -> str | None:
         """Return the file in that stage's folder that is meant; None: what the stage makes."""
         return self.value.partition("/")[2] or None if self.stage is not None else None
@@ -92,7 +98,7 @@ def check_references(config: RunConfig, name: str, plugins: Plugins) -> list[str
         if reference.stage is not None:
             problems += _check_stage(config, name, reference, key, plugins)
         elif reference.wants == "model":
-            problem = model_problem(reference.value)
+            problem = model_problem(reference.value) if reference.is_loaded else None
             problems += [f"{key}: {problem}"] if problem else []
         elif is_local(reference.value) and not is_there(reference.value):
             problems.append(f"{key}: there is no file {reference.value}")

@@ -22,7 +22,7 @@ def check_models(plan: Plan, planned: PlannedStage) -> Iterator[Finding]:
     """Yield which models of a stage are not there or not sound, and notes on their end tokens."""
     stage, key = planned.config, f"stages.{planned.spec.stage}"
     for reference in references_of(stage):
-        if reference.wants != "model" or reference.stage is not None:
+        if reference.wants != "model" or reference.stage is not None or not reference.is_loaded:
             continue
         at, model = ".".join((key, *reference.key)), reference.value
         try:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -328,12 +329,16 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
 }
 WRONG |= {
     "an adapter that cannot be trained or handed over": (
-        (*R1, "stages.dev2.adapter={}", "stages.helpful_rm.adapter={quantize: 4bit}"),
-        [
-            "stages.dev2.adapter: the reference is the model without it, and cannot be replaced",
-            "stages.helpful_rm.adapter.quantize: needs the package bitsandbytes: pip install 'r1",
-            "stages.helpful_rm.adapter.quantize: 4 bits are for GPUs, and the stage is on a CPU; ",
-        ],
+        (*R1, "stages.dev2.adapter={}", "stages.helpful_rm.adapter={}"),
+        ["stages.dev2.adapter: the reference is the model without it, and cannot be replaced"],
+    ),
+    "a setting that OpenAI's own servers refuse": (
+        (
+            *R1,
+            "stages.dev2_samples.endpoints={urls: ['http://a/v1'], api: openai}",
+            "stages.dev2_samples.sampling.top_k=5",
+        ),
+        ["stages.dev2_samples.endpoints.api: openai knows no sampling.top_k (5); leave it out"],
     ),
     "a file of a stage that is no dataset": (
         (
@@ -516,6 +521,15 @@ def test_what_is_wrong_is_told_with_its_key(what: str) -> None:
         assert problem.startswith(start)
 
 
+def test_weights_in_four_bits_are_refused_on_a_cpu_and_without_their_package() -> None:
+    cpu = "stages.helpful_rm.args.use_cpu=true"
+    problems = problems_of(*R1, "stages.helpful_rm.adapter={quantize: 4bit}", cpu)
+    key = "stages.helpful_rm.adapter.quantize"
+    assert problems[-1].startswith(f"{key}: 4 bits are for GPUs, and the stage is on a CPU; leave")
+    packages = [] if find_spec("bitsandbytes") else [f"{key}: needs the package bitsandbytes: pip"]
+    assert [p.partition(" install")[0] for p in problems[:-1]] == packages
+
+
 def test_a_column_that_hides_an_option_and_a_missing_option_of_a_plugin_file(
     plugin_file: Any,
 ) -> None:
@@ -558,6 +572,21 @@ def test_a_kind_whose_functions_fail_is_named(plugin_file: Any) -> None:
     plan = make_plan(run_of(*ZERO, load, "stages.odd={kind: two, model: m}"))
     with pytest.raises(ConfigError, match=r"stages.odd: size of kind 'two' failed: KeyError"):
         describe(plan)
+
+
+def test_the_name_of_a_model_behind_a_judges_server_is_no_folder() -> None:
+    reward = "{reward: llm_judge, model: accounts/a/models/b, url: 'http://a/v1', rubric: 'Good?'}"
+    problems = model_problems(*ZERO, f"stages.zero_first.rewards.judge={reward}")
+    assert not [line for line in problems if "there is no folder" in line]
+
+
+def model_problems(*overrides: str) -> list[str]:
+    """Return the problems of a run; none if there are none."""
+    try:
+        make_plan(run_of(*overrides))
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:

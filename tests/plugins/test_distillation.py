@@ -123,7 +123,8 @@ def test_a_teacher_whose_tokens_are_not_the_students_is_refused(
 ) -> None:
     run = Run(tmp_path / "run", RECIPE, *SMALL, f"stages.close.teacher={teacher}")
     edit(teacher / "tokenizer_config.json", eos_token="<|pad|>")
-    assert run.carry_out() == 1
+    # With the chat template both would end at the template's end.
+    assert run.carry_out('stages.close.template="{{ prompt }}"') == 1
     assert (
         f"error: stages.close.teacher: {teacher} ends its answers with '<|pad|>', the student with "
         "'<|end|>'" in run.log("close")

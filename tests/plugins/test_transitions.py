@@ -230,6 +230,35 @@ def test_a_chat_template_that_breaks_a_model_is_found(model: StageResult, templa
             check_model(model)
 
 
+def test_a_stage_with_a_template_of_its_own_need_not_end_as_the_models(model: StageResult):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model.model)
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}.{% endfor %}"
+    tokenizer.save_pretrained(model.model)
+    for template, passes in (("Q: {{ prompt }}", True), (None, False)):
+        settings = json.dumps({"settings": {"template": template}})
+        (model.folder / "stage.yaml").write_text(settings)
+        if passes:
+            check_model(model)
+        else:
+            with pytest.raises(ValueError, match="ends the assistant's turn with"):
+                check_model(model)
+
+
+def test_a_special_token_that_no_text_has_needs_no_embedding(model: StageResult):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model.model)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tokenizer.save_pretrained(model.model)
+    check_model(model)
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.save_pretrained(model.model)
+    with pytest.raises(ValueError, match="tokens, the model 644 embeddings"):
+        check_model(model)
+
+
 def test_a_weight_that_is_no_number_is_found(model: StageResult):
     file = model.model / "model.safetensors"
     tensors = load_file(file)

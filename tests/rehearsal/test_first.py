@@ -70,7 +70,9 @@ def planned(composed: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
 def test_turns_that_end_with_a_token_at_which_generation_does_not_stop_are_found(
     planned: Any, chatml: Path, tmp_path: Path
 ) -> None:
-    rows, [finding] = training_rows(planned(chatml), tmp_path)
+    assert training_rows(planned(chatml), tmp_path)[1] == [], "the template's end is taken"
+    own = "stages.dev1.args.eos_token='<eos>'"
+    rows, [finding] = training_rows(planned(chatml, own), tmp_path)
     assert finding.wrong and finding.text.startswith(
         "stages.dev1.data.chats: the model learns to end a turn with '<|im_end|>', and generation "
         "stops at '<eos>', which is not in the loss; set stages.dev1.args.eos_token='<|im_end|>'"

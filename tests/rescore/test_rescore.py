@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 import r1trl_tiny
+from awkward_models import awkward_model
 from datasets import Dataset
+from transformers import AutoTokenizer
 
+from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError, R1trlError
 from r1trl.rescore.changes import turned_groups
 from r1trl.rescore.rescore import rescore
+from r1trl.rescore.stage import saved_spec, stage_rollouts
 from r1trl.stage.files import StageSpec, write_spec
 
 MODEL = str(Path(r1trl_tiny.__file__).parent / "models" / "base")
@@ -187,6 +191,18 @@ def test_without_its_models_a_stage_is_scored_by_rewards_that_want_no_token_ids(
     assert "prompts are without a chat template" in text.partition("\n")[0]
     with pytest.raises(R1trlError, match="'soft_overlong' failed: NoTokenIds: the tokenizer of"):
         rescore(alone, [OVERLONG])
+
+
+def test_a_finished_completion_has_the_end_token_that_it_was_drawn_with(tmp_path: Path) -> None:
+    model = str(awkward_model("qwen25_base", tmp_path))
+    for template, end in ((None, "<|im_end|>"), ("{{ prompt }}", "<|endoftext|>")):
+        folder = tmp_path / end
+        folder.mkdir()
+        write_stage(folder, model, {}, prefill="", template=template)
+        rollouts = stage_rollouts(folder, saved_spec(folder), load_plugins())
+        ((_, columns),) = rollouts.parts
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        assert {tokenizer.decode(ids[-1:]) for ids in columns["completion_ids"]} == {end}
 
 
 def test_a_template_needs_no_tokenizer(tmp_path: Path) -> None:
