@@ -11,6 +11,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig
 from r1trl.decoding.batch import StopCondition
 from r1trl.decoding.decode import decode
+from r1trl.decoding.generation_config import lacking_in_decode, params_of_model
 from r1trl.decoding.sampling_params import SamplingParams
 from r1trl.stage.devices import device
 from r1trl.types import Completion
@@ -23,6 +24,9 @@ class LocalModel:
         assert stage.model
         self.model, self.tokenizer = load_model(stage, stage.model)
         self.sampling = stage.sampling
+        if lacking := lacking_in_decode(self.model.generation_config):
+            settings = f"the settings {', '.join(lacking)} in its generation_config.json"
+            print(f"{stage.model}: {settings} are not carried out in this process", flush=True)
 
     def seed(self, seed: int) -> None:
         """Seed PyTorch's default generators, on the CPU and on all devices of this process."""
@@ -39,6 +43,8 @@ class LocalModel:
         order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]), reverse=True)
         continued, batch_size = list(completions), self.sampling.batch_size
         params = self._sampling_params()
+        if any(completion.token_ids for completion in completions):  # they are continued
+            params = replace(params, min_new_tokens=0, begin_suppress_tokens=())
         condition = stop_condition(stop, self.tokenizer) if stop else None
         for start in range(0, len(order), batch_size):
             indices = order[start : start + batch_size]
@@ -56,6 +62,7 @@ class LocalModel:
     def _sampling_params(self) -> SamplingParams:
         names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
         return SamplingParams(
+            **params_of_model(self.model.generation_config),
             **{name: getattr(self.sampling, name) for name in names},
             eos_token_ids=(self.tokenizer.eos_token_id,),
             pad_token_id=self.tokenizer.pad_token_id,
