@@ -39,16 +39,10 @@ class GeneratedTokens:
 
 
 def can_decode(model: Any) -> bool:
-    """Return True if `decode` knows what a model needs: one whose past is keys and values alone.
+    """Return True if `decode` gives a decoder all it needs: its past is keys and values alone.
 
-    Models with an encoder, with prompts learnt by PEFT or with another kind of memory need what
-    only transformers' `generate` prepares for them.
+    For another kind of memory, transformers' `generate` prepares what only it knows.
     """
-    peft = getattr(model, "active_peft_config", None)
-    if getattr(peft, "is_prompt_learning", False) or getattr(
-        model.config, "is_encoder_decoder", False
-    ):
-        return False
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if not set(inspect.signature(base.forward).parameters) >= PASSED:
         return False

@@ -11,6 +11,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig
 from r1trl.decoding.batch import StopCondition
 from r1trl.decoding.decode import decode
+from r1trl.decoding.generation_config import lacking_in_decode, params_of_model
 from r1trl.decoding.sampling_params import SamplingParams
 from r1trl.errors import StageError
 from r1trl.models.hub import refuse_unreachable
@@ -28,6 +29,9 @@ class LocalModel:
         self.tokenizer = load_tokenizer(stage.model, chat=not stage.template)
         self.ends = end_token_ids(self.tokenizer, self.model.generation_config)
         self.sampling = stage.sampling
+        if lacking := lacking_in_decode(self.model.generation_config):
+            settings = f"the settings {', '.join(lacking)} in its generation_config.json"
+            print(f"{stage.model}: {settings} are not carried out in this process", flush=True)
 
     def seed(self, seed: int) -> None:
         """Seed PyTorch's default generators, on the CPU and on all devices of this process."""
@@ -44,6 +48,8 @@ class LocalModel:
         order = sorted(range(len(contexts)), key=lambda i: len(contexts[i]), reverse=True)
         continued, batch_size = list(completions), self.sampling.batch_size
         params = self._sampling_params()
+        if any(completion.token_ids for completion in completions):  # they are continued
+            params = replace(params, min_new_tokens=0, begin_suppress_tokens=())
         condition = stop_condition(stop, self.tokenizer) if stop else None
         for start in range(0, len(order), batch_size):
             indices = order[start : start + batch_size]
@@ -74,6 +80,7 @@ class LocalModel:
     def _sampling_params(self) -> SamplingParams:
         names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
         return SamplingParams(
+            **params_of_model(self.model.generation_config),
             **{name: getattr(self.sampling, name) for name in names},
             eos_token_ids=self.ends,
             pad_token_id=self.tokenizer.pad_token_id,

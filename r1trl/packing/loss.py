@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from r1trl.packing.models import is_plain_decoder
+
 
 def loss_is_trls(trainer: Any) -> bool:
     """Return True if the loss is TRL's own: what another one reads and keeps is not known."""
@@ -28,7 +30,8 @@ def loss_ignores_micro_batching(trainer: Any) -> bool:
     by_batch = by_batch or args.neftune_noise_alpha or loss_uses_entropy(trainer)
     sizes = args.gradient_accumulation_steps, args.steps_per_generation
     aligned = max(sizes) % min(sizes) == 0
-    return loss_is_trls(trainer) and aligned and not by_batch
+    plain = loss_is_trls(trainer) and is_plain_decoder(trainer.model)
+    return plain and aligned and not by_batch
 
 
 def loss_uses_entropy(trainer: Any) -> bool:

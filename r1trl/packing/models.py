@@ -8,10 +8,11 @@ from transformers.cache_utils import DynamicLayer
 
 
 def is_plain_decoder(model: Any) -> bool:
-    """Return True if a model's rows are its input ids and their positions, and nothing else.
+    """Return True if what a model makes of a row depends on its ids and their positions alone.
 
-    Not with an encoder, not with prompts learnt by PEFT, which puts tokens of its own before every
-    row, and not compiled, which is done again for every length.
+    Not with an encoder; not with prompts learnt by PEFT, which puts tokens of its own before every
+    row; not compiled, which is done again for every length; and not if its positions mean something
+    else as soon as any row of a pass is long.
     """
     inner = unwrapped(model)
     peft = getattr(inner, "active_peft_config", None)
@@ -20,7 +21,15 @@ def is_plain_decoder(model: Any) -> bool:
     base = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
     if not isinstance(base, PreTrainedModel) or getattr(base.config, "is_encoder_decoder", False):
         return False
-    return "position_ids" in inspect.signature(base.forward).parameters
+    positions = "position_ids" in inspect.signature(base.forward).parameters
+    return positions and not _rescales_long_positions(base.config.get_text_config())
+
+
+def _rescales_long_positions(config: Any) -> bool:
+    """Return True if rotary embeddings depend on the longest row, in all layers or in some."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [each.get("rope_type") for each in (rope, *rope.values()) if isinstance(each, dict)]
+    return bool({"dynamic", "longrope"} & set(kinds))
 
 
 def attends_to_all_with_sdpa(model: Any) -> bool:

@@ -10,7 +10,7 @@ import torch
 from r1trl.decoding.decode import can_decode
 from r1trl.decoding.generation_config import filled_from_model, sampling_params
 from r1trl.decoding.sampling_params import SamplingParams
-from r1trl.packing.models import is_random
+from r1trl.packing.models import is_plain_decoder, is_random
 
 
 def local_sampling_params(trainer: Any) -> SamplingParams | None:
@@ -24,7 +24,9 @@ def local_sampling_params(trainer: Any) -> SamplingParams | None:
     elsewhere = trainer.use_vllm or trainer.use_transformers_continuous_batching
     whole = not trainer.is_fsdp_enabled and trainer.args.ds3_gather_for_generation
     tools, noise = getattr(trainer, "tools", None), trainer.args.neftune_noise_alpha
-    if elsewhere or not whole or tools or noise or not can_decode(trainer.model):
+    if elsewhere or not whole or tools or noise:
+        return None
+    if not (is_plain_decoder(trainer.model) and can_decode(trainer.model)):
         return None
     params = sampling_params(filled_from_model(trainer.model, trainer.generation_config))
     if params is None or set(params.eos_token_ids) != set(trainer.eos_token_ids):

@@ -1,9 +1,9 @@
 """Rollouts in training: completions generated, scored while others are generated, and passed.
 
 `RolloutMixin` goes before TRL's GRPOTrainer or RLOOTrainer and wraps six of their methods, three
-of them in packing/passes.py;
-tests/training/test_trl_contract.py fails first when TRL moves one. The weights are those that TRL's
-own code comes to: results that exist already are reused, and those that nobody reads are left out.
+of them in packing/passes.py; tests/training/test_trl_contract.py fails first when TRL moves one.
+The weights are those that TRL's own code comes to: results that exist already are reused, and those
+that nobody reads are left out. What r1trl does not know how to do in TRL's place, TRL does.
 """
 
 import time

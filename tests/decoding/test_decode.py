@@ -284,11 +284,5 @@ def test_models_with_more_than_keys_and_values_are_left_to_generate() -> None:
     assert can_decode(make("Llama"))
     assert can_decode(make("Qwen2", use_sliding_window=True, sliding_window=8, max_window_layers=0))
     assert can_decode(peft.get_peft_model(make("Llama"), peft.LoraConfig(task_type="CAUSAL_LM")))
-    for learnt in (
-        peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
-        peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
-        peft.PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
-    ):
-        assert not can_decode(peft.get_peft_model(make("Llama"), learnt))
     assert not can_decode(MambaForCausalLM(MambaConfig(**sizes, state_size=4)))
     assert not can_decode(BloomForCausalLM(BloomConfig(**sizes, n_head=2)))  # knows no positions

@@ -166,6 +166,9 @@ def test_a_line_is_printed_if_a_promising_model_cannot_pack(capfd: Any) -> None:
     assert not capfd.readouterr().out, "eager attention cannot be packed anyway"
 
 
+LONG = {"rope_theta": 10000.0, "original_max_position_embeddings": 64}
+
+
 class Unusual(torch.nn.Module):
     """A model of somebody's own, without a configuration."""
 
@@ -212,13 +215,22 @@ def encoder_decoder() -> Any:
         (lambda: torch.nn.Sequential(Unusual()), False),
         (lambda: torch.compile(make(), backend="eager"), False),
         (lambda: make("Bloom", n_head=4), False),  # takes no positions
+        (lambda: make(rope_parameters=LONG | {"rope_type": "dynamic", "factor": 2.0}), False),
         (lambda: raising(TypeError("got an unexpected keyword argument 'position_ids'")), False),
         (lambda: raising(NotImplementedError()), False),
         (lambda: raising(RuntimeError("The size of tensor a must match")), False),
     ],
     ids=[
         *("lora", "prompt tuning", "prefix tuning", "p-tuning", "encoder-decoder", "module"),
-        *("sequential", "compiled", "no positions", "TypeError", "no message", "RuntimeError"),
+        *(
+            "sequential",
+            "compiled",
+            "no positions",
+            "long",
+            "TypeError",
+            "no message",
+            "RuntimeError",
+        ),
     ],
 )
 def test_a_model_of_another_kind_is_not_packed_and_raises_nothing(model: Any, packs: bool) -> None:

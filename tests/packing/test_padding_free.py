@@ -51,16 +51,22 @@ def virtual(config: Any) -> Any:
     ("learnt", "more", "packs"),
     [
         (None, {"neftune_noise_alpha": 5.0}, None),
-        (None, {"neftune_noise_alpha": 5.0, "gradient_accumulation_steps": 2}, None),
+        pytest.param(
+            None,
+            {"neftune_noise_alpha": 5.0, "gradient_accumulation_steps": 2},
+            None,
+            marks=pytest.mark.long,
+        ),
         (peft.LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear"), {}, True),
-        (
+        pytest.param(
             peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]),
             {"neftune_noise_alpha": 5.0},
             None,
+            marks=pytest.mark.long,
         ),
         (virtual(peft.PromptTuningConfig), {}, False),
-        (virtual(peft.PrefixTuningConfig), {}, False),
-        (virtual(peft.PromptEncoderConfig), {}, False),
+        pytest.param(virtual(peft.PrefixTuningConfig), {}, False, marks=pytest.mark.long),
+        pytest.param(virtual(peft.PromptEncoderConfig), {}, False, marks=pytest.mark.long),
     ],
     ids=["noise", "accumulated", "lora", "lora, noise", "prompt", "prefix", "p-tuning"],
 )

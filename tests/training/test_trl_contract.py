@@ -1,6 +1,7 @@
 """The private names of TRL and transformers that r1trl relies on; fails first when they move."""
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -41,6 +42,46 @@ def test_entropies_are_computed_only_in_the_pass_with_gradient(trainer: str) -> 
     assert source.index("old_per_token_logps, _, _ =") < source.index("ref_per_token_logps, _, _ =")
 
 
+def test_a_turn_is_asked_for_by_position_and_the_turns_after_tools_by_keyword() -> None:
+    first = inspect.getsource(trl.GRPOTrainer._generate)
+    later = inspect.getsource(trl.GRPOTrainer._tool_call_loop)
+    assert "completion_ids, logprobs = self._generate_single_turn(" in first
+    assert "post_tool_ids, post_tool_logprobs = self._generate_single_turn(" in later
+    assert "num_generations=1," in later and "has_tool_images=any(" in later
+    assert "tools" in parameters(trl.GRPOTrainer.__init__)
+    single = inspect.getsource(trl.RLOOTrainer._generate)
+    assert "completion_ids = self._generate_single_turn(" in single, "no log-probabilities"
+    assert not hasattr(trl.RLOOTrainer, "_tool_call_loop")
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_model_scores_at_the_trainers_temperature_whatever_it_draws_at(trainer: str) -> None:
+    source = inspect.getsource(getattr(trl, trainer).__init__)
+    assert "temperature=self.temperature" in source
+    assert "generation_kwargs.update(args.generation_kwargs)" in source
+    assert "GenerationConfig(**generation_kwargs, disable_compile=True)" in source
+
+
+def test_generate_takes_empty_settings_from_the_model() -> None:
+    from transformers.generation import GenerationConfig, GenerationMixin
+
+    source = inspect.getsource(GenerationMixin._prepare_generation_config)
+    merged = "generation_config.update(**self.generation_config.to_dict(), defaults_only=True"
+    assert merged in source
+    assert 'if generation_config.cache_implementation == "hybrid":' in source
+    assert '"top_k": 50' in inspect.getsource(GenerationConfig._get_default_generation_params)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_loss_keeps_nothing_but_metrics_where_rows_are_regrouped(trainer: str) -> None:
+    source = inspect.getsource(getattr(trl, trainer)._compute_loss)
+    kept = re.findall(
+        r"self\.(\w+)(?:\[[^]]*\])* \+?= |self\.(\w+)\[mode\]\[[^]]*\]\.append", source
+    )
+    adaptive = {"entropy_coef", "_entropy_window_stats", "_last_world_entropy"}
+    assert {one or other for one, other in kept} - adaptive == {"_metrics"}
+
+
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_loss_reads_the_advantages_of_a_micro_batch(trainer: str) -> None:
     source = inspect.getsource(getattr(trl, trainer)._compute_loss)
@@ -71,10 +112,10 @@ def test_trainers_set_the_attributes_that_capabilities_reads(trainer: str) -> No
     source = inspect.getsource(class_.__init__)
     attributes = [
         *("use_vllm", "use_transformers_continuous_batching", "generation_config"),
-        *("aux_loss_enabled", "beta", "ref_model", "max_completion_length"),
+        *("aux_loss_enabled", "beta", "ref_model", "eos_token_ids", "temperature"),
     ]
     if trainer == "GRPOTrainer":
-        attributes += ["loss_type", "top_entropy_quantile", "_entropy_bonus_enabled"]
+        attributes += ["loss_type", "top_entropy_quantile", "_entropy_bonus_enabled", "tools"]
     for attribute in attributes:
         assert f"self.{attribute} =" in source, attribute
     assert "self.is_fsdp_enabled" in source
@@ -89,7 +130,8 @@ def test_configs_have_the_fields_that_capabilities_reads(config: str) -> None:
     fields = getattr(trl, config).__dataclass_fields__
     reference = {"sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"}
     rollout = {"ds3_gather_for_generation", "log_completions", "generation_batch_size"}
-    assert reference | rollout | {"bf16", "fp16"} <= set(fields)
+    updates = {"gradient_accumulation_steps", "steps_per_generation", "neftune_noise_alpha"}
+    assert reference | rollout | updates | {"bf16", "fp16", "tf32"} <= set(fields)
     assert ("cast_lm_head_to_fp32" in fields) == (config == "GRPOConfig")
 
 
