@@ -7,7 +7,6 @@ tests/training/test_trl_contract.py names each private thing used.
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ import torch
 from transformers import TrainerCallback
 
 from r1trl.errors import StageError
-from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.ranks import is_main
-from r1trl.training.callbacks import Completions, Metrics, ShouldStop, Signals
+from r1trl.training.callbacks import Completions, Metrics, Signals
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
 from r1trl.training.rollouts import RolloutMixin
 from r1trl.training.tracking import Tracker
@@ -132,22 +130,18 @@ def _own_part(weight: torch.Tensor) -> torch.Tensor:
 
 
 def train(
-    trainer: Any,
-    folder: Path,
-    tracker: Tracker,
-    key: str,
-    should_stop: Mapping[str, ShouldStop],
-    readers: Mapping[str, CheckpointReader],
+    trainer: Any, folder: Path, tracker: Tracker, key: str, transitions: Any
 ) -> TrainingOutcome:
     """Train, or continue; write the model to `folder`/model unless a signal ends it. A collective.
 
-    `key` is the stage's; `should_stop` maps the keys of transitions to their methods, `readers` to
-    those that read checkpoints.
+    `key` is the stage's; `transitions` has the `should_stop` of those that have one, and the
+    `checkpoint_readers`, both by their keys.
     """
     _write_args(trainer, folder)
-    metrics, signals = Metrics(folder, tracker, should_stop), Signals()
+    metrics, signals = Metrics(folder, tracker, transitions.should_stop), Signals()
+    checkpoints = Checkpoints(trainer, metrics, transitions.checkpoint_readers)
     sound = SoundNumbers(trainer, key)
-    callbacks = [sound, metrics, Checkpoints(trainer, metrics, readers), signals]
+    callbacks = [sound, metrics, checkpoints, signals]
     if isinstance(trainer, RolloutMixin):
         callbacks.insert(0, Completions(folder, tracker, tracker.completions, trainer))
     for callback in callbacks:
