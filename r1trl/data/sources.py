@@ -33,7 +33,12 @@ def load_source(
             options = dict(source.options)
             if "seed" in offer.options:
                 options.setdefault("seed", seed)
-            rows = made_rows(offer.bind(options)(), source.dataset)
+            try:
+                made = offer.bind(options)()
+            except Exception as error:
+                failed = f"dataset '{source.dataset}': {type(error).__name__}: {error}"
+                raise StageError(failed) from error
+            rows = made_rows(made, source.dataset)
             if source.take is not None:
                 rows = rows.select(range(min(source.take, len(rows))))
         else:

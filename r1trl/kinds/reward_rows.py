@@ -74,7 +74,7 @@ def _numbers(rows: "Dataset", name: str, read: Read, possible: str, key: str) ->
     for row, (number, value) in enumerate(zip(numbers, values, strict=True)):
         if math.isnan(number):
             has = f"no {name}" if value is None else f"the {name} {value!r}"
-            raise StageError(f"{key}: row {row} has {has}; {possible}")
+            raise StageError(f"{key}: row {row} (from 0) has {has}; {possible}")
     return numbers
 
 
@@ -87,7 +87,9 @@ def _scored(work: Work, rows: "Dataset", texts: list[str], *more: str) -> "Datas
         for name, value in zip(texts, values, strict=True):
             if not isinstance(value, str | None):
                 kind = type(value).__name__
-                raise StageError(f"{key}: row {index} has a {kind} as {name}; it must be a text")
+                raise StageError(
+                    f"{key}: row {index} (from 0) has a {kind} as {name}; it is a text"
+                )
         if None in values:
             return dict.fromkeys(texts, "") | {"why": "have a missing text"}
         read = [scored_text(row["prompt"], value, part) for value in values]

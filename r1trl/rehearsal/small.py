@@ -64,7 +64,7 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         small["sampling"] = _sampling(small["sampling"])
     if kind.trl_config:
         small["args"] = small_args(settings["args"], kind.trl_config)
-        small["args"]["max_steps"] = steps(settings["transitions"])
+        small["args"]["max_steps"] = STEPS
         small["args"]["per_device_train_batch_size"] = BATCH
     if small["batch"] is not None:
         small["batch"] = BATCH
@@ -73,15 +73,6 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         small["rollout"] = {"outputs": GROUPS * group, "minibatches": 1}
         small["args"]["per_device_train_batch_size"] = group
     return dict(kind.small(small))
-
-
-def steps(transitions: Mapping[str, Any]) -> int:
-    """Return the steps of a training stage: enough checkpoints for transitions that want several.
-
-    Those have an option `last`.
-    """
-    wanted = [o.get("last") for o in transitions.values() if isinstance(o, Mapping)]
-    return max([STEPS, *(number for number in wanted if isinstance(number, int))])
 
 
 def small_source(source: Mapping[str, Any], rows: int) -> dict[str, Any]:

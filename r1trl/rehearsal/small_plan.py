@@ -13,9 +13,10 @@ from r1trl.errors import ConfigError, errors_named
 from r1trl.plan.choices import active
 from r1trl.plan.plan import Plan, PlannedStage, make_plan
 from r1trl.plugins.loading import Plugins
-from r1trl.rehearsal.small import ROWS, small_source, small_stage
+from r1trl.rehearsal.small import ROWS, STEPS, small_source, small_stage
 from r1trl.rehearsal.stand_ins import REWARD
 from r1trl.rewards.scorer import COMMON_OPTIONS
+from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.files import NOTHING, changed_values
 from r1trl.stage.inputs import put, references_of
 
@@ -61,6 +62,8 @@ def _small(
         if reference.wants == "model" and reference.value in models:
             put(settings, reference.key, models[reference.value])
     small = small_stage(settings, planned.kind)
+    if planned.kind.trl_config:
+        small["args"]["max_steps"] = _steps(small["transitions"], plugins)
     small["rewards"] = _without_outside(small["rewards"], "reward", plugins, key, not_asked)
     for group in (small, *small["data"].values(), *small["benchmarks"].values()):
         group["filters"] = _without_outside(group["filters"], "filter", plugins, key, not_asked)
@@ -73,6 +76,15 @@ def _small(
     if problems:
         raise ConfigError(problems)
     return stage
+
+
+def _steps(transitions: Mapping[str, Any], plugins: Plugins) -> int:
+    """Return the steps of a training stage: as many as the checkpoints that transitions read."""
+    made: list[Any] = [
+        plugins.find("transition", name).bind(options)
+        for name, options in active(transitions).items()
+    ]
+    return max([STEPS, *(t.min_checkpoints for t in made if isinstance(t, CheckpointReader))])
 
 
 def _without_outside(

@@ -151,8 +151,7 @@ class StageWork:
             twice = f"kind '{self.stage.kind}' trains twice; a stage trains once"
             raise StageError(f"{self.key}: {twice}")
         self._trained = True
-        should_stop, readers = self.transitions.should_stop, self.transitions.checkpoint_readers
-        outcome = train(trainer, self.folder, self.tracker, self.key, should_stop, readers)
+        outcome = train(trainer, self.folder, self.tracker, self.key, self.transitions)
         if outcome.signal:
             raise Interrupted(outcome.signal)
         if outcome.reason:

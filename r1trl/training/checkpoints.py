@@ -16,6 +16,7 @@ from r1trl.types import Progress
 MARKER = "complete.json"
 REFERENCE = "reference.safetensors"
 SAMPLERS = "samplers.json"
+PREFIX = "checkpoint-"  # of the names of TRL's checkpoints, before the step
 
 
 class HasProgress(Protocol):
@@ -41,7 +42,7 @@ class Checkpoints(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Add the reference model and the samplers; the marker is written last."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        folder = Path(args.output_dir) / f"{PREFIX}{state.global_step}"
         accelerator = self.trainer.accelerator
         if has_synced_reference(self.trainer):
             weights = accelerator.get_state_dict(self.trainer.ref_model)
@@ -58,7 +59,8 @@ class Checkpoints(TrainerCallback):
 
     def _remove_old(self, folder: Path, progress: Progress) -> None:
         """Remove all but the newest `limit` checkpoints, and those that transitions keep."""
-        steps = sorted(int(path.parent.name.split("-")[1]) for path in folder.glob(f"*/{MARKER}"))
+        names = [path.parent.name.removeprefix(PREFIX) for path in folder.glob(f"*/{MARKER}")]
+        steps = sorted(int(name) for name in names if name.isdecimal())
         kept = set(steps[-(self.limit or len(steps)) :])
         for key, reader in self.readers.items():
             with errors_named(key):
@@ -68,7 +70,7 @@ class Checkpoints(TrainerCallback):
                     raise StageError(f"{returned}; it returns some of the saved steps, {steps}")
             kept.update(chosen)
         for step in set(steps) - kept:
-            shutil.rmtree(folder / f"checkpoint-{step}")
+            shutil.rmtree(folder / f"{PREFIX}{step}")
 
     def on_train_begin(
         self,
@@ -87,7 +89,7 @@ class Checkpoints(TrainerCallback):
         self._refuse_too_few(args, state)
         if state.global_step:
             replace_learning_rate(args.learning_rate, optimizer, lr_scheduler)
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        folder = Path(args.output_dir) / f"{PREFIX}{state.global_step}"
         path, samplers = folder / REFERENCE, getattr(self.trainer, "samplers", None)
         if state.global_step and samplers:
             file = folder / SAMPLERS  # absent if the stage had no samplers then
@@ -140,7 +142,7 @@ def save_weights(weights: Mapping[str, Any], path: Path) -> None:
 def whole_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint with a marker; rank 0 removes those that a kill cut short."""
     whole = []
-    for path in folder.glob("checkpoint-*"):
+    for path in folder.glob(f"{PREFIX}*"):
         if (path / MARKER).exists():
             whole.append(path)
         elif os.environ.get("RANK", "0") == "0":

@@ -8,7 +8,6 @@ tests/training/test_trl_contract.py names each private thing used.
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ from transformers import TrainerCallback
 from r1trl.errors import StageError
 from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.models.generation import make_valid
-from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.ranks import is_main
-from r1trl.training.callbacks import Completions, Metrics, ShouldStop, Signals
+from r1trl.training.callbacks import Completions, Metrics, Signals
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
 from r1trl.training.rollouts import RolloutMixin
 from r1trl.training.tracking import Tracker
@@ -36,18 +34,24 @@ class TrainingOutcome:
     signal: str | None
 
 
-class FiniteNumbers(TrainerCallback):
+GROWTH = 100  # times the largest weight of the start, or 1: no training comes to that
+
+
+class SoundNumbers(TrainerCallback):
     """Fail the stage at the step where a loss or a weight is not finite, before it is saved.
 
-    A step that float16's loss scaling skips changes no weight, and is no such step. Wraps the
-    trainer's `training_step`, because transformers logs earlier losses in place of such a loss.
-    `key` is the stage's. The methods are collectives; they raise StageError.
+    So does a weight that has grown out of all proportion: norms of it overflow, and the model gives
+    finite nonsense. A step that float16's loss scaling skips changes no weight, and is none of
+    these. Wraps the trainer's `training_step`, because transformers logs earlier losses in place of
+    one that is not finite. `key` is the stage's. The methods are collectives; they raise
+    StageError.
     """
 
     def __init__(self, trainer: Any, key: str) -> None:
         self.trainer, self.key = trainer, key
         self.loss: torch.Tensor | None = None  # the sum of those of the current update
         self.losses: list[float] = []  # of the last update, by process
+        self.bound = math.inf  # of the weights
         training_step = trainer.training_step
 
         def add_loss(*args: Any, **kwargs: Any) -> Any:
@@ -61,7 +65,8 @@ class FiniteNumbers(TrainerCallback):
         """Check the weights that training starts from."""
         step = state.global_step
         where, advice = (f"checkpoint-{step}", self.advice()) if step else ("the model", "mend it")
-        self.check_weights(f"in {where}, from which training starts", advice)
+        largest = self.check_weights(f"in {where}, from which training starts", advice)
+        self.bound = GROWTH * max(1.0, largest)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Check the loss before it reaches the weights."""
@@ -80,21 +85,29 @@ class FiniteNumbers(TrainerCallback):
         loss = f", whose loss was {max(self.losses):.4g}" if self.losses else ""
         self.check_weights(f"after step {state.global_step}{loss}", self.advice())
 
-    def check_weights(self, when: str, advice: str) -> None:
-        """Raise StageError if a weight that is trained is not finite; `when` says at which time."""
+    def check_weights(self, when: str, advice: str) -> float:
+        """Return the largest weight that is trained; `when` says at which time it is asked for.
+
+        Raises StageError if one is not finite, or too large.
+        """
         weights = {
             name: _own_part(weight)
             for name, weight in self.trainer.model.named_parameters()
             if weight.requires_grad
         }
         parts = [part for part in weights.values() if part.numel()]
-        largest = torch.nn.utils.get_total_norm(parts, norm_type=math.inf)
+        own = torch.nn.utils.get_total_norm(parts, norm_type=math.inf).float()
         device = self.trainer.accelerator.device
-        odd = self.trainer.accelerator.gather((~torch.isfinite(largest)).to(device).reshape(1))
-        if bool(odd.any()):
-            names = [name for name, part in weights.items() if not torch.isfinite(part).all()]
-            which = f"such as {names[0]}" if names else "those of another process"
-            raise StageError(f"{self.key}: weights, {which}, are not finite {when}: {advice}")
+        largest = float(self.trainer.accelerator.gather(own.to(device).reshape(1)).max())
+        if math.isfinite(largest) and largest <= self.bound:
+            return largest
+        names = [name for name, part in weights.items() if not self._is_sound(part)]
+        what = f"have grown to {largest:.3g}" if math.isfinite(largest) else "are not finite"
+        which = f"such as {names[0]}" if names else "those of another process"
+        raise StageError(f"{self.key}: weights, {which}, {what} {when}: {advice}")
+
+    def _is_sound(self, part: torch.Tensor) -> bool:
+        return bool((torch.isfinite(part) & (part.abs() <= self.bound)).all())
 
     def _odd_metrics(self) -> list[str]:
         """Return the metrics of the current step that are not finite."""
@@ -120,22 +133,18 @@ def _own_part(weight: torch.Tensor) -> torch.Tensor:
 
 
 def train(
-    trainer: Any,
-    folder: Path,
-    tracker: Tracker,
-    key: str,
-    should_stop: Mapping[str, ShouldStop],
-    readers: Mapping[str, CheckpointReader],
+    trainer: Any, folder: Path, tracker: Tracker, key: str, transitions: Any
 ) -> TrainingOutcome:
     """Train, or continue; write the model to `folder`/model unless a signal ends it. A collective.
 
-    `key` is the stage's; `should_stop` maps the keys of transitions to their methods, `readers` to
-    those that read checkpoints.
+    `key` is the stage's; `transitions` has the `should_stop` of those that have one, and the
+    `checkpoint_readers`, both by their keys.
     """
     _write_args(trainer, folder)
-    metrics, signals = Metrics(folder, tracker, should_stop), Signals()
-    finite = FiniteNumbers(trainer, key)
-    callbacks = [finite, metrics, Checkpoints(trainer, metrics, readers), signals]
+    metrics, signals = Metrics(folder, tracker, transitions.should_stop), Signals()
+    checkpoints = Checkpoints(trainer, metrics, transitions.checkpoint_readers)
+    sound = SoundNumbers(trainer, key)
+    callbacks = [sound, metrics, checkpoints, signals]
     if isinstance(trainer, RolloutMixin):
         callbacks.insert(0, Completions(folder, tracker, tracker.completions, trainer))
     for callback in callbacks:
@@ -150,7 +159,7 @@ def train(
     if not signals.received:
         if trainer.state.global_step == 0:
             raise StageError(f"{key}: {nothing_trained(trainer)}")
-        finite.check_weights("at the end", finite.advice())
+        sound.check_weights("at the end", sound.advice())
         trainer.save_model(str(folder / "model"))
         if is_main() and has_adapter(folder / "model"):
             save_settings(trainer.accelerator.unwrap_model(trainer.model), folder / "model")

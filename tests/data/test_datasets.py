@@ -8,7 +8,10 @@ from datasets import Dataset
 from hub_rows import FIXTURES, GPQA, MATH, SUFFIX, ULTRAFEEDBACK
 from omegaconf import OmegaConf
 
-from r1trl.data.sources import map_columns
+from r1trl.config.schema import SourceConfig
+from r1trl.data.sources import load_source, map_columns
+from r1trl.errors import StageError
+from r1trl.plugins import loading
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -95,3 +98,19 @@ def test_model_has_its_keys(name: str) -> None:
 )
 def test_students_of_the_paper_learn_at_its_rates(name: str, rate: float) -> None:
     assert MODELS[name]["distill_learning_rate"] == rate
+
+
+def test_a_dataset_of_a_plugin_that_fails_is_named(plugin_file: Any) -> None:
+    source = """
+    import r1trl
+
+    def mine():
+        return {}["no such key"]
+
+    @r1trl.hookimpl
+    def r1trl_datasets():
+        return {"mine": mine}
+    """
+    plugins = loading.load([plugin_file(source)])
+    with pytest.raises(StageError, match=r"^data\.a: dataset 'mine': KeyError: 'no such key'"):
+        load_source(SourceConfig(dataset="mine"), plugins, 1, "data.a")

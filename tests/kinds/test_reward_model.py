@@ -57,11 +57,14 @@ def stage(name: str, model: Path, folder: Path, rows: Rows = ROWS) -> OneStep:
     ("labels", "said"),
     [
         ([0, 1, "unsafe"], None),
-        ([0, 1, 2], "row 2 has the label 2; a label is true or false"),
-        ([1, -1], "row 1 has the label -1; a label is true or false, or a number from 0 to 1; map"),
-        (["safe", "unsafe"], "row 0 has the label 'safe'; "),
-        ([1, 1, None], "row 2 has no label; "),
-        ([0.0, 1.5], "row 1 has the label 1.5; "),
+        ([0, 1, 2], r"row 2 \(from 0\) has the label 2; a label is true or false"),
+        (
+            [1, -1],
+            r"row 1 \(from 0\) has the label -1; a label is true or false, or a number",
+        ),
+        (["safe", "unsafe"], r"row 0 \(from 0\) has the label 'safe'; "),
+        ([1, 1, None], r"row 2 \(from 0\) has no label; "),
+        ([0.0, 1.5], r"row 1 \(from 0\) has the label 1.5; "),
     ],
 )
 def test_a_label_that_says_nothing_is_refused_with_its_row(
@@ -253,10 +256,10 @@ def test_pairs_that_teach_nothing_are_left_out_and_counted(
 def test_a_wrong_margin_or_text_is_refused_with_its_row(tiny_model: Path, tmp_path: Path) -> None:
     wide = stage("pairwise", tiny_model, tmp_path / "m", changed(ROWS, margin=["1", "wide"]))
     with pytest.raises(
-        StageError, match=r"^stages\.x\.data: row 1 has the margin 'wide'; a margin"
+        StageError, match=r"^stages\.x\.data: row 1 \(from 0\) has the margin 'wide'; a margin"
     ):
         wide.train({})
     numbers = stage("pairwise", tiny_model, tmp_path / "t", changed(ROWS, chosen=[3]))
-    with pytest.raises(StageError, match=r"^stages\.x\.data: row 0 has a int as chosen"):
+    with pytest.raises(StageError, match=r"^stages\.x\.data: row 0 \(from 0\) has a int as chosen"):
         numbers.train({})
     assert json.loads((tmp_path / "t/rows.jsonl").read_text().splitlines()[0])["chosen"] == 3

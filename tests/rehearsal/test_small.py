@@ -36,7 +36,6 @@ def at(settings: dict[str, Any], key: str) -> Any:
 
 SMALL = [
     ("zero", (), "args.max_steps", 2),
-    ("zero", ("stages.zero.transitions.average_checkpoints={last: 4}",), "args.max_steps", 4),
     ("zero", (), "args.max_completion_length", 8),
     ("zero", (), "args.num_generations", 16),
     ("zero", (), "rollout.outputs", 32),

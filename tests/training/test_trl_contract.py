@@ -235,3 +235,20 @@ def test_a_schedule_multiplies_its_learning_rates_by_functions_of_the_step() -> 
     schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
     assert schedule.base_lrs == schedule._last_lr == [0.5] and len(schedule.lr_lambdas) == 1
     assert {"base_lrs", "_last_lr"} <= schedule.state_dict().keys()
+
+
+def test_a_reward_trainer_prepares_pairs_and_logs_as_the_one_of_single_texts_relies_on() -> None:
+    import dataclasses
+
+    from trl.trainer.reward_trainer import DataCollatorForPreference
+    from trl.trainer.utils import pad
+
+    prepare = ["self", "dataset", "processing_class", "args", "dataset_name"]
+    assert parameters(trl.RewardTrainer._prepare_dataset) == prepare
+    source = inspect.getsource(trl.RewardTrainer._prepare_dataset)
+    assert '"chosen_ids": _tokenize(' in source and "remove_columns" not in source
+    initial = inspect.getsource(trl.RewardTrainer.__init__)
+    assert "self._total_train_tokens = 0" in initial and 'self._metrics = {"train"' in initial
+    names = [field.name for field in dataclasses.fields(DataCollatorForPreference)]
+    assert names[:2] == ["pad_token_id", "pad_to_multiple_of"]
+    assert parameters(pad)[2:4] == ["padding_side", "pad_to_multiple_of"]

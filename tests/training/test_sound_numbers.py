@@ -1,4 +1,4 @@
-"""A loss or a weight that is not finite ends a stage of any kind at its step, unsaved."""
+"""A loss or a weight that is not finite, or runs away, ends a stage of any kind at its step."""
 
 import json
 import shutil
@@ -25,6 +25,18 @@ def of_kind(tiny_model: Path, tmp_path: Path) -> Callable[[str], OneStep]:
 def whole_checkpoints(stage: OneStep) -> list[str]:
     """Return the names of the whole checkpoints of the last stage, in order."""
     return sorted(p.parent.name for p in stage.last.glob("checkpoints/*/complete.json"))
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e3])
+def test_weights_that_run_away_end_the_stage_though_all_is_finite(
+    rate: float, of_kind: Callable[[str], OneStep]
+) -> None:
+    """Norms of such weights overflow: the rewards are 0, the loss is log 2, the gradient is 0."""
+    stage = of_kind("pairwise")
+    said = r"^stages\.x: weights, such as model\..*, have grown to 1e\+0\d after step 1, whose loss"
+    with pytest.raises(StageError, match=said):
+        stage.train({**EACH_STEP, "learning_rate": rate})
+    assert whole_checkpoints(stage) == []
 
 
 @pytest.mark.parametrize("name", SETTINGS)
