@@ -35,6 +35,13 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(CACHE, ignore_errors=True)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests have recorded with `record_property`."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture
 def plugin_file(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Return a function that writes a plugin's source to a file and returns its path."""
