@@ -28,10 +28,11 @@ ENVIRONMENT = {
 os.environ.update(ENVIRONMENT)
 CACHE = tempfile.mkdtemp(prefix="r1trl-tests-")
 os.environ["HF_DATASETS_CACHE"] = CACHE
+os.environ["HF_MODULES_CACHE"] = f"{CACHE}/modules"  # the code of models that bring their own
 
 
 def pytest_unconfigure() -> None:
-    """Remove what the datasets library has cached."""
+    """Remove what has been cached."""
     shutil.rmtree(CACHE, ignore_errors=True)
 
 

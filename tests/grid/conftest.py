@@ -1,10 +1,24 @@
-"""The models of the grid: a plain one, one with dropout, and a mixture of experts."""
+"""The models of the grid: plain, with dropout, a mixture of experts, and one with its own code."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 TOKENS = ("bos", "eos", "pad")
+CODE = """
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+
+class OwnConfig(Qwen2Config):
+    model_type = "own"
+
+class OwnForCausalLM(Qwen2ForCausalLM):
+    config_class = OwnConfig
+
+class OwnForSequenceClassification(Qwen2ForSequenceClassification):
+    config_class = OwnConfig
+"""
 
 
 @pytest.fixture(scope="session")
@@ -27,4 +41,12 @@ def grid_models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> d
         torch.manual_seed(0)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
-    return {"plain": tiny_model, **{name: folder / name for name in configs}}
+    own = Path(shutil.copytree(tiny_model, folder / "own"))
+    (own / "own.py").write_text(CODE)
+    parts = ("Config", "ModelForCausalLM", "ModelForSequenceClassification")
+    classes = {f"Auto{part}": f"own.Own{part.removeprefix('Model')}" for part in parts}
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(
+        json.dumps({**config, "model_type": "own", "auto_map": classes})
+    )
+    return {"plain": tiny_model, "own": own, **{name: folder / name for name in configs}}

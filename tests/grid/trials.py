@@ -114,7 +114,7 @@ TRIALS: Mapping[str, Trial] = {
     "dataloader_pin_memory": silent(False),
     "average_tokens_across_devices": silent(False),
     "dataset_num_proc": silent(1),
-    "trust_remote_code": silent(True),
+    "trust_remote_code": Trial(True, {"trust_remote_code": True}, KINDS, "own"),  # needs it
     # texts and tokens
     "max_length": Trial(9),
     "truncation_mode": Trial("keep_end", {"max_length": 9}),
