@@ -138,35 +138,21 @@ class OneStep:
 
     def train(self, args: Mapping[str, Any], *, unchecked: bool = False) -> dict[str, float]:
         """Train for one step; return the metrics. `unchecked` values are not converted."""
-        if self.name == "distillation":
-            self.make_teacher()
-        work = self.work(args, unchecked=unchecked)
-        return dict(work.kind.run(work))
-
-    def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments that TRL's config would get."""
-        return dict(self.work(args).arguments(dict))
-
-    def work(self, args: Mapping[str, Any], *, unchecked: bool = False) -> StageWork:
-        """Return the work of a stage with a new folder."""
         stage = self.stage(args)
         kind = self.plugins.kind(stage.kind)
         if not unchecked:
             converted = args_of(str(kind.trl_config), stage.args, kind.fields)
             stage = replace(stage, args=converted)
+        if self.name == "distillation":
+            self.make_teacher()
         self.count += 1
         folder = self.folder / f"{self.name}-{self.count}"
         folder.mkdir(parents=True)
         spec = StageSpec("x", stage.kind, "run", 1, {})
         tracker = Tracker(spec, folder, main=True)
         transitions = StageTransitions({})
-        return StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, transitions)
-
-    def trained(self) -> dict[str, Any]:
-        """Return the weights that the last stage has written, by their names."""
-        from safetensors.torch import load
-
-        return dict(load(self.weights()))
+        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, transitions)
+        return dict(kind.run(work))
 
     def weights(self) -> bytes:
         """Return the weights that the last stage has written."""

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from bare import Bare, Weights, drawn_by_inverse_cdf
 from one_step import OneStep, kind_of
 from trials import BASE, BASE_OF, ELSEWHERE, Trial, trial_of
 
-from r1trl.arguments.check import FIELDS
+from r1trl.arguments.check import FIELDS, args_of
 from r1trl.arguments.source import fields
 from r1trl.fields import Field
+from r1trl.training.arguments import trl_arguments
 
 TOLERANCE = 1e-4  # of the largest change of a weight
 NOTICEABLE = 1e-3
@@ -87,12 +88,15 @@ class Grid:
     def _elsewhere(self, name: str) -> str | None:
         """Return what is wrong with a field whose value must reach TRL's config as it is."""
         self.count["reaches"] += 1
-        value = ELSEWHERE[name]
-        reached = self.stages["plain"].arguments({name: value})[name]
+        value, stage = ELSEWHERE[name], self.stages["plain"]
+        args = args_of(stage.config, {name: value}, kind_of(self.kind).fields)
+        reached = trl_arguments(replace(stage.stage({}), args=args), self.folder, 1, {})[name]
         return None if reached == value else f"{value!r} has become {reached!r}"
 
     def _trained(self, name: str, trial: Trial) -> str | None:
         """Return what is wrong with the weights that a trial leads to."""
+        from safetensors.torch import load
+
         base = {**BASE, **BASE_OF.get(self.kind, {}), **trial.beside}
         base, args = (self._filled(args) for args in (base, {**base, name: trial.value}))
         stage, bare = self.stages[trial.model], self.bare[trial.model]
@@ -105,7 +109,7 @@ class Grid:
         start = start_of(stage.model)
         moved, usual = distance(wanted, start), distance(without, start)
         limit = TOLERANCE * max(moved, usual / 10)
-        error, effect = distance(stage.trained(), wanted), distance(wanted, without)
+        error, effect = distance(load(stage.weights()), wanted), distance(wanted, without)
         if error > limit:
             return f"is {error / limit:.3g} times too far from TRL, which moved {moved:.3g}"
         if (effect > NOTICEABLE / TOLERANCE * limit) == (self.kind in trial.silent):
