@@ -110,7 +110,7 @@ class Grid:
         moved, usual = distance(wanted, start), distance(without, start)
         limit = TOLERANCE * max(moved, usual / 10)
         error, effect = distance(load(stage.weights()), wanted), distance(wanted, without)
-        if error > limit:
+        if not error <= limit:
             return f"is {error / limit:.3g} times too far from TRL, which moved {moved:.3g}"
         if (effect > NOTICEABLE / TOLERANCE * limit) == (self.kind in trial.silent):
             return f"changes TRL's own weights by {effect:.3g}, and they move by {moved:.3g}"

@@ -95,13 +95,6 @@ TRIALS: Mapping[str, Trial] = {
     "save_strategy": silent("epoch"),
     "save_steps": silent(2, **SAVING),
     "save_total_limit": silent(1, **SAVING),
-    "save_only_model": silent(False),
-    "save_on_each_node": silent(False),
-    "enable_jit_checkpoint": silent(False),
-    # evaluation, and what goes with it
-    "auto_find_batch_size": silent(False),
-    "eval_strategy": silent("no"),
-    "load_best_model_at_end": silent(False),
     # rows on their way to the model
     "train_sampling_strategy": Trial("sequential"),
     "accelerator_config": silent({"non_blocking": True}),
