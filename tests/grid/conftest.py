@@ -8,15 +8,12 @@ import pytest
 
 TOKENS = ("bos", "eos", "pad")
 CODE = """
-from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 class OwnConfig(Qwen2Config):
     model_type = "own"
 
 class OwnForCausalLM(Qwen2ForCausalLM):
-    config_class = OwnConfig
-
-class OwnForSequenceClassification(Qwen2ForSequenceClassification):
     config_class = OwnConfig
 """
 
@@ -43,10 +40,7 @@ def grid_models(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> d
         tokenizer.save_pretrained(folder / name)
     own = Path(shutil.copytree(tiny_model, folder / "own"))
     (own / "own.py").write_text(CODE)
-    parts = ("Config", "ModelForCausalLM", "ModelForSequenceClassification")
-    classes = {f"Auto{part}": f"own.Own{part.removeprefix('Model')}" for part in parts}
-    config = json.loads((own / "config.json").read_text())
-    (own / "config.json").write_text(
-        json.dumps({**config, "model_type": "own", "auto_map": classes})
-    )
+    classes = {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnForCausalLM"}
+    config = {**json.loads((own / "config.json").read_text()), "auto_map": classes}
+    (own / "config.json").write_text(json.dumps(config | {"model_type": "own"}))
     return {"plain": tiny_model, "own": own, **{name: folder / name for name in configs}}

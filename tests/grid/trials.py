@@ -185,6 +185,7 @@ OF_KIND: Mapping[tuple[str, str], Trial] = {
     **{(kind, "dataloader_drop_last"): silent(True) for kind in DRAWING},
     **{("rloo", name): Trial(1e-4, GENTLY) for name in ("epsilon", "epsilon_high")},
     ("sft", "loss_type"): Trial("dft"),
+    ("pairwise", "trust_remote_code"): silent(True),
     ("pairwise", "max_length"): Trial(11),  # longer pairs are dropped
     ("dpo", "loss_type"): Trial(["ipo"]),
 }
