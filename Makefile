@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A test process per core, but two at least: they wait for processes of their own half of the time.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(max(os.cpu_count() or 2, 2), 8))')
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+TESTS = python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST = $(BIN)/$(TESTS)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -12,7 +13,10 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[gym,judge,curation,chinese,e2b,lora]' --group dev
 	touch $@
 
-.PHONY: setup demo test test-fast test-long lint check bench
+.venv-transformers-%/installed: .ci/transformers .ci/transformers-%.txt .venv/installed
+	.ci/transformers $*
+
+.PHONY: setup demo test test-fast test-long test-transformers-5.8 test-transformers-5.17 lint check bench
 setup: .venv/installed
 
 demo: setup
@@ -24,8 +28,12 @@ test: setup
 test-fast: setup
 	$(PYTEST) -m "not slow and not long"
 
-test-long: setup
+test-long: setup test-transformers-5.8 test-transformers-5.17
 	$(PYTEST) -m long
+
+# What leans most on transformers: decoding, packing, training, and the private names of TRL.
+test-transformers-5.8 test-transformers-5.17: test-%: .venv-%/installed
+	.venv-$*/bin/$(TESTS) -m "not long" tests/decoding tests/packing tests/training
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -28,11 +28,19 @@ ENVIRONMENT = {
 os.environ.update(ENVIRONMENT)
 CACHE = tempfile.mkdtemp(prefix="r1trl-tests-")
 os.environ["HF_DATASETS_CACHE"] = CACHE
+os.environ["HF_MODULES_CACHE"] = f"{CACHE}/modules"  # the code of models that bring their own
 
 
 def pytest_unconfigure() -> None:
-    """Remove what the datasets library has cached."""
+    """Remove what has been cached."""
     shutil.rmtree(CACHE, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests have recorded with `record_property`."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ VARIED = """
 import r1trl
 
 def varied(prompts, completions, completion_ids, **columns):
-    return [sum(ids) % 5 / 4 for ids in completion_ids]
+    return [(sum(ids) + i) % 5 / 4 for i, ids in enumerate(completion_ids)]
 
 @r1trl.hookimpl
 def r1trl_rewards():

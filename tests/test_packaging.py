@@ -1,6 +1,7 @@
 """The wheel: all of r1trl in one distribution that works from any folder."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,11 @@ def test_it_plans_from_any_folder_with_its_own_configs(installed: Path, tmp_path
     assert "14 stages" in told
     config = r1trl(installed, tmp_path, "plugins", "reward")
     assert "accuracy" in config
+
+
+def test_the_oldest_transformers_that_is_tried_is_the_oldest_that_is_allowed() -> None:
+    allowed = re.search(r'"transformers>=([0-9.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert allowed
+    tried = (ROOT / ".ci" / f"transformers-{allowed[1]}.txt").read_text()
+    assert f"transformers=={allowed[1]}.0\n" in tried
+    assert f"test-transformers-{allowed[1]}" in (ROOT / "Makefile").read_text()

@@ -76,8 +76,9 @@ def check_teacher(work: r1trl.Work) -> None:
             "which it would learn to leave out; choose a teacher with the student's end token, "
             f"{INSTEAD}"
         )
+    trusted = bool(work.stage.args.get("trust_remote_code"))
     student_size, teacher_size = (
-        AutoConfig.from_pretrained(path).get_text_config().vocab_size
+        AutoConfig.from_pretrained(path, trust_remote_code=trusted).get_text_config().vocab_size
         for path in (work.stage.model, teacher)
     )
     if student_size != teacher_size:

@@ -15,7 +15,7 @@ SET_BY_R1TRL: Mapping[str, Field] = {
     **_set("a stage that was stopped continues where it was", "resume_from_checkpoint"),
     **_set("metrics go to a file, and to Weights & Biases; set wandb", "report_to", "run_name"),
     **_set("the run has one seed; set seed", "seed", "data_seed"),
-    **_set("weights to be trained are loaded in float32", "model_init_kwargs"),
+    **_set("set dtype, attn_implementation or max_position_embeddings", "model_init_kwargs"),
     **_set("rewards have a weight; set rewards.<name>.weight", "reward_weights"),
     **_set(
         "set rollout, or batch",

@@ -4,10 +4,9 @@ import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from one_step import ARGS, OWN_ARGS, ROWS, VARIED
+from one_step import ARGS, OWN_ARGS, ROWS, VARIED, OneStep
 
 Weights = Mapping[str, Any]
 COLUMNS = {
@@ -28,26 +27,30 @@ OUTPUTS = 4  # completions in a rollout of one_step
 
 @dataclass
 class Bare:
-    """Trainings of one kind, by its name in `one_step`, each set of arguments once."""
+    """Trainings like those of a stage of `one_step`; each set of arguments is trained once."""
 
-    name: str
-    folder: Path
+    stage: OneStep
     done: dict[str, Weights] = field(default_factory=dict)
 
-    def weights(self, model: Path, args: Mapping[str, Any]) -> Weights:
-        """Return the weights after training a model with these arguments."""
-        key = f"{model} {sorted(args.items(), key=str)}"
+    @property
+    def name(self) -> str:
+        """Return the name of the kind in `one_step`."""
+        return self.stage.name
+
+    def weights(self, args: Mapping[str, Any]) -> Weights:
+        """Return the weights after a training with these arguments."""
+        key = str(sorted(args.items()))
         if key not in self.done:
-            self.done[key] = self._train(model, args)
+            self.done[key] = self._train(args)
         return self.done[key]
 
-    def _train(self, model: Path, args: Mapping[str, Any]) -> Weights:
+    def _train(self, args: Mapping[str, Any]) -> Weights:
         import trl
         from transformers import AutoTokenizer
 
         given = {**ARGS, **OWN_ARGS.get(self.name, {}), **args}
         fixed = {
-            "output_dir": str(self.folder / "bare"),
+            "output_dir": str(self.stage.folder / "bare"),
             "report_to": "none",
             "seed": 1,
             "bf16": False,
@@ -63,11 +66,11 @@ class Bare:
         if self.name in ("grpo", "rloo"):
             trainer_class = type(trainer_class.__name__, (LongestFirst, trainer_class), {})
         trainer = trainer_class(
-            model=str(model),
+            model=str(self.stage.model),
             args=config(**{"use_cpu": True, **given, **fixed}),
             train_dataset=self.rows(),
-            processing_class=AutoTokenizer.from_pretrained(model),
-            **self._more(model, fixed),
+            processing_class=AutoTokenizer.from_pretrained(self.stage.model),
+            **self._more(),
         )
         with drawn_by_inverse_cdf():
             trainer.train()
@@ -84,11 +87,12 @@ class Bare:
             rows = rows.shuffle(seed=1)  # as the stage does: the sampler's order is not resumable
         return rows.select_columns(list(COLUMNS.get(self.name, ("prompt",))))
 
-    def _more(self, model: Path, fixed: dict[str, Any]) -> dict[str, Any]:
+    def _more(self) -> dict[str, Any]:
         if self.name in ("grpo", "rloo"):
             return {"reward_funcs": [varied()]}
         if self.name == "distillation":
-            return {"teacher_model": str(self.folder / "teacher")}
+            self.stage.make_teacher()
+            return {"teacher_model": str(self.stage.folder / "teacher")}
         return {}
 
 
