@@ -28,7 +28,8 @@ def hardest_problems(
     columns, by the names that they had, and `pass_rate`, the mean of `reward` over its completions.
     A later stage trains on it with `path: stage:<name>/hardest.parquet`. Problems without a value
     are left out. The metrics `hardest` and `hardest_unknown` are the numbers of problems written
-    and without a value. Raises ValueError if there are no rollouts, no such reward or no such problems.
+    and without a value. Raises ValueError if there are no rollouts, no such reward or no such
+    problems.
     """
     from datasets import Dataset
 
