@@ -158,3 +158,16 @@ def rollout_arguments(stage: StageConfig, key: str) -> dict[str, int]:
         "generation_batch_size": outputs,
         "gradient_accumulation_steps": outputs // minibatches // micro,
     }
+
+
+def nothing_trained(trainer: Any) -> str:
+    """Say why a training made no step, by its rows and arguments."""
+    args, rows = trainer.args, trainer.train_dataset
+    count = len(rows) if hasattr(rows, "__len__") else None
+    size = args.train_batch_size * args.world_size
+    why = "give more rows or steps"
+    if count is not None and count < size and args.dataloader_drop_last:
+        why = f"args.dataloader_drop_last=true leaves out what is less than a batch of {size} rows"
+    elif args.max_steps <= 0 and args.num_train_epochs <= 0:
+        why = f"args.num_train_epochs={args.num_train_epochs:g} and args.max_steps={args.max_steps}"
+    return f"nothing was trained: no step was made of {count or 'no'} rows; {why}"

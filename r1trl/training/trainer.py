@@ -19,6 +19,7 @@ from r1trl.errors import StageError
 from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.models.generation import make_valid
 from r1trl.stage.ranks import is_main
+from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics, Signals
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
 from r1trl.training.rollouts import RolloutMixin
@@ -176,19 +177,6 @@ def _make_savable(model: Any) -> None:
     if unset and is_main():
         names = ", ".join(unset)
         print(f"the model's generation settings cannot be saved with {names}: left out", flush=True)
-
-
-def nothing_trained(trainer: Any) -> str:
-    """Say why a training made no step, by its rows and arguments."""
-    args, rows = trainer.args, trainer.train_dataset
-    count = len(rows) if hasattr(rows, "__len__") else None
-    size = args.train_batch_size * args.world_size
-    why = "give more rows or steps"
-    if count is not None and count < size and args.dataloader_drop_last:
-        why = f"args.dataloader_drop_last=true leaves out what is less than a batch of {size} rows"
-    elif args.max_steps <= 0 and args.num_train_epochs <= 0:
-        why = f"args.num_train_epochs={args.num_train_epochs:g} and args.max_steps={args.max_steps}"
-    return f"nothing was trained: no step was made of {count or 'no'} rows; {why}"
 
 
 def _write_args(trainer: Any, folder: Path) -> None:
