@@ -11,7 +11,7 @@ from r1trl.arguments.source import defaults
 from r1trl.config.kinds import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
-from r1trl.data.prompts import render
+from r1trl.data.prompts import need_columns, render
 from r1trl.data.rows import load_data
 from r1trl.errors import errors_named
 from r1trl.plan.plan import Plan, PlannedStage
@@ -110,6 +110,7 @@ def rows_of_source(
         needed = planned.kind.columns(planned.config)
         given = (plan.plugins, plan.config.seed, key, group, None, needed)
         loaded[identity] = load_data(config, {}, *given)[0]
+        need_columns(loaded[identity], needed, f"{key}.{group}.{name}")
     return loaded[identity]
 
 
