@@ -59,7 +59,8 @@ def need_columns(rows: "Dataset", columns: Iterable[str], key: str) -> None:
             there = ", ".join(rows.column_names)
             raise StageError(
                 f"{key}: the rows have no column '{column}'"
-                f"{suggest(column, rows.column_names)}; they have: {there}"
+                f"{suggest(column, rows.column_names)}; they have: {there}; the source's columns "
+                f"say which is meant: columns: {{{column}: …}}"
             )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from r1trl.arguments.check import missing_packages
 from r1trl.config.schema import SourceConfig
 from r1trl.data.checks import need_rows
+from r1trl.data.prompts import need_columns
 from r1trl.data.row_writer import NO_TEMPLATE
 from r1trl.data.rows import load_data
 from r1trl.errors import R1trlError
@@ -120,6 +121,7 @@ def _questions(plan: Plan) -> dict[str, str]:
     for name, source in sources.items():
         given = (plan.plugins, plan.config.seed, "", "benchmarks", None, ["prompt"])
         rows, _ = load_data({name: source}, {}, *given)
+        need_columns(rows, ["prompt"], f"benchmarks.{name}")
         questions |= dict.fromkeys(_normalised(rows), name)
     return questions
 

@@ -13,7 +13,7 @@ from r1trl.chat.given import with_template
 from r1trl.config.kinds import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
-from r1trl.data.prompts import render_for
+from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_data
 from r1trl.errors import errors_named
 from r1trl.models.tokenizer import context_of, load_tokenizer
@@ -121,6 +121,7 @@ def rows_of_source(
         needed = planned.kind.columns(planned.config)
         given = (plan.plugins, plan.config.seed, key, group, None, needed)
         loaded[identity] = load_data(config, {}, *given)[0]
+        need_columns(loaded[identity], needed, f"{key}.{group}.{name}")
     return loaded[identity]
 
 

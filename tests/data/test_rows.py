@@ -430,7 +430,8 @@ def test_a_needed_column_that_is_missing_is_named(toy_rows: Any) -> None:
         need_columns(toy_rows, ["prompt", "languages"], "stages.x.data")
     assert str(caught.value) == (
         "stages.x.data: the rows have no column 'languages' (did you mean 'language'?); "
-        "they have: prompt, solution, language"
+        "they have: prompt, solution, language; the source's columns say which is meant: "
+        "columns: {languages: …}"
     )
 
 

@@ -27,6 +27,15 @@ def plain(prompts, completions, completion_ids, **columns):
 def loses(result):
     '''Return nothing.'''
 
+def talk():
+    '''Return rows whose columns no plan can see.'''
+    from datasets import Dataset
+    return Dataset.from_list([{"prompt": "Hi", "reply": "y"}] * 9)
+
+@r1trl.hookimpl
+def r1trl_datasets():
+    return {"talk": talk}
+
 @r1trl.hookimpl
 def r1trl_rewards():
     return {"raises": raises, "plain": plain}
@@ -49,7 +58,7 @@ defaults:
   - _self_
 stages:
   column:
-    data: {rows: {path: rows.jsonl, columns: {prompt: prompt, completion: repyl}}}
+    data: {rows: {dataset: talk, columns: {prompt: prompt, completion: repyl}}}
   template:
     template: "{{ prompt }} {{ row.level.upper() }}"
     data: {rows: {path: rows.jsonl}}
