@@ -10,13 +10,13 @@ HUB_SECONDS = 10.0  # transformers itself would try for about a minute
 CONFIG = "config.json"
 
 
-@functools.cache
 def refuse_unreachable(model: str) -> None:
     """Raise StageError if a model is no folder, not in the Hub's cache, and not to be had there."""
     if not Path(model).is_dir() and (problem := unreachable(model)):
         raise StageError(problem)
 
 
+@functools.cache
 def unreachable(model: str) -> str | None:
     """Return why a model that is no folder cannot be loaded, with the folder that may be meant."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url

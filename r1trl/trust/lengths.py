@@ -22,14 +22,16 @@ def check_models(plan: Plan, planned: PlannedStage) -> Iterator[Finding]:
     """Yield which models of a stage are not there or not sound, and notes on their end tokens."""
     stage, key = planned.config, f"stages.{planned.spec.stage}"
     for reference in references_of(stage):
-        if reference.wants != "model" or reference.stage is not None or not reference.is_loaded:
+        if reference.wants != "model" or reference.stage is not None:
+            continue
+        if _is_asked_outside(plan, stage, reference):
             continue
         at, model = ".".join((key, *reference.key)), reference.value
         try:
             tokenizer, context = tokenizer_and_context(model)
             generation_settings(model)
         except (R1trlError, OSError, ValueError) as error:
-            yield Finding(f"{at}: {error}".splitlines()[0])
+            yield Finding(f"{at}: {error}".splitlines()[0], wrong=reference.is_loaded)
             continue
         yield from _token_notes(at, model, tokenizer, _writes_chats(stage, reference))
         length, limit = stage.args.get("max_length"), stage.max_position_embeddings or context
@@ -39,6 +41,15 @@ def check_models(plan: Plan, planned: PlannedStage) -> Iterator[Finding]:
                 "it, or set max_position_embeddings",
                 wrong=False,
             )
+
+
+def _is_asked_outside(plan: Plan, stage: StageConfig, reference: Reference) -> bool:
+    """Return True if a model is behind a server that a reward asks."""
+    if reference.key[0] != "rewards":
+        return False
+    name = reference.key[1]
+    offer = plan.plugins.find("reward", stage.rewards[name].get("reward", name))
+    return offer.description.asks_outside is not None
 
 
 def _writes_chats(stage: StageConfig, reference: Reference) -> bool:

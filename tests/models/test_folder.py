@@ -1,13 +1,16 @@
 """Models that are not there, or not whole, named from the files of a folder alone."""
 
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from r1trl.errors import StageError
 from r1trl.models.folder import model_problem
-from r1trl.models.hub import refuse_unreachable
+from r1trl.models.hub import refuse_unreachable, unreachable
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 INDEX = '{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "gone.safetensors"}}'
@@ -93,3 +96,46 @@ def test_a_name_that_is_neither_folder_nor_in_the_cache_is_told_at_once_when_off
         refuse_unreachable("modles/whole")
     assert str(error.value).startswith(wrong)
     refuse_unreachable("models/whole")
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers every request for a file with the error that the repository is named after."""
+
+    def do_HEAD(self) -> None:
+        """Answer 200 for the repository a/there, else 404 with the Hub's name of the error."""
+        name = self.path.split("/")[2]
+        self.send_response(200 if name == "there" else 404)
+        self.send_header("X-Error-Code", name)
+        for header in ("ETag", "X-Repo-Commit"):
+            self.send_header(header, "0" * 40)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("a/there", None),
+        ("a/RepoNotFound", "there is no folder a/RepoNotFound, and the Hub has no such model"),
+        ("a/EntryNotFound", "a/EntryNotFound on the Hub has no config.json: it is no model of tra"),
+        ("a/closed", "there is no folder a/closed; it is not in the Hub's cache, and the Hub cann"),
+    ],
+)
+def test_what_the_hub_answers_is_told(
+    model: str, reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    port = 9 if model == "a/closed" else server.server_address[1]  # nobody listens there
+    url = f"http://127.0.0.1:{port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
+    try:
+        told = unreachable(model)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert told is None if reason is None else (told or "").startswith(reason)

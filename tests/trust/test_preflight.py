@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import r1trl_tiny
-from awkward_models import awkward_model
 from hub_rows import paper_data
 
 from r1trl.plan.plan import make_plan
@@ -162,27 +161,6 @@ def test_a_prompt_that_leaves_no_room_for_the_answer_is_found(findings: Any) -> 
     assert len(texts) == 1 and texts[0].startswith(
         "stages.zero.args.max_completion_length: a prompt of "
     )
-
-
-def test_what_is_wrong_with_a_model_is_found_and_what_a_stage_changes_is_noted(
-    findings: Any, tmp_path: Path
-) -> None:
-    base, few = (str(awkward_model(n, tmp_path)) for n in ("qwen25_base", "few_embeddings"))
-    chat = (*FIRST_STAGE_ONLY, "stages.zero_first.template=null", "stages.zero_first.prefill=''")
-    notes = [f.text for f in findings(*chat, f"stages.zero_first.model={base}") if not f.wrong]
-    key = "stages.zero_first.model"
-    assert f"{key}: {base}: the end token is '<|im_end|>', as in the chat template, not the" in str(
-        notes
-    )
-    raw = [f.text for f in findings(*FIRST_STAGE_ONLY, f"stages.zero_first.model={base}")]
-    assert not any("the end token is" in text for text in raw)
-    notes = [f.text for f in findings(*chat, f"stages.zero_first.model={few}")]
-    assert any(
-        f"{few} has no embeddings for 2 of its tokens, such as '<think>'" in n for n in notes
-    )
-    nowhere = findings(*FIRST_STAGE_ONLY, "stages.zero_first.model=nobody/nothing")
-    (problem,) = [f.text for f in nowhere if f.wrong]
-    assert problem.startswith(f"{key}: there is no folder nobody/nothing; it is not in the Hub's")
 
 
 def test_the_longest_prompt_of_a_source_is_looked_at(findings: Any) -> None:
