@@ -100,23 +100,21 @@ PROCESSORS: list[dict[str, Any]] = [
     {"bad_words_ids": ((5,), (7, 8), (40, 41, 42), (9, 9))},
     {"suppress_tokens": tuple(range(3, 40))},
     {"begin_suppress_tokens": (END, *range(50, 90))},
-    {"repetition_penalty": 0.7, "min_new_tokens": 4, "no_repeat_ngram_size": 2}
-    | {"suppress_tokens": (8, 9), "begin_suppress_tokens": (10, 11)},
+    {"repetition_penalty": 0.7, "min_new_tokens": 4, "suppress_tokens": (8, 9)},
 ]
 
 
 @pytest.mark.parametrize("options", PROCESSORS, ids=str)
 def test_greedy_tokens_with_processors_are_those_of_generate(options: dict[str, Any]) -> None:
-    model, prompts = make("Qwen2"), make_prompts(60)
+    model, prompts, limits = make("Qwen2"), make_prompts(30), [MAX_NEW_TOKENS] * 30
     params = SamplingParams(0.0, **options, eos_token_ids=(END,))
-    found = [result.ids for result in decode(model, prompts, [MAX_NEW_TOKENS] * 60, params)]
+    found = [result.ids for result in decode(model, prompts, limits, params)]
     listed = {name: _as_lists(value) for name, value in options.items()}
-    for length in set(map(len, prompts)):  # transformers before 5.23 penalises padding too
-        rows = [row for row, prompt in enumerate(prompts) if len(prompt) == length]
-        alone = [prompts[row] for row in rows]
-        wanted = generated(model, alone, MAX_NEW_TOKENS, do_sample=False, **listed)
-        assert [found[row] for row in rows] == wanted
-    plain = decode(model, prompts, [MAX_NEW_TOKENS] * 60, SamplingParams(0.0, eos_token_ids=(END,)))
+    # transformers penalised padding until 5.17: there each prompt is on its own
+    parts = [[p] for p in prompts] if "repetition_penalty" in options else [prompts]
+    wanted = [generated(model, part, MAX_NEW_TOKENS, do_sample=False, **listed) for part in parts]
+    assert found == [row for rows in wanted for row in rows]
+    plain = decode(model, prompts, limits, SamplingParams(0.0, eos_token_ids=(END,)))
     assert found != [result.ids for result in plain], "the option changes something"
 
 
@@ -164,7 +162,7 @@ def test_log_probabilities_are_those_of_the_model_however_ids_are_drawn(drawn: A
     for prompt, result in zip(prompts, found, strict=True):
         logits = model(torch.tensor([prompt + result.ids])).logits[0, len(prompt) - 1 : -1] / 0.8
         logps = logits.log_softmax(-1).gather(1, torch.tensor(result.ids)[:, None]).squeeze(1)
-        torch.testing.assert_close(torch.tensor(result.logps), logps, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(torch.tensor(result.logps), logps, atol=1e-4, rtol=1e-5)
 
 
 def test_every_row_has_its_own_limit() -> None:

@@ -123,6 +123,8 @@ LOSSES: list[dict[str, Any]] = [
     {"kind": "rloo", "beta": 0.1},
 ]
 MORE: list[dict[str, Any]] = [
+    {"loss_type": "grpo", "beta": 0.0, "gradient_checkpointing": True}
+    | {"gradient_checkpointing_kwargs": {"use_reentrant": True}},
     {"loss_type": "cispo", "beta": 0.0, "num_iterations": 2, "epsilon_high": 1.001},
     {"loss_type": "grpo", "beta": 0.0, "off_policy_mask_threshold": 0.1, "num_iterations": 2},
     {"loss_type": "dapo", "beta": 0.1, "generation_batch_size": 16},
