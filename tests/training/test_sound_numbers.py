@@ -4,12 +4,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from one_step import SETTINGS, OneStep
 
 from r1trl.errors import StageError
+from r1trl.training.trainer import SoundNumbers
 
 pytestmark = pytest.mark.slow
 # Saved at every step, logged at none: what is seen is seen without a log.
@@ -102,3 +104,23 @@ def test_weights_that_training_starts_from_are_looked_at(
         StageError, match=r"such as model\.norm\.weight, are not finite in the model"
     ):
         stage.train(EACH_STEP)
+
+
+def test_of_a_sharded_weight_the_part_of_this_process_is_looked_at() -> None:
+    """ZeRO-3 leaves empty weights in the model, with the part of this process beside each."""
+    import torch
+
+    model: Any = torch.nn.Linear(3, 2)
+    for weight in model.parameters():
+        weight.ds_tensor = weight.detach().clone()
+        weight.data = torch.empty(0)
+    device = torch.device("cpu")
+    accelerator = SimpleNamespace(device=device, gather=lambda tensor: tensor)
+    args = SimpleNamespace(learning_rate=1.0, max_grad_norm=1.0, fp16=False, output_dir="here")
+    trainer = SimpleNamespace(model=model, args=args, accelerator=accelerator, training_step=None)
+    sound = SoundNumbers(trainer, "stages.x")
+    largest = max(float(weight.ds_tensor.abs().max()) for weight in model.parameters())
+    assert sound.check_weights("now", "mend it") == largest
+    model.bias.ds_tensor[1] = float("nan")
+    with pytest.raises(StageError, match=r"^stages\.x: weights, such as bias, are not finite now"):
+        sound.check_weights("now", "mend it")
