@@ -25,10 +25,11 @@ def hardest_problems(
     """Write hardest.parquet: the problems with a pass rate from `min_rate` to `max_rate`.
 
     It has one row per problem of a sample stage, hardest first, at most `count`: the problem's
-    columns, by the names that they had, and `pass_rate`, the mean of `reward` over its completions. A later stage trains on it
-    with `path: stage:<name>/hardest.parquet`. Problems without a value are left out. The metrics
-    `hardest` and `hardest_unknown` are the numbers of problems written and without a value. Raises
-    ValueError if there are no rollouts, no such reward or no such problems.
+    columns, by the names that they had, and `pass_rate`, the mean of `reward` over its completions.
+    A later stage trains on it with `path: stage:<name>/hardest.parquet`. Problems without a value
+    are left out. The metrics `hardest` and `hardest_unknown` are the numbers of problems written
+    and without a value. Raises ValueError if there are no rollouts, no such reward or no such
+    problems.
     """
     from datasets import Dataset
 
