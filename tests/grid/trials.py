@@ -187,7 +187,7 @@ OF_KIND: Mapping[tuple[str, str], Trial] = {
     ("sft", "loss_type"): Trial("dft"),
     ("pairwise", "trust_remote_code"): silent(True),
     ("pairwise", "max_length"): Trial(11),  # longer pairs are dropped
-    ("dpo", "loss_type"): Trial(["ipo"]),
+    ("dpo", "loss_type"): Trial(["hinge"]),
 }
 # What a CPU, one process and the packages of r1trl cannot show: the value reaches TRL as it is.
 ELSEWHERE: Mapping[str, Any] = {
