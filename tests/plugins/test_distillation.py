@@ -146,7 +146,7 @@ def test_a_teacher_whose_tokens_are_not_the_students_is_refused(
 @pytest.mark.slow
 def test_rows_without_prompts_are_refused_in_a_sentence(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"question": "What is 1 + 1?"}\n')
+    rows.write_text('{"riddle": "What is 1 + 1?"}\n')
     source = f"stages.close.data.problems={{dataset: null, path: {rows}, filters: {{}}}}"
     run = Run(tmp_path, RECIPE, "sources.problems=null", source)
     assert run.carry_out() == 1

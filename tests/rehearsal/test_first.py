@@ -167,7 +167,7 @@ stages:
     objective: pointwise
     text: response
     model: {model}
-    data: {{chats: {{path: {rows}}}}}
+    data: {{chats: {{path: {rows}, columns: {{prompt: prompt, completion: prompt, label: "{{{{ 1 }}}}"}}}}}}
 """
 
 

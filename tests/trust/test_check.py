@@ -190,7 +190,7 @@ def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: 
     results = check(plugin_file(source), [], None)
     failed = {result.offer: result.detail for result in results if not result.passed}
     assert failed["filter some"] == "keeps other rows the second time"
-    assert failed["sampler first"].startswith("chose [[6, 6, 6, 6]")
+    assert failed["sampler first"].startswith("choose returned [6, 6, 6, 6]")
     assert "nothing fills the positional parameter 'other'" in failed["transition after"]
     assert failed["dataset empty"] == "has no rows"
 
