@@ -38,7 +38,7 @@ def r1trl_rewards():
 SETTINGS: Mapping[str, dict[str, Any]] = {
     "grpo": {"kind": "grpo", **DRAWN},
     "rloo": {"kind": "rloo", **DRAWN},
-    "sft": {"kind": "sft"},
+    "sft": {"kind": "sft", "max_truncated_rate": 1.0},
     "pairwise": {"kind": "reward_model", "objective": "pairwise", "text": "response"},
     "pointwise": {"kind": "reward_model", "objective": "pointwise", "text": "response"},
     "dpo": {"kind": "dpo"},

@@ -22,7 +22,11 @@ SFT_FIELDS: Mapping[str, Field] = {
     "padding_free": Field(),
     "completion_only_loss": Field(),
     "assistant_only_loss": Field(),
-    "chat_template_path": Field(),
+    "chat_template_path": Field(
+        verdict="changed",
+        reason="rows are written with it, it is saved with the model, and later stages use it; "
+        "TRL leaves rows alone that are texts",
+    ),
     "dataset_text_field": Field(
         verdict="refused",
         reason="rows have messages, or prompt and completion; map them with data.<source>.columns",

@@ -14,16 +14,17 @@ from r1trl.errors import StageError
 from r1trl.models.hub import refuse_unreachable
 
 
-def load_tokenizer(path: str, *, chat: bool) -> Any:
+def load_tokenizer(path: str, *, chat: bool, trusted: bool = False) -> Any:
     """Load a tokenizer; its padding token is the end token if it has none with an embedding.
 
     With `chat` its end token is the one with which its chat template ends an answer; the first rank
-    prints it if that is another. Raises StageError if there is no such model.
+    prints it if that is another. A `trusted` one may run code of its own. Raises StageError if there
+    is no such model.
     """
     from transformers import AutoTokenizer
 
     refuse_unreachable(path)
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trusted)
     if tokenizer.pad_token is None or tokenizer.pad_token in without_embedding(tokenizer, path):
         tokenizer.pad_token = tokenizer.eos_token
     end, said = template_end(tokenizer) if chat else (None, "")
@@ -52,12 +53,12 @@ def template_end(tokenizer: Any) -> tuple[str | None, str]:
 
 def generation_settings(path: str) -> Any:
     """Return a model's own generation settings; without such a file, those of its config."""
-    from transformers import AutoConfig, GenerationConfig
+    from transformers import GenerationConfig
 
     try:
         return GenerationConfig.from_pretrained(path)
     except OSError:
-        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(path))
+        return GenerationConfig.from_model_config(config_of(path))
 
 
 def end_token_ids(tokenizer: Any, generation: Any) -> tuple[int, ...]:
@@ -74,19 +75,26 @@ def end_token_ids(tokenizer: Any, generation: Any) -> tuple[int, ...]:
 
 def context_of(path: str) -> int | None:
     """Return the longest input of a model in tokens, by its config; None if it does not say."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(path).get_text_config()
-    length: int | None = getattr(config, "max_position_embeddings", None)
+    length: int | None = getattr(config_of(path), "max_position_embeddings", None)
     return length
+
+
+def config_of(path: str) -> Any:
+    """Return the config of a model's text part; of one with code of its own, its plain values."""
+    from transformers import AutoConfig, PretrainedConfig
+
+    values, _ = PretrainedConfig.get_config_dict(path)
+    if "AutoConfig" in values.get("auto_map", {}):
+        config = PretrainedConfig.from_dict(values)
+    else:
+        config = AutoConfig.from_pretrained(path)
+    return config.get_text_config()
 
 
 def without_embedding(tokenizer: Any, path: str) -> list[str]:
     """Return the tokens whose ids the model's embeddings do not reach."""
-    from transformers import AutoConfig
-
-    size = AutoConfig.from_pretrained(path).get_text_config().vocab_size
-    if max(len(tokenizer), *tokenizer.added_tokens_decoder, 0) < size:
+    size = getattr(config_of(path), "vocab_size", None)
+    if size is None or max(len(tokenizer), *tokenizer.added_tokens_decoder, 0) < size:
         return []
     return [token for token, id_ in tokenizer.get_vocab().items() if id_ >= size]
 

@@ -25,7 +25,8 @@ def stage_tokenizer(stage: StageConfig, key: str, model: str) -> Any:
     Raises StageError if the model is not there, or has no embedding for a token of the template.
     """
     with errors_named(f"{key}.model"):
-        tokenizer = load_tokenizer(model, chat=not stage.template)
+        trusted = bool(stage.args.get("trust_remote_code"))
+        tokenizer = load_tokenizer(model, chat=not stage.template, trusted=trusted)
         template = stage.template or tokenizer.chat_template or ""
         texts = (tokenizer.eos_token or "", str(template), stage.prefill, stage.system or "")
         refuse_without_embedding(tokenizer, model, texts)

@@ -1,6 +1,5 @@
 """Reward models: their rows, and every field of RewardConfig on single texts as on pairs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

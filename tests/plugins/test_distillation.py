@@ -148,6 +148,8 @@ def test_rows_without_prompts_are_refused_in_a_sentence(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"riddle": "What is 1 + 1?"}\n')
     source = f"stages.close.data.problems={{dataset: null, path: {rows}, filters: {{}}}}"
-    run = Run(tmp_path, RECIPE, "sources.problems=null", source)
-    assert run.carry_out() == 1
-    assert "error: stages.close.data: the rows have no column 'prompt'" in run.log("close")
+    problem = (
+        "stages.close.data.problems.columns: the rows have no column 'prompt'; they have: riddle"
+    )
+    with pytest.raises(ConfigError, match=problem):
+        Run(tmp_path, RECIPE, "sources.problems=null", source).carry_out()

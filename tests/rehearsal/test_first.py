@@ -167,7 +167,10 @@ stages:
     objective: pointwise
     text: response
     model: {model}
-    data: {{chats: {{path: {rows}, columns: {{prompt: prompt, completion: prompt, label: "{{{{ 1 }}}}"}}}}}}
+    data:
+      chats:
+        path: {rows}
+        columns: {{prompt: prompt, completion: prompt, label: "{{{{ 1 }}}}"}}
 """
 
 

@@ -83,7 +83,7 @@ class Watched(StageWork):
 
 def varied(completion_ids: list[list[int]], **_: Any) -> list[float]:
     """Return the reward of `one_step.VARIED`."""
-    return [sum(ids) % 5 / 4 for ids in completion_ids]
+    return [(sum(ids) + i) % 5 / 4 for i, ids in enumerate(completion_ids)]
 
 
 def text_of(one: OneStep, row: Mapping[str, Any], column: str) -> Any:
