@@ -18,8 +18,8 @@ def load_tokenizer(path: str, *, chat: bool, trusted: bool = False) -> Any:
     """Load a tokenizer; its padding token is the end token if it has none with an embedding.
 
     With `chat` its end token is the one with which its chat template ends an answer; the first rank
-    prints it if that is another. A `trusted` one may run code of its own. Raises StageError if there
-    is no such model.
+    prints it if that is another. A `trusted` one may run code of its own. Raises StageError if
+    there is no such model.
     """
     from transformers import AutoTokenizer
 
