@@ -11,6 +11,7 @@ import trl
 from awkward_models import awkward_model
 from datasets import Dataset
 from label_cases import marked, tokenizer_of
+from plain_sgd import PLAIN_SGD
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
@@ -37,20 +38,11 @@ def trained(trainer_class: Any, model: Path, folder: Path, tokenizer: Any, **mor
     """Train for two epochs with plain gradient descent; return the weights and the log."""
     options = {
         "output_dir": str(folder),
-        "use_cpu": True,
-        "bf16": False,
-        "report_to": "none",
-        "save_strategy": "no",
-        "optim": "sgd",
-        "learning_rate": 0.1,
-        "lr_scheduler_type": "constant",
-        "logging_steps": 1,
+        **PLAIN_SGD,
         "per_device_train_batch_size": 16,
         "gradient_accumulation_steps": 2,
         "num_train_epochs": 2,
         "max_length": 64,
-        "gradient_checkpointing": False,
-        "model_init_kwargs": {"dtype": "float32"},
         **more,
     }
     trainer = trainer_class(

@@ -11,6 +11,7 @@ import pytest
 import torch
 import trl
 from datasets import Dataset
+from plain_sgd import PLAIN_SGD
 
 from r1trl.config.stage_parts import ScoringConfig
 from r1trl.rewards.bound_reward import BoundReward
@@ -62,21 +63,12 @@ def trainer_of(
     config = TRAINERS[kind][0]
     options = {
         "output_dir": str(folder),
-        "use_cpu": True,
-        "bf16": False,
-        "report_to": "none",
-        "save_strategy": "no",
-        "optim": "sgd",
-        "learning_rate": 0.1,
-        "lr_scheduler_type": "constant",
-        "logging_steps": 1,
+        **PLAIN_SGD,
         "num_generations": 2,
         "max_completion_length": 10,
         "per_device_train_batch_size": 8,
         "max_steps": 2,
-        "gradient_checkpointing": False,
         "seed": 3,
-        "model_init_kwargs": {"dtype": "float32"},
         **more,
     }
     ours = issubclass(class_, RolloutMixin)

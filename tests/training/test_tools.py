@@ -8,6 +8,7 @@ import pytest
 import torch
 import trl
 from datasets import Dataset
+from plain_sgd import PLAIN_SGD
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl.chat_template_utils import qwen2_5_chat_template
 
@@ -23,21 +24,12 @@ pytestmark = pytest.mark.slow
 CALL = '<tool_call>\n{"name": "double", "arguments": {"n": 21}}\n</tool_call>'
 HEADER = "<|im_end|>\n<|im_start|>assistant\n"
 OPTIONS = {
-    "use_cpu": True,
-    "bf16": False,
-    "report_to": "none",
-    "save_strategy": "no",
-    "optim": "sgd",
-    "learning_rate": 0.1,
-    "lr_scheduler_type": "constant",
-    "logging_steps": 1,
+    **PLAIN_SGD,
     "num_generations": 2,
     "per_device_train_batch_size": 2,
     "generation_batch_size": 4,
     "max_steps": 2,
     "beta": 0.1,
-    "gradient_checkpointing": False,
-    "model_init_kwargs": {"dtype": "float32"},
 }
 
 
