@@ -272,13 +272,13 @@ def test_the_time_of_all_processes_of_a_sample_counts() -> None:
     both = f"{start}; s.Popen([{sys.executable!r}, '-c', {spin!r}]); import time; time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", both], start_new_session=True)
     until, used = time.monotonic() + 20, 0.0
-    while used < 1.2 and time.monotonic() < until:
+    while used < 1.1 and time.monotonic() < until:
         time.sleep(0.1)
         table = limits.process_table()
         used = sum(table[pid].seconds for pid in limits.tree(process.pid, table))
     limits.kill_tree(process.pid)
     process.wait()
-    assert used >= 1.2, "two that have ended and one that may run"
+    assert used >= 1.1, "two that have ended and one that may run"
 
 
 @pytest.mark.slow
