@@ -24,7 +24,10 @@ from r1trl.errors import StageError, suggest
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-NO_TEMPLATE = "the tokenizer has no chat template; give the stage a template=…"
+NO_TEMPLATE = (
+    "the tokenizer has no chat template; give the stage a template=…, or one of kind sft "
+    "args.chat_template_path=…"
+)
 SET_BY_US = ("tools", "tokenize", "add_generation_prompt", "continue_final_message")
 ONE_QUESTION = (
     "a raw template holds one question and its answer, and the row has {roles}; leave template out "

@@ -22,9 +22,9 @@ from r1trl.stage.files import write_atomically
 
 FINDINGS = "findings.json"
 COLOUR, PLAIN = ("\x1b[32m", "\x1b[0m"), ("⟦", "⟧")
-NOTHING_STARTED = (
-    "nothing was started; a reward of yours that need not give a right answer its full score "
-    "declares full_score=None, and preflight=false starts all the same"
+NOTHING_STARTED = "nothing was started; preflight=false starts all the same"
+FULL_SCORE = (
+    "a reward of yours that need not give a right answer its full score declares full_score=None"
 )
 LONGEST = 600  # characters of a piece of a row that are shown
 
@@ -55,7 +55,9 @@ def check_first(plan: Plan, workers: Workers) -> None:
     print("".join(f"note: {each['text']}\n" for each in found["findings"] if not each["wrong"]))
     problems = [each["text"] for each in found["findings"] if each["wrong"]]
     if problems:
-        raise ConfigError([*problems, NOTHING_STARTED])
+        of_rewards = any(".rewards." in problem.partition(": ")[0] for problem in problems)
+        hints = [FULL_SCORE] if of_rewards else []
+        raise ConfigError([*problems, *hints, NOTHING_STARTED])
 
 
 def preflight_run(folder: Path) -> int:

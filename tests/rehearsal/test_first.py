@@ -189,6 +189,6 @@ def test_a_model_without_chat_template_is_told_where_one_is_needed(
     tokenizer.save_pretrained(chatml)
     texts = [f.text for f in preflight(planned(chatml, recipe=NO_TEMPLATE)) if f.wrong]
     assert texts == [
-        "stages.rm.template: the tokenizer has no chat template; give the stage a template=… "
-        f"({chatml})"
+        "stages.rm.template: the tokenizer has no chat template; give the stage a template=…, "
+        f"or one of kind sft args.chat_template_path=… ({chatml})"
     ]
