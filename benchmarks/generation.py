@@ -59,12 +59,14 @@ def one(system: str, workload: str, model: str, dtype: str, seed: int) -> dict[s
     from r1trl.decoding.decode import decode
     from r1trl.decoding.sampling_params import SamplingParams
     from r1trl.generation.local import load_model
+    from r1trl.models.tokenizer import load_tokenizer
 
     kind, count, copies, longest, before = WORKLOADS[workload]
     base = Path(r1trl_tiny.__file__).parent / "models" / "base"
     with tempfile.TemporaryDirectory() as folder:
         path = str(base) if kind == "tiny" else model_path(model, Path(folder))
-        loaded, tokenizer = load_model(StageConfig(kind="sample", dtype=dtype), path)
+        loaded = load_model(StageConfig(kind="sample", dtype=dtype), path)
+        tokenizer = load_tokenizer(path, chat=False)
     prompts = [p for p in prompts_of(kind, tokenizer, count, before) for _ in range(copies)]
     end, padding = tokenizer.eos_token_id, tokenizer.pad_token_id
 

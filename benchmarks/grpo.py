@@ -132,7 +132,7 @@ def one(job: Job) -> dict[str, Any]:
     """Train with one system; return the seconds of every step and of its phases."""
     with tempfile.TemporaryDirectory() as folder:
         work = laid_out(job, Path(folder))
-        trainer: Any = bare(work) if job.system == "trl" else work.kind.run(work)
+        trainer: Any = bare(work) if job.system == "trl" else work.made()
         if job.replay or job.world in REPLAYED:
             trainer._generate_single_turn = replayed(trainer, job.seed)
         clock = Clock(trainer)

@@ -54,12 +54,13 @@ def laid_out(workload: str, model: str, dtype: str, folder: Path) -> UntrainedWo
     """Return the work of the stage that is trained."""
     import r1trl_tiny
 
-    from r1trl.generation.local import load_tokenizer
+    from r1trl.models.tokenizer import load_tokenizer
 
     count, batch, micro, shortest, longest, max_length = WORKLOADS[workload]
     tiny = str(Path(r1trl_tiny.__file__).parent / "models" / "base")
     path = model_path(model, folder / "model") if model else tiny
-    pairs, data = rows(load_tokenizer(path), count, shortest, longest), folder / "rows.jsonl"
+    tokenizer, data = load_tokenizer(path, chat=False), folder / "rows.jsonl"
+    pairs = rows(tokenizer, count, shortest, longest)
     data.write_text("".join(json.dumps(row) + "\n" for row in pairs), encoding="utf-8")
     args = {
         "per_device_train_batch_size": micro,
@@ -96,7 +97,7 @@ def one(system: str, workload: str, model: str, dtype: str) -> dict[str, Any]:
     """Train for one epoch with one system."""
     with tempfile.TemporaryDirectory() as folder:
         work = laid_out(workload, model, dtype, Path(folder))
-        trainer: Any = work.kind.run(work) if system == "r1trl" else bare(work, "length" in system)
+        trainer: Any = work.made() if system == "r1trl" else bare(work, "length" in system)
         begun = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - begun

@@ -7,11 +7,17 @@ from r1trl.run.work import StageWork
 
 
 class UntrainedWork(StageWork):
-    """The work of a stage, except that its kind's `run` returns the trainer before training."""
+    """The work of a stage whose trainer is made, and not trained yet."""
 
-    def train(self, trainer: Any) -> Any:
-        """Return the trainer as it is."""
-        return trainer
+    def train(self, trainer: Any) -> dict[str, float]:
+        """Keep the trainer as it is."""
+        self.trainer = trainer
+        return {}
+
+    def made(self) -> Any:
+        """Return the trainer that the stage's kind makes."""
+        self.kind.run(self)
+        return self.trainer
 
 
 def first_stage(overrides: list[str], config_dir: Path | None = None) -> UntrainedWork:

@@ -293,5 +293,5 @@ def paper_data(folder: Path) -> list[str]:
         file = folder / f"{name}.jsonl"
         lines = (json.dumps(row) + "\n" for row in FIXTURES[name][0])
         file.write_text("".join(lines), encoding="utf-8")
-        overrides.append(f"{key}.path={file}")
+        overrides += [f"dataset@{key}={name}", f"{key}.path={file}"]  # a copy: its columns stay
     return overrides
