@@ -17,9 +17,12 @@ def end_of_turn(tokenizer: Any, **variables: Any) -> str | None:
     a special token. Raises jinja2's TemplateError if the template fails.
     """
     after = text_after_answer(tokenizer, **variables)
-    if after is None:
-        return None
-    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    return None if after is None else first_special(tokenizer, after)
+
+
+def first_special(tokenizer: Any, text: str) -> str | None:
+    """Return the first special or added token in a text, as text; None if it has none."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     special = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
     first = next((id_ for id_ in ids if id_ in special), None)
     return None if first is None else str(tokenizer.convert_ids_to_tokens(first))
@@ -50,13 +53,11 @@ def answer_end(tokenizer: Any, variables: Mapping[str, Any]) -> str:
 def _answer_end(tokenizer: Any, template: Any, own_end: str, variables: str) -> str:
     """Return the end of an answer; the arguments are all that it depends on."""
     try:
-        token = end_of_turn(tokenizer, **json.loads(variables))
         after = text_after_answer(tokenizer, **json.loads(variables))
     except Exception:  # noqa: BLE001 - a template that refuses the question may write the rows'
-        token = after = None
-    if token is None or after is None:
         return own_end
-    return after.partition(token)[0] + token
+    token = first_special(tokenizer, after or "")
+    return own_end if after is None or token is None else after.partition(token)[0] + token
 
 
 def special_tokens(tokenizer: Any) -> set[str]:

@@ -52,7 +52,8 @@ class RowGenerator:
             rendered = render_for(stage, own, tokenizer)
         policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
         chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
-        completions, scores = self._rounds(chained, policy, rendered["prompt"][:])
+        with errors_named(self.key):
+            completions, scores = self._rounds(chained, policy, rendered["prompt"][:])
         added = self._added(rows["prompt"][:], policy, completions, scores)
         numbers = rows["problem"][:]
         added["problem"] = [numbers[completion.row] for completion in completions]

@@ -72,8 +72,9 @@ class LocalModel:
         context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if context is not None and len(prompt) >= context:
             raise StageError(
-                f"a prompt of {len(prompt)} tokens does not fit into the model's context of "
-                f"{context}; leave such rows out: filters={{token_length: {{column: prompt, …}}}}"
+                f"the prompt {completion.prompt[:60]!r} … has {len(prompt)} tokens and does not "
+                f"fit into the model's context of {context}; leave such rows out: "
+                "filters={token_length: {column: prompt, …}}"
             )
         return [*prompt, *completion.token_ids]
 

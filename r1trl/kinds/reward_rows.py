@@ -21,7 +21,7 @@ MARGINS = "a margin is a number; a missing one is 0"
 def labelled_texts(work: Work) -> "Dataset":
     """Return rows with `completion`, the text that is scored, and `label`, from 0 to 1.
 
-    Rows without a text are left out. Raises StageError if none is left, or if a label is none.
+    Raises StageError if a text or a label is none.
     """
     rows = work.rendered(work.rows())
     labels = _numbers(rows, "label", label, LABELS, f"{work.key}.data")
@@ -35,8 +35,8 @@ def labelled_texts(work: Work) -> "Dataset":
 def pairs(work: Work) -> "Dataset":
     """Return rows with `chosen` and `rejected`, the texts that are compared, and TRL's `margin`.
 
-    Pairs that nothing can be learned from are left out: equal texts, none that is chosen, a missing
-    one. Raises StageError if none is left, or if a margin is no number. A missing margin is 0.
+    Pairs that nothing can be learned from are left out: equal texts, an empty chosen one. Raises
+    StageError if none is left, or if a margin is no number. A missing margin is 0.
     """
     rows = work.rendered(work.rows())
     kept, texts = rows.select_columns(["prompt", "chosen", "rejected"]), ["chosen", "rejected"]
@@ -85,13 +85,11 @@ def _scored(work: Work, rows: "Dataset", texts: list[str], *more: str) -> "Datas
     def scored(row: dict[str, Any], index: int) -> dict[str, Any]:
         values = [row[name] for name in texts]
         for name, value in zip(texts, values, strict=True):
-            if not isinstance(value, str | None):
+            if not isinstance(value, str):
                 kind = type(value).__name__
                 raise StageError(
                     f"{key}: row {index} (from 0) has a {kind} as {name}; it is a text"
                 )
-        if None in values:
-            return dict.fromkeys(texts, "") | {"why": "have a missing text"}
         read = [scored_text(row["prompt"], value, part) for value in values]
         why = None
         if len(read) == 2:

@@ -102,7 +102,11 @@ def test_a_local_model_refuses_a_prompt_that_it_cannot_read(tmp_path: Path) -> N
     stage = StageConfig(kind="sample", dtype="float32", template="{{ prompt }}")
     for name, prompt, message in (
         ("few_embeddings", "<think>", "the token '<think>', for which the model has no embedding"),
-        ("short_context", "one two " * 40, "a prompt of .* tokens does not fit into the model's"),
+        (
+            "short_context",
+            "one two " * 40,
+            "the prompt 'one two .* does not fit into the model's context",
+        ),
     ):
         stage.model = Model(str(awkward_model(name, tmp_path)))
         with pytest.raises(StageError, match=message):

@@ -267,18 +267,18 @@ def test_what_a_sample_has_started_ends_when_the_run_is_killed(
 
 
 def test_the_time_of_all_processes_of_a_sample_counts() -> None:
-    spin = "import time\nwhile time.process_time() < 0.4: pass"
+    spin = "import time\nwhile time.process_time() < 0.45: pass"
     start = f"import subprocess as s; [s.run([{sys.executable!r}, '-c', {spin!r}]) for _ in '12']"
     both = f"{start}; s.Popen([{sys.executable!r}, '-c', {spin!r}]); import time; time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", both], start_new_session=True)
     until, used = time.monotonic() + 20, 0.0
-    while used < 1.1 and time.monotonic() < until:
+    while used < 1.2 and time.monotonic() < until:
         time.sleep(0.1)
         table = limits.process_table()
         used = sum(table[pid].seconds for pid in limits.tree(process.pid, table))
     limits.kill_tree(process.pid)
     process.wait()
-    assert used >= 1.1, "two that have ended and one that may run"
+    assert used >= 1.2, "two that have ended and one that may run"
 
 
 @pytest.mark.slow
