@@ -16,14 +16,14 @@ PLUGINS = CORE.parent / "plugins"
 # From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
     "errors decoding packing",
-    "fields chat formats",
+    "fields chat formats storage",
     "types kind models",
     "samplers",
     "hookspecs",
     "plugins",
     "rewards config",
     "names stage arguments",
-    "files",
+    "files identity watch",
     "data report",
     "generation plan training",
     "trust rescore",

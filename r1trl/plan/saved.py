@@ -7,7 +7,7 @@ import yaml
 
 from r1trl.config.checked import checked
 from r1trl.plan.plan import Plan, make_plan
-from r1trl.stage.files import write_atomically
+from r1trl.storage.writing import write_text
 
 SETTINGS = "settings.yaml"
 
@@ -16,7 +16,7 @@ def write_settings(plan: Plan, folder: Path) -> None:
     """Write a run's settings for `read_plan`."""
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(asdict(plan.config), sort_keys=False, allow_unicode=True)
-    write_atomically(folder / SETTINGS, text)
+    write_text(folder / SETTINGS, text)
 
 
 def read_plan(folder: Path) -> Plan:

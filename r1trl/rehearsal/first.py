@@ -18,7 +18,7 @@ from r1trl.plan.saved import read_plan, write_settings
 from r1trl.run.launch import Workers, last_lines
 from r1trl.run.progress import log_shown
 from r1trl.stage.devices import NO_GPU
-from r1trl.stage.files import write_atomically
+from r1trl.storage.writing import write_text
 
 FINDINGS = "findings.json"
 COLOUR, PLAIN = ("\x1b[32m", "\x1b[0m"), ("⟦", "⟧")
@@ -72,7 +72,7 @@ def preflight_run(folder: Path) -> int:
     shutil.rmtree(folder / "models", ignore_errors=True)
     findings += preflight(plan)
     content = {"findings": [asdict(f) for f in findings], "rows": [asdict(row) for row in rows]}
-    write_atomically(folder / FINDINGS, json.dumps(content, ensure_ascii=False))
+    write_text(folder / FINDINGS, json.dumps(content, ensure_ascii=False))
     return 0
 
 

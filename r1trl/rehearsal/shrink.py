@@ -15,8 +15,8 @@ from typing import Any
 from r1trl.models.hub import refuse_unreachable
 from r1trl.plan.plan import Plan
 from r1trl.plan.saved import read_plan
-from r1trl.stage.files import write_atomically
 from r1trl.stage.inputs import references_of
+from r1trl.storage.writing import write_text
 
 PREPARED = "prepared.json"
 
@@ -168,5 +168,5 @@ def prepare(folder: Path) -> int:
             failed[model] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     found: dict[str, Any] = {"models": models, "failed": failed}
     found["problems"] = [finding.text for finding in check_lengths(plan) if finding.wrong]
-    write_atomically(folder / PREPARED, json.dumps(found))
+    write_text(folder / PREPARED, json.dumps(found))
     return 0

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from r1trl.report.charts import bars, lines
-from r1trl.stage.jsonl import read_rows
+from r1trl.storage.jsonl import read_rows
 from r1trl.types import StageResult
 
 STYLE = (

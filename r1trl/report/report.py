@@ -7,8 +7,9 @@ from pathlib import Path
 from r1trl.errors import ConfigError
 from r1trl.report.page import page
 from r1trl.report.tables import markdown
-from r1trl.stage.files import StageSpec, read_result, read_spec, write_atomically
-from r1trl.stage.jsonl import read_rows
+from r1trl.stage.files import StageSpec, read_result, read_spec
+from r1trl.storage.jsonl import read_rows
+from r1trl.storage.writing import write_text
 from r1trl.types import OUTCOMES, StageResult
 
 COLUMNS = {
@@ -36,11 +37,11 @@ def write_report(folder: Path) -> str:
     parts = [f"# {folder.name}", board, "## Stages", markdown(stages)]
     parts += ["## Rewards", markdown(rewards)] if len(rewards) > 1 else []
     parts += [part for r in results if (part := training_summary(r))]
-    write_atomically(folder / "report.md", "\n\n".join(parts) + "\n")
+    write_text(folder / "report.md", "\n\n".join(parts) + "\n")
     tables = {**boards, "stages": stages}
     tables |= {"rewards": rewards} if len(rewards) > 1 else {}
     text = page(folder.name, tables, results)
-    write_atomically(folder / "report.html", text)
+    write_text(folder / "report.html", text)
     return board
 
 

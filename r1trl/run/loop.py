@@ -12,7 +12,8 @@ from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.report import write_report
 from r1trl.run.launch import Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
-from r1trl.stage.files import read_result, write_atomically, write_spec
+from r1trl.stage.files import read_result, write_spec
+from r1trl.storage.writing import write_text
 
 DONE, FAILED, LEFT_EARLY = 0, 1, 3
 
@@ -26,7 +27,7 @@ def run(plan: Plan, composed: str, first: Callable[[Plan, Workers], None] | None
     plan.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with locked(plan.folder), Workers() as workers:
-        write_atomically(plan.folder / "config.yaml", composed)
+        write_text(plan.folder / "config.yaml", composed)
         status = DONE
         if first and not all(stage.finished for stage in plan.stages):
             first(plan, workers)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from r1trl.errors import ConfigError, R1trlError
+from r1trl.storage.writing import write_text
 from r1trl.types import Stage, StageResult
 
 FORMAT = 2  # of stage.yaml and result.json; 1 had no number
@@ -35,12 +36,13 @@ class StageSpec:
     makes: str = "model"
     scores: bool = False
     inputs: dict[str, str] = field(default_factory=dict)  # reference -> folder or file
+    identity: dict[str, Any] = field(default_factory=dict)  # what its result belongs to
     plugins: dict[str, Any] = field(default_factory=dict)
     wandb: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise TypeError if a file had something else in place of a mapping."""
-        for name in ("settings", "inputs", "plugins", "wandb"):
+        for name in ("settings", "inputs", "identity", "plugins", "wandb"):
             if not isinstance(getattr(self, name), dict):
                 raise TypeError(f"{name} is no mapping")
 
@@ -59,7 +61,7 @@ def write_spec(folder: Path, spec: StageSpec) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {"format": FORMAT, **asdict(spec)}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    write_atomically(folder / "stage.yaml", text)
+    write_text(folder / "stage.yaml", text)
 
 
 def read_spec(folder: Path) -> StageSpec | None:
@@ -81,7 +83,7 @@ def write_result(result: StageResult) -> None:
     for key in ("model", "dataset"):
         path = content[key]
         content[key] = os.path.relpath(path, result.folder) if path else None
-    write_atomically(result.folder / "result.json", json.dumps(content, indent=1) + "\n")
+    write_text(result.folder / "result.json", json.dumps(content, indent=1) + "\n")
 
 
 def read_result(folder: Path) -> StageResult | None:
@@ -128,13 +130,6 @@ def _of_this_format(content: dict[str, Any], path: Path) -> dict[str, Any]:
             ]
         )
     return content
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def outputs(folder: Path, makes: str) -> tuple[Path | None, Path | None]:

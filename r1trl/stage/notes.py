@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from r1trl.stage.jsonl import read_rows, write_rows
+from r1trl.storage.jsonl import append_rows, read_rows
 
 FILE = "notes.jsonl"
 
@@ -10,7 +10,7 @@ FILE = "notes.jsonl"
 def write_note(folder: Path, text: str) -> None:
     """Add a note to those of a stage's folder, unless it is there already."""
     if text not in read_notes(folder):
-        write_rows([{"text": text}], folder / FILE, "a")
+        append_rows([{"text": text}], folder / FILE)
 
 
 def read_notes(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from r1trl.errors import errors_named
-from r1trl.stage.jsonl import read_rows, write_rows
+from r1trl.storage.jsonl import append_rows, read_rows, write_rows
 from r1trl.training.rollouts import Rollout, RolloutMixin
 from r1trl.training.tracking import Tracker
 from r1trl.types import Progress
@@ -52,7 +52,7 @@ class Metrics(TrainerCallback):
         row = {"step": state.global_step, "seconds": self._seconds(), **numbers}
         self.history.append(row)
         if state.is_world_process_zero:
-            write_rows([row], self.path, "a")
+            append_rows([row], self.path)
             self.tracker.log(row)
         if self.should_stop and self.reason is None:
             self.reason = self._reason_to_stop(self.progress(state))
@@ -103,7 +103,7 @@ class Completions(TrainerCallback):
             return
         self.recorded = rollout
         rows = completion_rows(rollout, state.global_step, self.count)
-        write_rows(rows, self.path, "a")
+        append_rows(rows, self.path)
         self.tracker.table(f"completions/{state.global_step:06d}", rows, state.global_step)
 
 

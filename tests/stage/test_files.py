@@ -18,7 +18,6 @@ from r1trl.stage.files import (
     outputs,
     read_result,
     read_spec,
-    write_atomically,
     write_result,
     write_spec,
 )
@@ -92,21 +91,6 @@ def test_a_result_names_the_stages_output_so_that_the_run_can_be_moved(
     moved = read_result(new)
     assert moved is not None and moved.folder == new
     assert moved.model == (new / model if model else None)
-
-
-def test_a_file_is_there_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "result.json"
-    write_atomically(path, "old")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
-        with pytest.raises(OSError, match="power cut"):
-            write_atomically(path, "new")
-    assert path.read_text() == "old"
-    write_atomically(path, "new")
-    assert path.read_text() == "new"
-    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
 
 
 def write_tree(folder: Path) -> Path:

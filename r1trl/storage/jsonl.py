@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1trl.storage.writing import append_text, write_text
+
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a file; empty if there is none. A line cut off by a kill is no row."""
@@ -14,7 +16,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1] if line.endswith("}")]
 
 
-def write_rows(rows: Sequence[Mapping[str, Any]], path: Path, mode: str = "w") -> None:
-    """Write rows to a file, or append them with the mode "a"."""
-    with path.open(mode, encoding="utf-8") as stream:
-        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows to a file, whole or not at all."""
+    write_text(path, _lines(rows))
+
+
+def append_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Append rows to a file."""
+    append_text(path, _lines(rows))
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

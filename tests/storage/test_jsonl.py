@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from r1trl.stage.jsonl import read_rows, write_rows
+from r1trl.storage.jsonl import append_rows, read_rows, write_rows
 
 
 def test_texts_with_other_line_separators_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -18,3 +18,13 @@ def test_a_line_that_was_cut_off_is_no_row(tmp_path: Path) -> None:
         path.write_text(f'{{"step": 1}}\n{rest}', encoding="utf-8")
         assert read_rows(path) == [{"step": 1}]
     assert read_rows(tmp_path / "none.jsonl") == []
+
+
+def test_rows_are_appended_on_a_line_of_their_own_after_one_that_was_cut_off(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    append_rows([{"step": 1}], path)
+    path.write_text(f'{path.read_text()}{{"step": 2, "text": "', encoding="utf-8")
+    append_rows([{"step": 2}], path)
+    assert read_rows(path) == [{"step": 1}, {"step": 2}]
