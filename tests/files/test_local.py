@@ -134,7 +134,11 @@ def test_cells_keep_the_spelling_that_a_number_would_lose(tmp_path: Path) -> Non
         ("binary.jsonl", bytes(range(256)), "line 1 has null bytes, so this is no text"),
         ("binary.parquet", b"no parquet", "Parquet"),
         ("binary.arrow", b"no arrow", ""),
-        ("cut.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)[:-12], "end-of-stream|end of stream"),
+        (
+            "cut.jsonl.gz",
+            gzip.compress(LINES.encode(), mtime=0)[:-12],
+            "end-of-stream|end of stream",
+        ),
         ("none.jsonl.gz", LINES.encode(), "Not a gzipped file"),
         ("none.jsonl.xz", LINES.encode(), "format not supported"),
         ("none.jsonl.zst", LINES.encode(), "zstd|ZSTD"),
