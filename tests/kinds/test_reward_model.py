@@ -161,7 +161,7 @@ FIELDS: Sequence[tuple[dict[str, Any], bool]] = [
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["pairwise", "pointwise"])
+@pytest.mark.parametrize("name", ["pairwise", pytest.param("pointwise", marks=pytest.mark.long)])
 def test_a_field_of_the_config_changes_single_texts_as_it_does_pairs(
     name: str, with_dropout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

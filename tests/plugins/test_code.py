@@ -91,13 +91,13 @@ def test_the_program_is_the_last_closed_python_block_after_the_thinking(completi
 
 
 def test_finding_a_program_takes_linear_time():
-    start = time.perf_counter()
+    start = time.process_time()
     long = ["`" * 300_000, "```\n" * 30_001, "``` " * 100_000, " " * 300_000 + "```x`"]
     long += [f"```py {text}" for text in ("a." * 150_000, "a " * 150_000, " " * 300_000)]
     long += [f"```py\n{text}" for text in ("'" * 300_000 + "```", "x```\n" * 30_000)]
     for text in long:
         find_program(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 PRINTING = [
@@ -275,10 +275,10 @@ def test_decimals_in_a_line_may_be_rounded_and_all_else_is_text(expected, printe
 
 
 def test_comparing_long_lines_takes_linear_time():
-    start = time.perf_counter()
+    start = time.process_time()
     assert not equal_words("1.5 " * 30_000 + "1", "1.50 " * 30_000 + "2")
     assert not equal_words("1." + "0" * 300_000, "2." + "0" * 300_000)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 CLASS = """

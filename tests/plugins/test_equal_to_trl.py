@@ -39,10 +39,21 @@ def arguments(name: str, args: Mapping[str, Any], folder: Path) -> dict[str, Any
     "args",
     [
         {},
-        {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.2], "beta": 0.3},
-        {"sync_ref_model": True, "ref_model_sync_steps": 1, "ref_model_mixup_alpha": 0.5},
-        {"precompute_ref_log_probs": True, "loss_type": ["ipo"]},
-        {"loss_type": ["robust"], "label_smoothing": 0.2, "use_weighting": True},
+        pytest.param(
+            {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.2], "beta": 0.3},
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"sync_ref_model": True, "ref_model_sync_steps": 1, "ref_model_mixup_alpha": 0.5},
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"precompute_ref_log_probs": True, "loss_type": ["ipo"]}, marks=pytest.mark.long
+        ),
+        pytest.param(
+            {"loss_type": ["robust"], "label_smoothing": 0.2, "use_weighting": True},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["plain", "weighted losses", "synced reference", "precomputed", "robust"],
 )
@@ -78,7 +89,13 @@ def test_pairs_that_teach_nothing_are_left_out_of_dpo(
 
 @pytest.mark.parametrize(
     "args",
-    [{}, {"beta": 0.0}, {"beta": 0.5, "temperature": 0.7, "max_completion_length": 5}],
+    [
+        {},
+        pytest.param({"beta": 0.0}, marks=pytest.mark.long),
+        pytest.param(
+            {"beta": 0.5, "temperature": 0.7, "max_completion_length": 5}, marks=pytest.mark.long
+        ),
+    ],
     ids=["reverse KL", "forward KL", "in between"],
 )
 def test_distillation_comes_to_the_weights_of_trls_trainer(

@@ -333,10 +333,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_extraction_from_a_hostile_text_is_fast(text):
-    start = time.perf_counter()
+    start = time.process_time()
     for source in ("boxed", "answer_tag", "last_number", "choice", "latex_any"):
         fast_path(text, "42", answer=source)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_escaped_braces_do_not_close_a_box():

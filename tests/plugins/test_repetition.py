@@ -108,9 +108,9 @@ def test_impossible_options_are_refused(options, message):
 def test_a_long_loop_is_scored_fast(units):
     text = "wait 我们再检查一遍 " * 5_000
     of_text("预热", units=units)
-    start = time.perf_counter()
+    start = time.process_time()
     assert of_text(text, units=units) < -0.99
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def test_choosing_from_a_million_rows_takes_no_time_once_they_are_sorted():
     rows = Dataset.from_dict({"source": ["math", "general"] * 500_000})
     phases = Phases(start_steps={"general": 10})
     phases.choose(rows, 512, 0, seed=1)
-    start = time.perf_counter()
+    start = time.process_time()
     for step in range(20):
         phases.choose(rows, 512, step, seed=1)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

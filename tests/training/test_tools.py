@@ -137,7 +137,7 @@ def length(completions: Any, **_: Any) -> list[float]:
     return [float(len(completion) % 3) for completion in completions]
 
 
-@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("every", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_what_is_known_of_the_last_turn_is_not_taken_for_all(
     every: int, tiny_model: Path, tmp_path: Path
 ) -> None:
