@@ -12,7 +12,7 @@ from r1trl.config.keys import entry, path_in
 from r1trl.config.schema import StageConfig
 from r1trl.identity.inputs import UNKNOWN, inputs_identity, inputs_of
 from r1trl.identity.sources import Sources
-from r1trl.stage.files import StageSpec, changed_values
+from r1trl.stage.files import NOTHING, StageSpec, changed_values
 from r1trl.storage.digests import Digests, digest_of
 
 # Settings that change no result: how and where it is computed, what is shown, which checkpoints
@@ -99,6 +99,8 @@ def differences(old: StageSpec, accepted: Mapping[str, Any], new: StageSpec) -> 
             lines.append(f"{name}: was {_short(was)}, would be {_short(now)}")
         lines = lines or [f"{at}: its settings are not those that it was made with"]
     for group, key, was, now in _changes(accepted, new.identity):
+        if lines and group == "plugins" and NOTHING in (was, now):
+            continue  # it has come or gone with a setting
         name = f"{at}.{key}" if group == "inputs" else f"{at}: plugin {key}"
         lines.append(f"{name}: was {_digest(was)}, would be {_digest(now)}")
     return lines

@@ -42,13 +42,13 @@ class StageSpec:
     makes: str = "model"
     scores: bool = False
     inputs: dict[str, str] = field(default_factory=dict)  # reference -> folder or file
+    plugins: dict[str, Any] = field(default_factory=dict)
+    wandb: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
     read: dict[str, str] = field(default_factory=dict)
     launch: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    plugins: dict[str, Any] = field(default_factory=dict)
-    wandb: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise TypeError if a file had something else in place of a mapping."""
