@@ -147,6 +147,23 @@ def test_a_finished_run_that_would_now_differ_has_status_2(tmp_path: Path) -> No
     assert "redo=zero carries it out again, and scoreboard after it; keep=zero uses" in done.stderr
 
 
+def test_a_stage_is_kept_by_one_command_and_needs_no_word_in_the_next(tmp_path: Path) -> None:
+    changed = [*finish_all(tmp_path, None), "stages.zero.args.learning_rate=0.7"]
+    difference = "stages.zero.args.learning_rate: was 0.0002, would be 0.7"
+    for more in (["keep=zero", "until=zero"], []):
+        done = r1trl("run", *changed, *more)
+        assert done.returncode == 0, done.stderr
+        assert f"zero is already finished (kept: {difference})" in done.stdout
+    assert "| zero (kept) |" in (tmp_path / "done" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("key", ["until", "redo", "keep"])
+def test_stages_of_one_command_are_not_swept_over(key: str) -> None:
+    done = r1trl("plan", "-m", "recipe=zero", "scale=tiny", f"{key}=zero,zero_first")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {key}: is not swept over")
+
+
 def test_former_names_are_accepted_with_a_note_each(tmp_path: Path) -> None:
     old = [
         "stages.scoreboard.measures={correct: accuracy}",

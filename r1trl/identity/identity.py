@@ -22,6 +22,7 @@ LEFT_OUT = (
     "checkpoints",
     "args.save_total_limit",
     "args.disable_tqdm",
+    "args.hub_token",
     "args.dataset_num_proc",
     "args.dataloader_num_workers",
     "scoring.processes",

@@ -1,5 +1,6 @@
 """Where a stage stands before a run: to do, half done or finished, and whether that may be used."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +52,7 @@ def standing(
     except ConfigError as error:
         return Standing(spec, problems=[f"stages.{spec.stage}: {p}" for p in error.problems])
     if found is None:
-        return Standing(spec)
+        return Standing(spec, notes=["keep: nothing is there to be used"] if asked else [])
     wrong = [] if found.result is None else damages(folder, found.result.made, digests)
     if wrong:
         told = [f"stages.{spec.stage}: is finished, but {line}" for line in wrong]
@@ -128,6 +129,12 @@ def _advice(name: str, needed_by: Sequence[str], *, finished: bool | None = None
         return f"stages.{name}: {again}"
     use = "uses it as it is" if finished else "continues it all the same"
     return f"stages.{name}: undo the change, or: {again}; keep={name} {use}"
+
+
+def for_all(problems: Sequence[str]) -> list[str]:
+    """Return how to use all stages that have changed in one command, if there are several."""
+    names = [match[1] for each in problems if (match := re.search(r"; keep=(\S+) ", each))]
+    return [f"keep=[{','.join(names)}] uses all of them as they are"] if len(names) > 1 else []
 
 
 def stale_problem(spec: StageSpec, stale: Mapping[str, str], *, finished: bool) -> ConfigError:

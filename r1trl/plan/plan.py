@@ -14,7 +14,7 @@ from r1trl.errors import ConfigError
 from r1trl.identity.asked import Asked, asked_of, asked_problems, readers_of
 from r1trl.identity.identity import identity_of
 from r1trl.identity.sources import Sources
-from r1trl.identity.standing import standing
+from r1trl.identity.standing import for_all, standing
 from r1trl.identity.versions import versions
 from r1trl.kind import Kind
 from r1trl.plan.choices import active
@@ -52,13 +52,14 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe that can be carried out, with notes for the user."""
+    """A recipe that can be carried out, with notes for the user, and the digests of files."""
 
     config: RunConfig
     folder: Path
     stages: list[PlannedStage]
     plugins: Plugins
     notes: list[str] = field(default_factory=list)
+    digests: Digests = field(default_factory=Digests)
 
     @property
     def until(self) -> list[PlannedStage]:
@@ -86,7 +87,7 @@ def make_plan(composed: Composed) -> Plan:
     if any(stage.kind not in plugins.offers["kind"] for stage in filled.values()):
         raise ConfigError([])  # reported when the run was composed
     folder = Path(config.runs_dir) / config.name
-    stages, notes = _laid_out(config, filled, folder, plugins)
+    stages, notes = _laid_out(config, filled, folder, plugins, digests := Digests(folder / NAME))
     notes += [text for key, text in unread if key not in composed.given.new]
     notes += [
         f"stages.{name}.{missing}, where the stage runs"
@@ -99,7 +100,7 @@ def make_plan(composed: Composed) -> Plan:
         for at, source in StageCheck(name, stage, composed).sources.items()
         if (note := note_on_columns(source))
     ]
-    return Plan(config, folder, stages, plugins, notes)
+    return Plan(config, folder, stages, plugins, notes, digests)
 
 
 def _names(config: RunConfig) -> list[str]:
@@ -136,14 +137,17 @@ def _filled(stage: StageConfig, config: RunConfig) -> StageConfig:
 
 
 def _laid_out(
-    config: RunConfig, filled: Mapping[str, StageConfig], run: Path, plugins: Plugins
+    config: RunConfig,
+    filled: Mapping[str, StageConfig],
+    run: Path,
+    plugins: Plugins,
+    digests: Digests,
 ) -> tuple[list[PlannedStage], list[str]]:
     """Return the stages with their identities, and notes on what is there of them.
 
     Raises ConfigError if something is there that does not belong to its stage as it would be.
     """
-    digests, asked = Digests(run / NAME), asked_of(config)
-    sources, now = Sources(plugins, digests), versions()
+    asked, sources, now = asked_of(config), Sources(plugins, digests), versions()
     planned, problems = list[PlannedStage](), list[str]()
     identities, notes = dict[str, str](), dict[str, list[str]]()
     for name, whole in filled.items():
@@ -160,9 +164,8 @@ def _laid_out(
         problems += stands.problems
         for note in stands.notes:
             notes.setdefault(note, []).append(f"stages.{name}")
-    digests.save()
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *for_all(problems)])
     return planned, [f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 

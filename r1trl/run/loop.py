@@ -29,10 +29,11 @@ def run(plan: Plan, composed: str, first: Callable[[Plan, Workers], None] | None
     started = time.monotonic()
     with locked(plan.folder), Workers() as workers:
         write_text(plan.folder / "config.yaml", composed)
-        _do_as_asked(plan)
+        plan.digests.save()
         status = DONE
         if first and not all(stage.finished for stage in plan.until):
             first(plan, workers)
+        _do_as_asked(plan)
         for stage in plan.until:
             if workers.signal_number is not None:
                 print("left early; the same command continues", flush=True)

@@ -148,6 +148,18 @@ def test_a_kept_stage_is_used_recorded_and_marked_and_needs_no_second_word(
     assert "first (kept)" in (toy.folder / "report.html").read_text()
 
 
+def test_a_change_that_concerns_several_stages_names_them_all_at_the_end(toy: ToyRun) -> None:
+    assert toy.run() == 0
+    other_plugin(toy)
+    assert problems(toy)[-1] == "keep=[first,second,third] uses all of them as they are"
+    assert toy.run(keep=["first", "second", "third"]) == 0
+    assert toy.run() == 0
+
+
+def test_keeping_what_is_not_there_is_noted(toy: ToyRun) -> None:
+    assert toy.plan(keep="second").notes == ["stages.second: keep: nothing is there to be used"]
+
+
 def test_what_is_kept_of_one_change_is_asked_again_at_another(toy: ToyRun) -> None:
     assert toy.run() == 0
     other_text(toy)
