@@ -1,8 +1,7 @@
 """The values that the core and its plugins exchange, and the signatures of what plugins offer.
 
 The options of an offer are its keyword-only parameters (of the function, or of the class's
-`__init__` if it keeps state); r1trl passes everything positional. What a kind of stage is stands in
-kind.py.
+`__init__` if it keeps state); r1trl passes everything positional. Kinds of stages: kind.py.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind")
 OUTCOMES = ("value", "abstain", "timeout", "error")
-
 T = TypeVar("T")
 RewardName = NewType("RewardName", str)  # an option that names another reward of the stage
 # An option of a filter: in a config, names of the run's benchmarks (none: all of them); the filter
@@ -45,9 +43,9 @@ class Stage:
 class StageResult:
     """What a finished stage hands over; `result.json` is this value.
 
-    `model` is a folder, `dataset` a file, either may be None; `metrics` are by name; `inputs` maps
-    each reference to a digest; `seconds` are those of the last attempt; `stop` is the reason to end
-    the run after this stage, or None.
+    `model` is a folder, `dataset` a file, or None; `metrics` are by name; `seconds` are those of
+    the last attempt; `stop` is why the run should end here, or None. r1trl fills in the rest:
+    digests of `inputs` by reference, of `made` files by path; `identity`; `kept` on a user's word.
     """
 
     stage: str
@@ -60,14 +58,17 @@ class StageResult:
     seconds: float = 0.0
     stop: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Progress:
     """The state of a training stage, as a transition's `should_stop` sees it.
 
-    `step` counts optimizer steps; `seconds` are those of all attempts; `history` has one mapping
-    per logging step: `step`, `seconds` and TRL's metrics by name; None if a value is not finite.
+    `step` counts optimizer steps; `seconds` are those of all attempts; `history` has a mapping per
+    logging step: `step`, `seconds` and TRL's metrics by name; None if a value is not finite.
     """
 
     step: int
@@ -97,8 +98,7 @@ class Group:
     """The scored completions of one prompt, as samplers see them; every list has one entry each.
 
     `index` is the prompt's row in the stage's data. `totals` are the weighted sums of the rewards,
-    `rewards` the values of each reward by name (None: no value), `completion_lengths` the numbers
-    of tokens.
+    `rewards` the values of each reward by name (None: no value), `completion_lengths` in tokens.
     """
 
     index: int

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finished import finish
 
 from r1trl.config.checked import Composed
 from r1trl.config.compose import compose
 from r1trl.plan.plan import make_plan
-from r1trl.stage.files import digest, outputs, write_result, write_spec
-from r1trl.types import StageResult
 
 DONE = ("recipe=zero", "scale=tiny", "name=done")
 HEAVY = "{'torch', 'trl', 'transformers', 'datasets', 'accelerate'}"
@@ -118,26 +117,9 @@ def finish_all(folder: Path, stop: str | None) -> list[str]:
     once = composed_once()
     moved = replace(once, config=replace(once.config, runs_dir=str(folder)))
     for planned in make_plan(moved).stages:
-        write_spec(planned.folder, planned.spec)
-        model, dataset = outputs(planned.folder, planned.spec.makes)
-        if model:
-            model.mkdir()
-            (model / "weights").write_text("1")
-        inputs = {r: digest(Path(p)) for r, p in planned.spec.inputs.items()}
         metrics = {f"zero/held_out/{m}": 0.5 for m in ("pass@1", "pass@1_low", "pass@1_high")}
-        metrics = metrics if planned.spec.scores else {}
-        write_result(
-            StageResult(
-                planned.spec.stage,
-                planned.spec.kind,
-                planned.folder,
-                model,
-                dataset,
-                metrics,
-                inputs,
-                stop=stop if planned.spec.stage == "zero_first" else None,
-            )
-        )
+        first = planned.spec.stage == "zero_first"
+        finish(planned, metrics if planned.spec.scores else {}, stop=stop if first else None)
     return [*DONE, f"runs_dir={folder}"]
 
 
@@ -161,8 +143,25 @@ def test_a_run_that_a_transition_ended_has_status_1_and_says_why(tmp_path: Path)
 def test_a_finished_run_that_would_now_differ_has_status_2(tmp_path: Path) -> None:
     done = r1trl("run", *finish_all(tmp_path, None), "stages.zero.args.learning_rate=0.7")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: stages.zero: is finished, but settings.args.learning_rat")
-    assert "choose another name=…, or remove" in done.stderr
+    assert done.stderr.startswith("error: stages.zero.args.learning_rate: was 0.0002, would be 0.7")
+    assert "redo=zero carries it out again, and scoreboard after it; keep=zero uses" in done.stderr
+
+
+def test_a_stage_is_kept_by_one_command_and_needs_no_word_in_the_next(tmp_path: Path) -> None:
+    changed = [*finish_all(tmp_path, None), "stages.zero.args.learning_rate=0.7"]
+    difference = "stages.zero.args.learning_rate: was 0.0002, would be 0.7"
+    for more in (["keep=zero", "until=zero"], []):
+        done = r1trl("run", *changed, *more)
+        assert done.returncode == 0, done.stderr
+        assert f"zero is already finished (kept: {difference})" in done.stdout
+    assert "| zero (kept) |" in (tmp_path / "done" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("key", ["until", "redo", "keep"])
+def test_stages_of_one_command_are_not_swept_over(key: str) -> None:
+    done = r1trl("plan", "-m", "recipe=zero", "scale=tiny", f"{key}=zero,zero_first")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {key}: is not swept over")
 
 
 def test_former_names_are_accepted_with_a_note_each(tmp_path: Path) -> None:
@@ -190,10 +189,10 @@ def test_former_names_are_accepted_with_a_note_each(tmp_path: Path) -> None:
 def test_a_run_folder_of_another_format_is_refused(tmp_path: Path) -> None:
     done = finish_all(tmp_path, None)
     spec = tmp_path / "done" / "stages" / "zero" / "stage.yaml"
-    spec.write_text(spec.read_text().removeprefix("format: 2\n"))
+    spec.write_text(spec.read_text().removeprefix("format: 3\n"))
     result = r1trl("run", *done)
     assert result.returncode == 2
-    assert result.stderr.startswith(f"error: {spec}: is of format 1, and this r1trl reads format 2")
+    assert f"error: stages.zero: {spec}: is of format 1, and this r1trl reads" in result.stderr
 
 
 def test_the_report_command_prints_the_scoreboard(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def checked(
     stages = values.pop("stages", None) or {}
     problems = [*problems, *_unknown_keys(values, stages)]
     values = {name: value for name, value in values.items() if name in RUN_KEYS}
+    values |= {n: [values[n]] for n in ("redo", "keep") if isinstance(values.get(n), str)}
     config, wrong = parse(RunConfig, rename_keys(RunConfig, values, "", renaming))
     problems += wrong
     named = tuple(config.plugins.load), tuple(config.plugins.block)

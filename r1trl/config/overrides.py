@@ -1,7 +1,7 @@
 """The overrides of a command line, `key=value`, `~key` and `group=option`, and sweeps over them.
 
-Hydra's grammar reads the values. Hydra itself gets the groups alone: it would merge a mapping into
-the recipe's, and takes few characters in a key, so `keys.py` sets the keys.
+Hydra's grammar reads values. Hydra itself gets groups alone: it would merge a mapping into the
+recipe's, and takes few characters in a key, so `keys.py` sets the keys.
 """
 
 import itertools
@@ -20,6 +20,7 @@ ESCAPES = {"\\n": "\n", "\\t": "\t"}
 PROBLEMS = "sources.problems"  # the source that is trained on
 CHOSEN = ("recipe", "scale", "model", "launch", "dataset")  # in the defaults: + adds nothing
 OWN_VALUE = {"model": "path", "dataset": "path", "launch": "how"}
+NOT_SWEPT = dict.fromkeys(("until", "redo", "keep"), "is not swept over; [a,b] is a list of stages")
 NO_HYDRA = "r1trl does not run Hydra's jobs; runs_dir= and name= say where a run is, and -m sweeps"
 
 
@@ -171,12 +172,11 @@ def sweep(texts: Sequence[str]) -> list[tuple[list[str], str]]:
     read = read_all(texts, sweeps=True)
     keys = [override.key for override in read]
     told = ("name",) if "name" in keys else ("recipe", "scale")
-    swept = [
-        i
-        for i, override in enumerate(read)
-        if override.parsed.is_sweep_override() and keys[i] not in told
-    ]
-    combinations = [list(each) for each in itertools.product(*map(_choices, read))]
+    sweeps = [i for i, override in enumerate(read) if override.parsed.is_sweep_override()]
+    swept = [i for i in sweeps if keys[i] not in told]
+    if wrong := [f"{keys[i]}: {NOT_SWEPT[keys[i]]}" for i in sweeps if keys[i] in NOT_SWEPT]:
+        raise ConfigError(wrong)
+    combinations = map(list, itertools.product(*map(_choices, read)))
     return [(each, ",".join(_file_name(each[i]) for i in swept)) for each in combinations]
 
 
@@ -184,9 +184,9 @@ def _choices(override: Override) -> list[str]:
     """Return an override for each value that is swept over."""
     from hydra.errors import HydraException
 
+    start = f"{override.prefix}{override.key}="
     if not override.parsed.is_sweep_override():
         return [override.text]
-    start = f"{override.prefix}{override.key}="
     try:
         return [f"{start}{value}" for value in override.parsed.sweep_string_iterator()]
     except HydraException as error:

@@ -130,6 +130,9 @@ class RunConfig:
     seed: int = number(1, at_least=0)
     runs_dir: str = "runs"
     preflight: bool = True  # whether a run begins with it
+    until: str | None = None  # the last stage of this command
+    redo: list[str] = field(default_factory=list)  # stages to carry out again; one needs no list
+    keep: list[str] = field(default_factory=list)  # stages to use though they would be others now
     model: ModelConfig = field(default_factory=ModelConfig)
     student: ModelConfig = field(default_factory=ModelConfig)
     teacher: str | None = None  # of a distillation: a model, or stage:<name>

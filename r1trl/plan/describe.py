@@ -36,6 +36,8 @@ def table(plan: Plan) -> list[list[str]]:
         settings, stage = planned.spec.settings, plan.config.stages[planned.spec.stage]
         data = ", ".join(settings["data"] or settings["benchmarks"])
         state = "finished" if planned.finished else "to do"
+        state += ", kept" if planned.spec.kept else ""
+        state += ", not in this command" if planned not in plan.until else ""
         drawn, size = _backend(stage, planned.kind), _size(planned)
         launch = _launch(planned.launch)
         rows.append(

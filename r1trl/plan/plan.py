@@ -11,25 +11,29 @@ from r1trl.config.checked import Composed
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import ConfigError
+from r1trl.identity.asked import Asked, asked_of, asked_problems, readers_of
+from r1trl.identity.identity import identity_of
+from r1trl.identity.sources import Sources
+from r1trl.identity.standing import for_all, standing
+from r1trl.identity.versions import versions
 from r1trl.kind import Kind
 from r1trl.plan.choices import active
 from r1trl.plan.reach import unread_by_run, unread_keys
 from r1trl.plan.sources import check_source, note_on_columns
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins
-from r1trl.stage.files import StageSpec, differences, digest, read_result, read_spec
+from r1trl.stage.files import StageSpec
 from r1trl.stage.inputs import check_references, resolve
+from r1trl.storage.digests import NAME, Digests, digest_of
 from r1trl.types import Benchmarks
-
-CHECKED_WHEN_FINISHED = ("kind", "seed", "settings")
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage to run, or a finished one whose settings are unchanged.
+    """A stage to run, or a finished one that may be used as it is.
 
     `config` is the stage with the run's launch and benchmarks filled in; references stand in it as
-    they were written, and as paths in `spec`.
+    they were written, and as paths in `spec`. `asked` is what the user says about it.
     """
 
     spec: StageSpec
@@ -37,6 +41,7 @@ class PlannedStage:
     kind: Kind
     folder: Path
     finished: bool
+    asked: Asked = ""
 
     @property
     def launch(self) -> Mapping[str, Any]:
@@ -47,13 +52,21 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe that can be carried out, with notes for the user."""
+    """A recipe that can be carried out, with notes for the user, and the digests of files."""
 
     config: RunConfig
     folder: Path
     stages: list[PlannedStage]
     plugins: Plugins
     notes: list[str] = field(default_factory=list)
+    digests: Digests = field(default_factory=Digests)
+
+    @property
+    def until(self) -> list[PlannedStage]:
+        """Return the stages of this command: all of them, or those to the one of `until`."""
+        names = [stage.spec.stage for stage in self.stages]
+        end = names.index(self.config.until) + 1 if self.config.until in names else len(names)
+        return self.stages[:end]
 
 
 def make_plan(composed: Composed) -> Plan:
@@ -62,6 +75,7 @@ def make_plan(composed: Composed) -> Plan:
     unread = unread_keys(composed)
     problems += [text for key, text in unread if key in composed.given.new]
     problems += [*_names(config), *unread_by_run(composed), *_benchmarks(composed)]
+    problems += asked_problems(config)
     if not config.stages:
         problems.append("stages: the recipe has none; choose one with recipe=…")
     filled = {name: _filled(stage, config) for name, stage in config.stages.items()}
@@ -73,11 +87,8 @@ def make_plan(composed: Composed) -> Plan:
     if any(stage.kind not in plugins.offers["kind"] for stage in filled.values()):
         raise ConfigError([])  # reported when the run was composed
     folder = Path(config.runs_dir) / config.name
-    stages = [_planned(config, n, stage, folder, plugins) for n, stage in filled.items()]
-    changed = [line for stage in stages for line in _changes(stage)]
-    if changed:
-        raise ConfigError(changed)
-    notes = [text for key, text in unread if key not in composed.given.new]
+    stages, notes = _laid_out(config, filled, folder, plugins, digests := Digests(folder / NAME))
+    notes += [text for key, text in unread if key not in composed.given.new]
     notes += [
         f"stages.{name}.{missing}, where the stage runs"
         for name, stage in filled.items()
@@ -89,7 +100,7 @@ def make_plan(composed: Composed) -> Plan:
         for at, source in StageCheck(name, stage, composed).sources.items()
         if (note := note_on_columns(source))
     ]
-    return Plan(config, folder, stages, plugins, notes)
+    return Plan(config, folder, stages, plugins, notes, digests)
 
 
 def _names(config: RunConfig) -> list[str]:
@@ -125,16 +136,47 @@ def _filled(stage: StageConfig, config: RunConfig) -> StageConfig:
     return replace(stage, launch=stage.launch or config.launch, benchmarks=benchmarks)
 
 
-def _planned(
-    config: RunConfig, name: str, filled: StageConfig, run: Path, plugins: Plugins
-) -> PlannedStage:
+def _laid_out(
+    config: RunConfig,
+    filled: Mapping[str, StageConfig],
+    run: Path,
+    plugins: Plugins,
+    digests: Digests,
+) -> tuple[list[PlannedStage], list[str]]:
+    """Return the stages with their identities, and notes on what is there of them.
+
+    Raises ConfigError if something is there that does not belong to its stage as it would be.
+    """
+    asked, sources, now = asked_of(config), Sources(plugins, digests), versions()
+    planned, problems = list[PlannedStage](), list[str]()
+    identities, notes = dict[str, str](), dict[str, list[str]]()
+    for name, whole in filled.items():
+        kind, folder, say = plugins.kind(whole.kind), run / "stages" / name, asked.get(name, "")
+        stage = whole if "benchmarks" in kind.needs else config.stages[name]
+        spec = _spec(config, name, stage, folder, plugins)
+        identity = identity_of(spec, stage, identities, digests, sources)
+        told = {key: getattr(whole.launch, key) for key in ("how", "processes")}
+        spec = replace(spec, identity=identity, versions=now, launch=told)
+        unmade = [each.spec.stage for each in planned if not each.finished]
+        stands = standing(spec, folder, say, readers_of(config, name), unmade, digests)
+        identities[name] = digest_of(stands.spec.identity)
+        planned.append(PlannedStage(stands.spec, whole, kind, folder, stands.finished, say))
+        problems += stands.problems
+        for note in stands.notes:
+            notes.setdefault(note, []).append(f"stages.{name}")
+    if problems:
+        raise ConfigError([*problems, *for_all(problems)])
+    return planned, [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+
+
+def _spec(
+    config: RunConfig, name: str, stage: StageConfig, folder: Path, plugins: Plugins
+) -> StageSpec:
     """Return a stage with its references resolved to folders and files."""
-    kind, folder = plugins.kind(filled.kind), run / "stages" / name
-    stage = filled if "benchmarks" in kind.needs else config.stages[name]
-    settings = asdict(stage)
+    kind, settings = plugins.kind(stage.kind), asdict(stage)
     settings.pop("launch")
     _name_benchmarks(settings, config, plugins)
-    spec = StageSpec(
+    return StageSpec(
         stage=name,
         kind=stage.kind,
         run=config.name,
@@ -146,7 +188,6 @@ def _planned(
         plugins=asdict(config.plugins),
         wandb=asdict(config.wandb),
     )
-    return PlannedStage(spec, filled, kind, folder, (folder / "result.json").exists())
 
 
 def _name_benchmarks(settings: dict[str, Any], config: RunConfig, plugins: Plugins) -> None:
@@ -157,19 +198,3 @@ def _name_benchmarks(settings: dict[str, Any], config: RunConfig, plugins: Plugi
         for option in plugins.find("filter", name).options_of_type(Benchmarks):
             named = options.get(option) or config.benchmarks
             options[option] = {n: asdict(config.benchmarks[n]) for n in named}  # type: ignore[index]
-
-
-def _changes(stage: PlannedStage) -> list[str]:
-    """Return in what a finished stage would now differ, and what can be done."""
-    old, result = read_spec(stage.folder), read_result(stage.folder)
-    if old is None or result is None:
-        return []
-    before, after, lines = asdict(old), asdict(stage.spec), []
-    for key in CHECKED_WHEN_FINISHED:
-        lines += differences({key: before[key]}, {key: after[key]})
-    for reference, digest_then in result.inputs.items():
-        path = Path(stage.spec.inputs.get(reference, ""))
-        if path.exists() and digest(path) != digest_then:
-            lines.append(f"input {reference} is not what it was")
-    fix = f"undo the change, choose another name=…, or remove {stage.folder} to run it again"
-    return [f"stages.{stage.spec.stage}: is finished, but {line}; {fix}" for line in lines]

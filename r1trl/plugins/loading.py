@@ -24,6 +24,7 @@ from r1trl.plugins.offer import Offer
 
 GROUP = "r1trl"
 CORE = "r1trl"  # its conf/ is the shipped one, not a plugin's
+FILE_MODULE = "r1trl_file_"  # the beginning of the name of a module that is one file
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _import(what: str) -> ModuleType:
     path = Path(what).expanduser().resolve()
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    name = f"r1trl_file_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    name = f"{FILE_MODULE}{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[name] = module

@@ -47,6 +47,9 @@ def small_plan(plan: Plan, models: Mapping[str, str], folder: Path) -> SmallPlan
         benchmarks=benchmarks,
         launch=LaunchConfig(),
         wandb=WandbConfig(),
+        until=None,
+        redo=[],
+        keep=[],
         plugins=replace(plan.config.plugins, load=load),
     )
     plugins = load_plugins(load, config.plugins.block)

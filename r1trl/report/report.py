@@ -34,12 +34,15 @@ def write_report(folder: Path) -> str:
     boards = {r.stage: scoreboard(r.metrics) for r in results if scores(r)}
     board = "\n\n".join(map(markdown, boards.values())) or NO_SCOREBOARD
     stages, rewards = stages_table(results), rewards_table(results)
+    kept = kept_table(results)
     parts = [f"# {folder.name}", board, "## Stages", markdown(stages)]
     parts += ["## Rewards", markdown(rewards)] if len(rewards) > 1 else []
+    parts += ["## Kept", markdown(kept)] if len(kept) > 1 else []
     parts += [part for r in results if (part := training_summary(r))]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")
     tables = {**boards, "stages": stages}
     tables |= {"rewards": rewards} if len(rewards) > 1 else {}
+    tables |= {"kept": kept} if len(kept) > 1 else {}
     text = page(folder.name, tables, results)
     write_text(folder / "report.html", text)
     return board
@@ -90,7 +93,16 @@ def stages_table(results: list[StageResult]) -> list[list[str]]:
             raise ConfigError([f"{result.folder}: has a result.json and no stage.yaml"])
         models = len(spec.settings.get("models", {}))
         start = _short(spec.settings.get("model") or (f"{models} models" if models else ""), spec)
-        rows.append([result.stage, result.kind, start, f"{result.seconds:.0f}"])
+        name = f"{result.stage} (kept)" if result.kept else result.stage
+        rows.append([name, result.kind, start, f"{result.seconds:.0f}"])
+    return rows
+
+
+def kept_table(results: list[StageResult]) -> list[list[str]]:
+    """Return what is used on the user's word though it would be made otherwise now, as a table."""
+    rows = [["stage", "used on the user's word (keep), though"]]
+    for result in results:
+        rows += [[result.stage, line] for line in result.kept.get("differences", ())]
     return rows
 
 

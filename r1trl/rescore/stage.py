@@ -1,7 +1,4 @@
-"""The rollouts of a stage's folder, with the columns that rewards got when they were generated.
-
-The folder may have been copied: what an earlier stage of the run has made is looked for beside it.
-"""
+"""The rollouts of a stage's folder, with the columns that rewards got when they were generated."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +21,7 @@ ROLLOUTS = "rollouts.parquet"
 
 
 def saved_spec(folder: Path) -> StageSpec:
-    """Return stage.yaml of a folder with rollouts, with the paths that hold where it is now.
+    """Return stage.yaml of a folder with rollouts.
 
     Raises ConfigError if the folder has none.
     """
@@ -40,25 +37,7 @@ def saved_spec(folder: Path) -> StageSpec:
         raise ConfigError([f"{error}{hint}"]) from error
     if spec is None or not rows.exists():
         raise ConfigError([f"{folder}: has no {ROLLOUTS} and stage.yaml of a finished stage{hint}"])
-    made = {old: _beside(folder, old) for old in spec.inputs.values()}
-    moved: StageSpec = StageSpec(**{**vars(spec), "settings": _with_paths(spec.settings, made)})
-    return moved
-
-
-def _beside(folder: Path, path: str) -> str:
-    """Return the file of an earlier stage's folder beside this one; the old path if it is gone."""
-    old = Path(path)
-    new = folder.absolute().parent / old.parent.name / old.name
-    return str(new) if new.exists() else path
-
-
-def _with_paths(value: Any, made: dict[str, str]) -> Any:
-    """Return settings with other paths in place of those that are keys of `made`."""
-    if isinstance(value, dict):
-        return {key: _with_paths(each, made) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_with_paths(each, made) for each in value]
-    return made.get(value, value) if isinstance(value, str) else value
+    return spec
 
 
 def stage_rollouts(folder: Path, spec: StageSpec, plugins: Plugins) -> Rollouts:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from r1trl.errors import ConfigError
+from r1trl.identity.used import ready, record_kept, set_aside
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.report import write_report
 from r1trl.run.launch import Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
-from r1trl.stage.files import read_result, write_spec
+from r1trl.stage.files import StageSpec, read_result, write_spec
 from r1trl.storage.writing import write_text
 
 DONE, FAILED, LEFT_EARLY = 0, 1, 3
@@ -28,10 +29,12 @@ def run(plan: Plan, composed: str, first: Callable[[Plan, Workers], None] | None
     started = time.monotonic()
     with locked(plan.folder), Workers() as workers:
         write_text(plan.folder / "config.yaml", composed)
+        plan.digests.save()
         status = DONE
-        if first and not all(stage.finished for stage in plan.stages):
+        if first and not all(stage.finished for stage in plan.until):
             first(plan, workers)
-        for stage in plan.stages:
+        _do_as_asked(plan)
+        for stage in plan.until:
             if workers.signal_number is not None:
                 print("left early; the same command continues", flush=True)
                 return LEFT_EARLY
@@ -40,11 +43,30 @@ def run(plan: Plan, composed: str, first: Callable[[Plan, Workers], None] | None
                 break
         text = write_report(plan.folder)
         if status == DONE:
-            print(
-                f"\n{text}\n\n{plan.folder} is complete ({time.monotonic() - started:.0f} s); "
-                f"report: {plan.folder / 'report.html'}"
-            )
+            seconds, report = time.monotonic() - started, plan.folder / "report.html"
+            print(f"\n{text}\n\n{_how_far(plan)} ({seconds:.0f} s); report: {report}")
     return status
+
+
+def _do_as_asked(plan: Plan) -> None:
+    """Set aside the stages of `redo`, the last first, and record which are kept."""
+    for stage in reversed(plan.stages):
+        if stage.asked == "redo" and (old := set_aside(stage.folder)):
+            name = stage.spec.stage
+            print(f"{name} is carried out again; what was there is in {old}", flush=True)
+    if plan.config.redo:
+        print("to continue from here on, leave out redo=…", flush=True)
+    for stage in plan.stages:
+        if stage.spec.kept:
+            record_kept(stage.folder, stage.spec.kept)
+
+
+def _how_far(plan: Plan) -> str:
+    """Say that the run is complete, or what is left of it."""
+    left = [stage.spec.stage for stage in plan.stages[len(plan.until) :]]
+    if not left:
+        return f"{plan.folder} is complete"
+    return f"{plan.folder} is done until {plan.config.until}; left: {', '.join(left)}"
 
 
 def _run_stage(stage: PlannedStage, workers: Workers) -> int:
@@ -61,10 +83,13 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
         if status != 0 or not (folder / "result.json").exists():
             _report_failure(name, folder, status)
             return FAILED
+    else:
+        prepared(stage)
     result = read_result(folder)
     assert result is not None
     done = "is already finished" if stage.finished else f"finished in {result.seconds:.0f} s"
-    print(f"{name} {done}", flush=True)
+    kept = "; ".join(result.kept.get("differences", ()))
+    print(f"{name} {done}{f' (kept: {kept})' if kept else ''}", flush=True)
     if result.stop:
         print(f"the run ends after {name}: {result.stop}", file=sys.stderr)
         return FAILED
@@ -72,9 +97,19 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
 
 
 def write_stage(stage: PlannedStage) -> None:
-    """Write what a worker reads of a stage; the log of an earlier attempt is kept."""
+    """Write what a worker reads of a stage; the log of an earlier attempt is kept.
+
+    Raises ConfigError if it is half done, and an earlier stage has made something else since then.
+    """
+    spec = prepared(stage)
     rotate_log(stage.folder)
-    write_spec(stage.folder, stage.spec)
+    write_spec(stage.folder, spec)
+
+
+def prepared(stage: PlannedStage) -> StageSpec:
+    """Return a stage with the digests of what it reads; see `identity.used.ready`."""
+    finished, keep = stage.finished, stage.asked == "keep"
+    return ready(stage.spec, stage.config, stage.folder, finished=finished, keep=keep)
 
 
 def _report_failure(name: str, folder: Path, status: int) -> None:

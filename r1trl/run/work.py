@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ class StageWork:
     plugins: Plugins
     tracker: Tracker
     transitions: StageTransitions
+    identity: Mapping[str, Any] = field(default_factory=dict)  # of the stage's result
     on_empty: OnEmpty | None = None  # called if filters leave no row; None: the stage fails
     _trained: bool = False
 
@@ -171,7 +172,7 @@ class StageWork:
 
         stage = with_model(self.stage, model) if model else self.stage
         generator = self.generator(stage, correct)
-        return generate_shards(generator, rows, self.folder, name, self.seed)
+        return generate_shards(generator, rows, self.folder, name, self.seed, self.identity)
 
     def generator(self, stage: StageConfig, correct: str | None) -> "RowGenerator":
         """Return what generates completions with a model of the stage."""

@@ -5,13 +5,11 @@ early on a signal with everything saved.
 """
 
 import math
-import platform
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +20,21 @@ from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
 from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
+from r1trl.identity.found import made_files
+from r1trl.identity.used import read_by_worker
+from r1trl.identity.versions import versions
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
-from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
+from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, check_world, is_main, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
 FAILED, LEFT_EARLY = 1, 3
-PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate", "datasets")
 
 
 def run_stage_folder(
@@ -63,9 +63,9 @@ def run_stage_folder(
     for missing in missing_packages(stage.args):
         raise StageError(f"{key}.{missing}, or set it to false")
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
-    work = work_class(
-        stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions
-    )
+    own = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
+    work = work_class(stage, spec.stage, *own, identity=spec.identity)
+    read = read_by_worker(spec, stage, folder) if is_main() else {}
     take_device(work.stage, work.key)
     returned = work.kind.run(work)
     barrier()  # no result before every process has ended its work
@@ -79,14 +79,19 @@ def run_stage_folder(
                 f"{key}: kind '{spec.kind}' makes a {spec.makes}, but left no "
                 f"{made.name}; its run must write it"
             )
-        inputs = {reference: digest(Path(path)) for reference, path in spec.inputs.items()}
-        result = StageResult(
-            spec.stage, spec.kind, folder, model, dataset, metrics, inputs, versions=_versions()
-        )
+        result = StageResult(spec.stage, spec.kind, folder, model, dataset, metrics)
         result = _with_whole_model(transitions.apply(result))
+        result = replace(
+            result,
+            inputs=read,
+            made=made_files(folder, result.model or result.dataset),
+            identity=spec.identity,
+            kept=spec.kept,
+            versions=versions(),
+        )
         result = replace(result, seconds=round(time.monotonic() - started, 3))
-        own = {"stage": spec.at(folder), "result": result}
-        notify(plugins.manager, "r1trl_stage_finished", key, **own)
+        told = {"stage": spec.at(folder), "result": result}
+        notify(plugins.manager, "r1trl_stage_finished", key, **told)
         tracker.finish(result.metrics)
         write_result(result)
 
@@ -136,10 +141,6 @@ def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
         else:
             print(f"the metric '{name}' is {number}, and is left out", flush=True)
     return metrics
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:

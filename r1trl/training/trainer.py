@@ -122,8 +122,9 @@ class SoundNumbers(TrainerCallback):
         ways = [f"lower args.learning_rate={args.learning_rate:g}"]
         ways += [] if args.max_grad_norm else ["set args.max_grad_norm=1.0"]
         ways += ["set dtype=bfloat16, which has larger numbers"] if args.fp16 else []
-        then = "the same command then continues from the newest checkpoint, or begins anew"
-        return f"{' or '.join(ways)}; {then} without {args.output_dir}"
+        stage = self.key.rpartition(".")[2]
+        then = f"with keep={stage} it continues from the newest checkpoint"
+        return f"{' or '.join(ways)}; {then}, with redo={stage} it begins anew"
 
 
 def _own_part(weight: torch.Tensor) -> torch.Tensor:

@@ -85,7 +85,8 @@ def test_a_run_leaves_the_files_that_the_readme_names(finished: Path) -> None:
 
 def test_a_stage_starts_from_the_weights_that_it_names(finished: Path) -> None:
     spec = yaml.safe_load((finished / "stages" / "zero" / "stage.yaml").read_text())
-    assert spec["settings"]["model"] == spec["inputs"]["stage:zero_first"]
+    assert spec["settings"]["model"] == "stage:zero_first"
+    assert spec["inputs"]["stage:zero_first"] == "../zero_first/model"
     arguments = json.loads((finished / "stages" / "zero" / "trainer_args.json").read_text())
     assert arguments["generation_batch_size"] == 32
     assert arguments["gradient_accumulation_steps"] == 2
@@ -105,7 +106,8 @@ def test_the_same_command_again_changes_nothing(finished: Path) -> None:
 def test_a_finished_stage_with_other_settings_stops_the_plan(finished: Path) -> None:
     changed = ("recipe=zero", "name=a", "stages.zero.args.learning_rate=1e-5")
     done = r1trl(finished.parent.parent, *changed, status=2)
-    assert "stages.zero: is finished, but settings.args.learning_rate: was 0.0002" in done.stderr
+    assert "stages.zero.args.learning_rate: was 0.0002, would be 1e-05" in done.stderr
+    assert "redo=zero" in done.stderr and "keep=zero" in done.stderr
 
 
 WHOLE = (

@@ -1,6 +1,5 @@
 """Rollouts in shards: finished ones stay, and none depends on the others."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,8 @@ from datasets import Dataset
 
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig
-from r1trl.generation.shards import digest_of, duration, generate_shards
+from r1trl.errors import StageError
+from r1trl.generation.shards import duration, generate_shards
 
 ROWS = Dataset.from_dict({"prompt": [f"p{i}" for i in range(10)]})
 STAGE = StageConfig(kind="sample", sampling=SamplingConfig(n=1, shard_size=4))
@@ -30,9 +30,11 @@ class Generator:
         )
 
 
-def generated(generator: Any, folder: Path, seed: int = 5) -> list[dict[str, Any]]:
+def generated(
+    generator: Any, folder: Path, seed: int = 5, identity: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Return the rollouts of all rows."""
-    rollouts = generate_shards(generator, ROWS, folder, "model", seed)
+    rollouts = generate_shards(generator, ROWS, folder, "model", seed, identity)
     assert rollouts is not None
     return rollouts.to_list()
 
@@ -57,18 +59,41 @@ def test_only_missing_shards_are_generated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "seed"),
-    [(replace(STAGE, prefill="<think>"), 5), (STAGE, 6)],
-    ids=["another prefill", "another seed"],
+    ("identity", "seed"),
+    [({"settings": "b"}, 5), ({"settings": "a"}, 6)],
+    ids=["another identity", "another seed"],
 )
-def test_other_settings_have_shards_of_their_own(
-    stage: StageConfig, seed: int, tmp_path: Path
+def test_another_identity_has_shards_of_its_own(
+    identity: dict[str, Any], seed: int, tmp_path: Path
 ) -> None:
-    generated(Generator(), tmp_path)
-    other = Generator(stage)
-    generated(other, tmp_path, seed)
+    generated(Generator(), tmp_path, 5, {"settings": "a"})
+    other = Generator()
+    generated(other, tmp_path, seed, identity)
     assert other.seeds == [seed, seed + 1, seed + 2]
     assert len(list(tmp_path.glob("shards/*"))) == 2
+
+
+def test_a_damaged_shard_is_generated_again(tmp_path: Path, capsys: Any) -> None:
+    rollouts = generated(Generator(), tmp_path)
+    (damaged,) = tmp_path.glob("shards/*/model-000001-*.parquet")
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    again = Generator()
+    assert generated(again, tmp_path) == rollouts
+    assert again.seeds == [6]
+    assert f"{damaged.name} is damaged: its rows are generated again" in capsys.readouterr().out
+
+
+def test_a_shard_that_is_gone_at_the_end_fails_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_one() -> None:
+        next(tmp_path.glob("shards/*/model-000001-*.parquet")).unlink()
+
+    monkeypatch.setattr("r1trl.generation.shards.barrier", lose_one)
+    with pytest.raises(StageError, match="1 shards are gone"):
+        generated(Generator(), tmp_path)
 
 
 def test_other_rows_have_shards_of_their_own(tmp_path: Path) -> None:
@@ -83,11 +108,6 @@ def test_other_rows_have_shards_of_their_own(tmp_path: Path) -> None:
 def test_a_name_may_have_a_folder(tmp_path: Path) -> None:
     assert generate_shards(Generator(), ROWS, tmp_path, "held_out/zero", 5) is not None
     assert len(list(tmp_path.glob("shards/*/held_out/zero-*.parquet"))) == 3
-
-
-def test_settings_that_change_no_completion_keep_the_shards() -> None:
-    deadline = replace(STAGE, scoring=replace(STAGE.scoring, deadline=99.0))
-    assert digest_of(deadline, 5) == digest_of(STAGE, 5) != digest_of(STAGE, 6)
 
 
 def test_processes_share_the_shards_and_the_first_returns_them_all(

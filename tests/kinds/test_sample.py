@@ -15,6 +15,8 @@ from completion_server import running_servers
 from datasets import Dataset
 from stage_runs import assert_rounds_end_with_a_right_answer, workers
 
+from r1trl.errors import ConfigError
+from r1trl.identity.used import set_aside
 from r1trl.plan.plan import make_plan
 from r1trl.run.worker import run_stage_folder
 from r1trl.stage.files import write_spec
@@ -108,13 +110,22 @@ def test_a_stage_generates_more_completions_until_enough_are_right(stage: Stage)
 
 
 @pytest.mark.slow
-def test_with_other_settings_a_stage_generates_its_completions_anew(stage: Stage) -> None:
-    folder = stage("same", "stages.samples.data.problems.sample_rows=4")
+def test_a_half_done_stage_does_not_go_on_with_other_settings_and_is_done_anew_or_kept(
+    stage: Stage,
+) -> None:
+    four = "stages.samples.data.problems.sample_rows=4"
+    short = (four, "stages.samples.sampling.max_tokens=3")
+    folder = stage("same", four)
     run_stage_folder(folder)
     before = rollouts(folder)
     (folder / "result.json").unlink()
-    fewer = ("stages.samples.data.problems.sample_rows=4", "stages.samples.sampling.max_tokens=3")
-    stage("same", *fewer)
+    with pytest.raises(ConfigError, match="max_tokens: was 96, would be 3, and the stage is half"):
+        stage("same", *short)
+    stage("same", *short, "keep=samples")
+    run_stage_folder(folder)
+    assert rollouts(folder) == before, "the shards were those of the kept stage"
+    set_aside(folder)
+    stage("same", *short)
     run_stage_folder(folder)
     assert max(row["completion_tokens"] for row in before) > 3
     assert max(row["completion_tokens"] for row in rollouts(folder)) == 3

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from finished import finish as finished
 
 from r1trl.config.checked import Composed, checked
 from r1trl.config.compose import compose
@@ -20,8 +21,6 @@ from r1trl.errors import ConfigError
 from r1trl.plan.describe import describe, gpu_notes
 from r1trl.plan.plan import make_plan
 from r1trl.run.loop import locked
-from r1trl.stage.files import digest, write_result, write_spec
-from r1trl.types import StageResult
 
 HIDING = """\
 import r1trl
@@ -602,15 +601,7 @@ def test_a_model_folder_without_weights_is_named(tmp_path: Path) -> None:
 
 def finish(run: Composed, name: str) -> Path:
     """Make a planned stage look finished, its inputs as they are."""
-    planned = next(s for s in make_plan(run).stages if s.spec.stage == name)
-    write_spec(planned.folder, planned.spec)
-    inputs = {r: digest(Path(p)) for r, p in planned.spec.inputs.items()}
-    model = planned.folder / "model"
-    model.mkdir(exist_ok=True)
-    (model / "weights").write_text("1")
-    result = StageResult(name, planned.spec.kind, planned.folder, model, None, inputs=inputs)
-    write_result(result)
-    return planned.folder
+    return finished(next(s for s in make_plan(run).stages if s.spec.stage == name))
 
 
 @pytest.fixture
@@ -635,13 +626,13 @@ def test_a_finished_stage_is_not_to_be_done_again(started: Any) -> None:
     [
         (
             "stages.zero_first.args.learning_rate=7.0e-6",
-            "settings.args.learning_rate: was 0.5, would be 7e-06",
+            "stages.zero_first.args.learning_rate: was 0.5, would be 7e-06",
         ),
         ("seed=2", "seed: was 1, would be 2"),
         (
             "~stages.zero_first.rewards.think_format",
-            "settings.rewards.think_format: was {'weight': 1.0, 'profile': 'think_answer'}, "
-            "would be nothing",
+            "stages.zero_first.rewards.think_format: was {'weight': 1.0, 'profile': "
+            "'think_answer'}, would be nothing",
         ),
     ],
 )
@@ -653,9 +644,11 @@ def test_a_finished_stage_that_would_now_differ_names_the_key_and_the_mend(
     with pytest.raises(ConfigError) as caught:
         make_plan(started(rate, override))
     assert caught.value.problems == [
-        f"stages.zero_first: is finished, but {difference}; undo the change, choose another "
-        f"name=…, or remove {folder} to run it again"
+        f"{difference}, and the stage is finished",
+        "stages.zero_first: undo the change, or: redo=zero_first carries it out again, and zero, "
+        "scoreboard after it; keep=zero_first uses it as it is",
     ]
+    make_plan(started(rate, override, "keep=zero_first"))
     shutil.rmtree(folder)
     make_plan(started(override))
 
@@ -665,12 +658,12 @@ def test_a_change_in_another_stage_leaves_a_finished_one_alone(started: Any) -> 
     make_plan(started("stages.zero.args.learning_rate=7.0e-6"))
 
 
-def test_a_finished_stage_whose_input_has_changed_is_named(started: Any) -> None:
+def test_a_finished_stage_whose_model_has_changed_is_named(started: Any) -> None:
     first = finish(started(), "zero_first")
     finish(started(), "zero")
     make_plan(started())
     (first / "model" / "weights").write_text("2")
-    with pytest.raises(ConfigError, match="input stage:zero_first is not what it was"):
+    with pytest.raises(ConfigError, match="model/weights is not what the stage has made"):
         make_plan(started())
 
 
