@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from r1trl.pulse import progress
 from r1trl.rewards.fork_server import START_SECONDS, ForkServer, Process
 from r1trl.rewards.limits import Limits
 
@@ -117,6 +118,7 @@ class Pool:
                 slots = self._give_up_slot()
                 kind, content = self._limits.wait(process, start)
             seconds = time.monotonic() - start
+            progress()
             if kind in ("value", "error"):
                 self._idle.append(process)
             else:

@@ -5,6 +5,7 @@ early on a signal with everything saved.
 """
 
 import math
+import os
 import platform
 import sys
 import time
@@ -29,9 +30,13 @@ from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
-from r1trl.stage.ranks import barrier, check_world, is_main, world_size
+from r1trl.stage.ranks import barrier, check_world, is_main, join, rank, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
+from r1trl.watch.beats import write_error
+from r1trl.watch.control import bounds_of, own_driver
+from r1trl.watch.processes import end_with_parent
+from r1trl.watch.rank import RankWatch
 
 FAILED, LEFT_EARLY = 1, 3
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate", "datasets")
@@ -47,7 +52,6 @@ def run_stage_folder(
     A rehearsal has classes of its own for what the kind works with and for the transitions.
     """
     started = time.monotonic()
-    check_world()
     disable_progress_bars()  # they are for terminals, and this is a log
     spec = read_spec(folder)
     if spec is None:
@@ -67,6 +71,7 @@ def run_stage_folder(
         stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions
     )
     take_device(work.stage, work.key)
+    join(bounds_of(folder).timeout)
     returned = work.kind.run(work)
     barrier()  # no result before every process has ended its work
     if is_main():
@@ -143,7 +148,21 @@ def _versions() -> dict[str, str]:
 
 
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:
-    """Carry out a stage; return the exit status after printing what went wrong."""
+    """Carry out a stage; return the exit status after printing what went wrong.
+
+    That also stands in the rank's file of errors, its sentence first.
+    """
+    try:
+        check_world()
+        with RankWatch(folder) as watch:
+            watch.status = _carried_out(folder, carry_out)
+        return watch.status
+    except R1trlError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return FAILED
+
+
+def _carried_out(folder: Path, carry_out: Callable[[Path], None]) -> int:
     try:
         carry_out(folder)
     except Interrupted as signal:
@@ -151,9 +170,13 @@ def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder
         return LEFT_EARLY
     except R1trlError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
+        write_error(folder, rank(), str(error))
         return FAILED
-    except Exception:  # noqa: BLE001 - a bug: its traceback belongs in the log
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - a bug: its traceback belongs in the log
+        text = traceback.format_exc()
+        print(text, file=sys.stderr, flush=True)
+        first = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+        write_error(folder, rank(), f"{first}\n{text}")
         return FAILED
     return 0
 
@@ -163,8 +186,13 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -m r1trl.run.worker STAGE_FOLDER", file=sys.stderr)
         return 2
+    if own_driver() is not None:
+        end_with_parent()
     return run_stage(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # a thread that hangs, such as a reward's, does not keep the process
