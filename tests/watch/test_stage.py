@@ -121,7 +121,7 @@ def test_a_second_signal_ends_everything_within_two_seconds(folder: Path) -> Non
         driven.leaving._receive(signal.SIGINT, None)
         assert [each.wait(10) for each in started] == [-9, -9]
         assert time.monotonic() - began < 2
-        assert [name for name in doomed if name_of(name).state != "gone"] == []
+        wait_for(lambda: all(name_of(pid).state == "gone" for pid in doomed), 1)
     assert driven.watch.ended == "a second signal"
 
 
