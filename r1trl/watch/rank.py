@@ -87,6 +87,8 @@ class RankWatch:
                 self._beat()
                 if alone and (trouble := self.look.trouble()):
                     self._fail(str(trouble))
+            if pulse.overdue and time.monotonic() > pulse.overdue[0]:
+                self._fail(pulse.overdue[1])
             if pulse.leave and not pulse.saves:
                 self.end(f"left early on {pulse.leave}; the same command continues", LEFT_EARLY)
             if alone and time.monotonic() > pulse.leave_by:
