@@ -76,10 +76,11 @@ class Workers:
 
         Raises ConfigError if workers of another r1trl are at work in its run.
         """
-        bounds = Bounds(launch["grace"], launch["timeout"], self.watchdog)
+        given = {name: launch[name] for name in ("grace", "timeout") if name in launch}
+        bounds = Bounds(**given, watchdog=self.watchdog)
         with StageWatch(folder, bounds, self.leaving, self.end) as self.watch:
             if launch["how"] == "accelerate":
-                status = self._accelerate(folder, launch)
+                status = self._accelerate(folder, launch, bounds.grace)
             else:
                 status = self._fork(RUN_STAGE, folder, launch["environment"])
         return status
@@ -110,11 +111,11 @@ class Workers:
             return 1
         return int(reply)
 
-    def _accelerate(self, folder: Path, launch: Mapping[str, Any]) -> int:
+    def _accelerate(self, folder: Path, launch: Mapping[str, Any], grace: float) -> int:
         config = folder / "accelerate.yaml"
         config.write_text(yaml.safe_dump(accelerate_config(launch)), encoding="utf-8")
         command = [sys.executable, "-m", "r1trl.watch.launcher", "--config_file", str(config)]
-        added = {EXPECTED: str(launch["processes"]), SHOT: str(int(launch["grace"]) + 1)}
+        added = {EXPECTED: str(launch["processes"]), SHOT: str(int(grace) + 1)}
         with (folder / "log.txt").open("ab") as log:
             self._launcher = subprocess.Popen(
                 [*command, "--module", "r1trl.run.worker", str(folder)],
@@ -124,6 +125,8 @@ class Workers:
                 start_new_session=True,
             )
             status = self._launcher.wait()
+        if self.watch:
+            self.watch.last_look()
         self._end_left(folder)
         self._launcher = None
         ends = [beat.ended for beat in read_beats(folder)]

@@ -91,7 +91,7 @@ def _ended_early(name: str, folder: Path, status: int, workers: Workers, began: 
     """Say in a sentence what has become of a stage without a result; return the exit status."""
     watch = workers.watch
     assert watch
-    error = watch.error()
+    error = watch.error(status)
     reason = workers.leaving.reason
     if error is None and (reason or status == LEFT_EARLY):
         why = reason or "a signal to a worker"

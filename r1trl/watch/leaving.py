@@ -74,7 +74,8 @@ def seconds_of(limit: float | str | None) -> float | None:
     else:
         seconds = _parsed(limit.strip().lower())
     if seconds is not None and not 0 < seconds < float("inf"):
-        raise ValueError(f"'{limit}' is not possible; {FORMS}")
+        text = limit if isinstance(limit, str) else f"{limit:g}"
+        raise ValueError(f"'{text}' is not possible; {FORMS}")
     return seconds
 
 

@@ -1,6 +1,8 @@
 """A driver's side of watching a stage: it orders, looks at the ranks, and ends them."""
 
 import dataclasses
+import re
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -119,17 +121,22 @@ class StageWatch(Watch):
 
     def _look(self) -> None:
         """Look at the ranks; end all of them if one is dead, stopped or has failed, or all hang."""
-        trouble = self.look.trouble()
-        if trouble:
-            self.trouble = trouble
-            if not trouble.died:
-                self._collect_stacks()
-            return self._end(str(trouble))
-        if any(beat.ended not in (None, 0, 3) for beat in read_beats(self.folder)):
-            self.failed_at = self.failed_at or time.monotonic()
-        if self.failed_at and time.monotonic() - self.failed_at > FAILED_SECONDS:
-            self._end("an error")
-        return None
+        if self.failed_at is not None:
+            if time.monotonic() - self.failed_at > FAILED_SECONDS:
+                self._end("an error")
+            return
+        self.trouble = self.look.trouble()
+        if self.trouble and not self.trouble.died:
+            self._collect_stacks()
+            return self._end(str(self.trouble))
+        if self.trouble or any(b.ended not in (None, 0, 3) for b in read_beats(self.folder)):
+            self.failed_at = time.monotonic()
+
+    def last_look(self) -> None:
+        """Look for a rank that has died, once their launcher has ended by itself."""
+        if self.ended is None and self.failed_at is None:
+            trouble = self.look.trouble()
+            self.trouble = trouble if trouble and trouble.died else None
 
     def _collect_stacks(self) -> None:
         """Have ranks write their stacks; a stopped or dead one cannot."""
@@ -159,13 +166,28 @@ class StageWatch(Watch):
         except OSError:
             renew(self.folder)
 
-    def error(self) -> str | None:
-        """Return why the ranks failed: of the first one of them; None if none has said so."""
+    def error(self, status: int) -> str | None:
+        """Return why the ranks failed: of the first one of them; None if none has said so.
+
+        `status` is that of their launcher.
+        """
+        if self.trouble and self.trouble.died:
+            number = -status if status < 0 else self._signal(self.trouble.beat.process.pid)
+            how = f"was killed by {signal.Signals(number).name}" if number else "has died"
+            hint = ", as the kernel does when memory runs out" if number == signal.SIGKILL else ""
+            return f"{self.trouble.beat} {how}{hint}"
         if self.trouble:
             where = f"; stacks of the ranks: {self.folder / 'ranks'}/*.stack"
             return f"{self.trouble}{where if stacks(self.folder) else ''}"
         found = errors(self.folder)
         return found[0][1] if found else None
+
+    def _signal(self, pid: int) -> int:
+        """Return the signal that a rank has died of, which torch's launcher logs; 0: unknown."""
+        log = self.folder / "log.txt"
+        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        found = re.findall(rf"exitcode *: -(\d+) \(pid: {pid}\)", text)
+        return int(found[-1]) if found else 0
 
 
 def say(text: str) -> None:

@@ -54,7 +54,7 @@ def test_an_order_to_leave_reaches_every_rank_which_saves_first(folder: Path, ca
         assert [each.wait(10) for each in started] == [0, 0]
         assert [beat.ended for beat in read_beats(folder)] == [3, 3]
     assert "left on SIGUSR1" in (folder / "log.1.txt").read_text()
-    assert driven.watch.ended is None and driven.watch.error() is None
+    assert driven.watch.ended is None and driven.watch.error(0) is None
     said = "leaving (SIGUSR1): saving at the end of this step; a second Ctrl-C ends everything at"
     assert said in capsys.readouterr().out
 
@@ -139,7 +139,7 @@ def test_a_stopped_rank_is_named_and_the_others_leave_their_stacks(folder: Path)
         time.sleep(2 * BEAT_PERIOD)
         os.kill(started[1].pid, signal.SIGSTOP)
         assert [each.wait(20) for each in started] == [-9, -9]
-    error = driven.watch.error() or ""
+    error = driven.watch.error(1) or ""
     assert error.startswith(f"rank 1 ({this_process().host}, pid {started[1].pid}) is stopped: ")
     assert "no sign of life" in error and str(folder / "ranks") in error
     assert [file.name for file in stacks(folder)] == ["0.stack"]
@@ -154,8 +154,10 @@ def test_a_killed_rank_is_named_and_the_others_end(folder: Path) -> None:
         began = time.monotonic()
         started[1].kill()
         assert started[0].wait(10) == -9
-        assert time.monotonic() - began < 3
-    assert f"rank 1 ({this_process().host}, pid {started[1].pid}) has died" in driven.watch.error()
+        assert time.monotonic() - began < 7
+    who = f"rank 1 ({this_process().host}, pid {started[1].pid})"
+    assert driven.watch.error(1) == f"{who} has died"
+    assert driven.watch.error(-9).startswith(f"{who} was killed by SIGKILL, as the kernel")
 
 
 def test_ranks_without_progress_hang_and_the_slowest_is_named(folder: Path) -> None:
@@ -165,7 +167,7 @@ def test_ranks_without_progress_hang_and_the_slowest_is_named(folder: Path) -> N
     with driven.watch, ranks(folder, works_first, HANGS, begin=begin) as started:
         driven.pids += [each.pid for each in started]
         assert [each.wait(20) for each in started] == [-9, -9]
-    error = driven.watch.error() or ""
+    error = driven.watch.error(1) or ""
     assert f"rank 1 ({this_process().host}, pid {started[1].pid}) hangs at step 7" in error
     assert "no process got anything done for 2 s (launch.timeout)" in error
     assert len(stacks(folder)) == 2
