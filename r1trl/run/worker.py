@@ -1,7 +1,7 @@
 """One stage, from stage.yaml to result.json: `python -m r1trl.run.worker runs/x/stages/y`.
 
 The driver starts it and reads its files, nothing else. Exit status: 0 finished, 1 failed, 3 left
-early on a signal with everything saved.
+early on a signal.
 """
 
 import math

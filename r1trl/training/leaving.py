@@ -25,11 +25,12 @@ class Leaving(TrainerCallback):
         self.trainer, self.period = trainer, steps_per_rollout(trainer.args)
         self.reason: str | None = None
         self.began = self.ended = 0.0  # the current step, on time.monotonic
-        self.step_seconds = self.save_seconds = 0.0  # of the last ones
+        self.step_seconds = self.draw_seconds = self.save_seconds = 0.0  # of the last ones
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """From now on this process has something to save."""
         pulse.saves, pulse.step = True, state.global_step
+        pulse.to_save = 0.0 if self.period == 1 else None
         self.ended = time.monotonic()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -45,10 +46,13 @@ class Leaving(TrainerCallback):
         """Leave if a process is to; at the last step of training it finishes the stage instead."""
         progress()
         pulse.in_step, pulse.step, self.ended = False, state.global_step, time.monotonic()
-        self.step_seconds = self.ended - max(self.began, self._scored_at())
+        scored = max(self.began, self._scored_at())
+        self.step_seconds = self.ended - scored
+        if scored > self.began:
+            self.draw_seconds = scored - self.began
         ahead = -state.global_step % self.period
-        pulse.to_save = ahead * self.step_seconds + self.save_seconds
-        wanted, left, need = self._agreed(pulse.to_save)
+        pulse.to_save = self._seconds(ahead)
+        wanted, left, need = self._agreed(ahead * self.step_seconds + self.save_seconds)
         if not wanted or control.should_training_stop:
             return
         pulse.order("a signal to another process", time.monotonic() + left)
@@ -62,6 +66,19 @@ class Leaving(TrainerCallback):
         """Remember how long a checkpoint takes."""
         self.save_seconds = time.monotonic() - self.ended
         progress()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Say that no step comes any more."""
+        pulse.step = pulse.to_save = None
+
+    def _seconds(self, ahead: int) -> float:
+        """Return the seconds to the next checkpoint; after one, a whole rollout lies before it."""
+        if self.period == 1:
+            return 0.0
+        if not ahead:
+            ahead = self.period
+        drawn = self.draw_seconds if ahead == self.period else 0.0
+        return drawn + ahead * self.step_seconds + self.save_seconds
 
     def _scored_at(self) -> float:
         """Return when the rollout of this step was scored, from which on it trains; 0: none was."""

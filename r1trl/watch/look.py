@@ -15,14 +15,17 @@ from r1trl.watch.processes import GONE, RUNS, STOPPED
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is the matter with the ranks, which is said of one; `died` if it has ended by itself."""
+    """What is the matter with the ranks, of one of them; `died` if it has ended by itself.
 
-    beat: Beat
+    `beat` is None if none has begun.
+    """
+
+    beat: Beat | None
     what: str
     died: bool = False
 
     def __str__(self) -> str:
-        return f"{self.beat} {self.what}"
+        return f"{self.beat} {self.what}" if self.beat else self.what
 
 
 @dataclass
@@ -39,7 +42,12 @@ class Look:
     clock: Callable[[], float] = time.monotonic
     beaten: dict[int, tuple[int, float]] = field(default_factory=dict)  # number, first seen when
     done: dict[int, tuple[int, float]] = field(default_factory=dict)
+    began: float = field(init=False)
     living: set[int] = field(default_factory=set)  # ranks that have been seen to live
+
+    def __post_init__(self) -> None:
+        """Remember when the ranks were started."""
+        self.began = self.clock()
 
     def trouble(self) -> Trouble | None:
         """Return what is the matter now, or None."""
@@ -53,6 +61,9 @@ class Look:
         for beat in going:
             if trouble := self._silence(beat, now - self.beaten[beat.rank][1]):
                 return trouble
+        if not beats and self.fresh and now - self.began > self.bounds.timeout:
+            within = f"within launch.timeout={self.bounds.timeout:g} s"
+            return Trouble(None, f"no process of the stage has begun {within}")
         if going and now - max(self.done[b.rank][1] for b in going) > self.bounds.timeout:
             slowest = min(going, key=lambda beat: (beat.done, self.done[beat.rank][1]))
             return Trouble(slowest, self._hung(slowest))
@@ -69,7 +80,7 @@ class Look:
         return Trouble(beat, f"{is_}: it gave no sign of life for {seconds:.0f} s ({bound})")
 
     def _hung(self, beat: Beat) -> str:
-        at = f"at step {beat.step}" if beat.step is not None else "before its first step"
+        at = f"at step {beat.step}" if beat.step is not None else "outside its steps"
         return (
             f"hangs {at}, and with it the stage: no process got anything done for "
             f"{self.bounds.timeout:g} s (launch.timeout)"

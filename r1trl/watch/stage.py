@@ -106,15 +106,7 @@ class StageWatch(Watch):
         if not saving:
             say(f"leaving ({reason})")
             return self._end(reason)
-        need = max((beat.to_save for beat in saving if beat.to_save is not None), default=None)
-        how = "saving at the end of this step"
-        if need is not None and need > grace:
-            how = (
-                f"the rest of this rollout takes about {need:.0f} s, longer than "
-                f"launch.grace={grace:g}: the last checkpoint counts"
-            )
-        elif need:
-            how = f"finishing this rollout, about {need:.0f} s"
+        how = _how(saving, grace)
         say(f"leaving ({reason}): {how}; a second Ctrl-C ends everything at once")
         self._write(leave=reason)
         return None
@@ -169,9 +161,13 @@ class StageWatch(Watch):
     def error(self, status: int) -> str | None:
         """Return why the ranks failed: of the first one of them; None if none has said so.
 
+        What they say because they were ended does not count.
+
         `status` is that of their launcher.
         """
-        if self.trouble and self.trouble.died:
+        if self.ended and not self.trouble and self.failed_at is None:
+            return None
+        if self.trouble and self.trouble.died and self.trouble.beat:
             number = -status if status < 0 else self._signal(self.trouble.beat.process.pid)
             how = f"was killed by {signal.Signals(number).name}" if number else "has died"
             hint = ", as the kernel does when memory runs out" if number == signal.SIGKILL else ""
@@ -188,6 +184,19 @@ class StageWatch(Watch):
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         found = re.findall(rf"exitcode *: -(\d+) \(pid: {pid}\)", text)
         return int(found[-1]) if found else 0
+
+
+def _how(beats: list[Beat], grace: float) -> str:
+    """Return how ranks will leave, by what they said last of the way to the next checkpoint."""
+    need = max((beat.to_save for beat in beats if beat.to_save is not None), default=None)
+    if all(beat.step is None for beat in beats):
+        return "finishing this stage"
+    if need is None:
+        return "at the end of this step"
+    if need > grace:
+        rest = f"the rest of this rollout takes about {need:.0f} s"
+        return f"{rest}, longer than launch.grace={grace:g}: the last checkpoint counts"
+    return f"finishing this rollout, about {need:.0f} s" if need else "saving after this step"
 
 
 def say(text: str) -> None:

@@ -33,6 +33,7 @@ stages:
       per_device_train_batch_size: 4
       max_completion_length: 16
       beta: 0.0
+      sync_ref_model: false
 """
 PLUGIN = '''
 import os
@@ -42,7 +43,7 @@ from pathlib import Path
 import r1trl
 
 
-def mine(prompts, completions, completion_ids, *, seconds: float = 0.0, slow_step: float = 0.0):
+def mine(prompts, completions, completion_ids, *, seconds: float = 0.0, **columns):
     """Score by length; sleep once a file is there."""
     Path("scoring").touch()
     time.sleep(seconds)
@@ -212,7 +213,7 @@ def test_a_killed_driver_under_accelerate_leaves_no_trainers(
     wait_for(lambda: steps(tmp_path) >= 5, 240)
     started.kill()
     started.communicate()
-    trainers = {pid for pid in at_work_in(tmp_path)}
+    trainers = set(at_work_in(tmp_path))
     assert len(trainers) > 2
     second = driver("launch=cpu2", SLOW)
     output = ""

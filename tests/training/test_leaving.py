@@ -94,9 +94,21 @@ def test_drawing_a_rollout_is_no_part_of_what_its_other_steps_take() -> None:
     assert pulse.to_save == pytest.approx(3, abs=0.5)
 
 
+def test_after_a_checkpoint_a_whole_rollout_lies_ahead() -> None:
+    leaving = leaving_after(4)
+    leaving.trainer.rollout = SimpleNamespace(scored_at=time.monotonic() - 2)
+    step(leaving, 5, seconds=30)
+    for number in (6, 7, 8):
+        step(leaving, number, seconds=2)
+    assert pulse.to_save == pytest.approx(28 + 4 * 2, abs=0.5)
+    leaving.on_train_end(None, None, None)
+    assert pulse.to_save is None and pulse.step is None
+
+
 def test_the_time_of_saving_is_part_of_what_is_needed() -> None:
     leaving = leaving_after(4)
     step(leaving, 4)
+    assert pulse.to_save is not None and pulse.to_save < 1
     leaving.ended -= 50
     leaving.on_save(None, None, None)
     pulse.order("SIGTERM", time.monotonic() + 60)

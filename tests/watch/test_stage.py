@@ -18,7 +18,7 @@ from r1trl.watch.lock import locked, take_over
 from r1trl.watch.processes import end_trees, name_of, this_process
 from r1trl.watch.stage import StageWatch
 
-SAVES = "pulse.saves = True"
+SAVES = "pulse.saves, pulse.step, pulse.to_save = True, 3, 0.0"
 BOUNDS = "from r1trl.watch.control import Bounds; watch.look.bounds = Bounds(9, 9, 2)"
 HANGS = "time.sleep(60)"
 
@@ -55,7 +55,7 @@ def test_an_order_to_leave_reaches_every_rank_which_saves_first(folder: Path, ca
         assert [beat.ended for beat in read_beats(folder)] == [3, 3]
     assert "left on SIGUSR1" in (folder / "log.1.txt").read_text()
     assert driven.watch.ended is None and driven.watch.error(0) is None
-    said = "leaving (SIGUSR1): saving at the end of this step; a second Ctrl-C ends everything at"
+    said = "leaving (SIGUSR1): saving after this step; a second Ctrl-C ends everything at once\n"
     assert said in capsys.readouterr().out
 
 
@@ -70,7 +70,7 @@ def test_the_rest_of_the_rollout_is_told_at_once(
     seconds: float, said: str, folder: Path, capsys
 ) -> None:
     driven = Driven(folder)
-    begin = f"pulse.to_save = {seconds}; {SAVES}"
+    begin = f"{SAVES}; pulse.to_save = {seconds}"
     with driven.watch, ranks(folder, WORKS, begin=begin) as started:
         wait_for(lambda: all(beat.saves for beat in read_beats(folder)))
         driven.leaving._order("SIGTERM")
@@ -163,7 +163,7 @@ def test_a_killed_rank_is_named_and_the_others_end(folder: Path) -> None:
 def test_ranks_without_progress_hang_and_the_slowest_is_named(folder: Path) -> None:
     driven = Driven(folder, timeout=2)
     works_first = "progress() if pulse.done < 9 else time.sleep(60)"
-    begin = f"pulse.in_step = True; pulse.step = 7; {SAVES}"
+    begin = f"{SAVES}; pulse.in_step, pulse.step = True, 7"
     with driven.watch, ranks(folder, works_first, HANGS, begin=begin) as started:
         driven.pids += [each.pid for each in started]
         assert [each.wait(20) for each in started] == [-9, -9]
