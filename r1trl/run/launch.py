@@ -23,6 +23,15 @@ from r1trl.watch.stage import StageWatch, Watch
 
 RUN_STAGE = "r1trl.run.worker:run_stage"
 LEFT_EARLY = 3
+# SIGUSR1 to all processes of a job is for the driver; torch's launcher would die of it, and passes
+# the other signals that mean to leave on.
+LAUNCH = """
+import signal
+from accelerate.commands.launch import main
+
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+main()
+"""
 SHOT = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"  # seconds that torch's launcher waits, then it kills
 
 
@@ -114,7 +123,7 @@ class Workers:
     def _accelerate(self, folder: Path, launch: Mapping[str, Any], grace: float) -> int:
         config = folder / "accelerate.yaml"
         config.write_text(yaml.safe_dump(accelerate_config(launch)), encoding="utf-8")
-        command = [sys.executable, "-m", "r1trl.watch.launcher", "--config_file", str(config)]
+        command = [sys.executable, "-c", LAUNCH, "--config_file", str(config)]
         added = {EXPECTED: str(launch["processes"]), SHOT: str(int(grace) + 1)}
         with (folder / "log.txt").open("ab") as log:
             self._launcher = subprocess.Popen(

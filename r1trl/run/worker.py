@@ -9,7 +9,6 @@ import os
 import platform
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from r1trl.arguments.check import args_of, missing_packages
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
-from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
+from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
@@ -30,15 +29,13 @@ from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
-from r1trl.stage.ranks import barrier, check_world, is_main, join, rank, world_size
+from r1trl.stage.ranks import barrier, is_main, join, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
-from r1trl.watch.beats import write_error
 from r1trl.watch.control import bounds_of, own_driver
 from r1trl.watch.processes import end_with_parent
-from r1trl.watch.rank import RankWatch
+from r1trl.watch.status import status_of
 
-FAILED, LEFT_EARLY = 1, 3
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate", "datasets")
 
 
@@ -148,37 +145,8 @@ def _versions() -> dict[str, str]:
 
 
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:
-    """Carry out a stage; return the exit status after printing what went wrong.
-
-    That also stands in the rank's file of errors, its sentence first.
-    """
-    try:
-        check_world()
-        with RankWatch(folder) as watch:
-            watch.status = _carried_out(folder, carry_out)
-        return watch.status
-    except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return FAILED
-
-
-def _carried_out(folder: Path, carry_out: Callable[[Path], None]) -> int:
-    try:
-        carry_out(folder)
-    except Interrupted as signal:
-        print(f"left early on {signal}; the same command continues", flush=True)
-        return LEFT_EARLY
-    except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        write_error(folder, rank(), str(error))
-        return FAILED
-    except Exception as error:  # noqa: BLE001 - a bug: its traceback belongs in the log
-        text = traceback.format_exc()
-        print(text, file=sys.stderr, flush=True)
-        first = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
-        write_error(folder, rank(), f"{first}\n{text}")
-        return FAILED
-    return 0
+    """Carry out a stage; return the exit status after printing what went wrong."""
+    return status_of(folder, carry_out)
 
 
 def main() -> int:
