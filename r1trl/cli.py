@@ -13,7 +13,7 @@ EXIT_STATUS = """exit status:
   0  done
   1  a stage failed, or a transition ended the run; the reason is printed
   2  the plan or the command line is wrong
-  3  left early on a signal with everything saved: the same command continues"""
+  3  left early on a signal or at time_limit: the same command continues"""
 RUN_EXAMPLES = """examples:
   r1trl run recipe=full scale=tiny name=demo
   r1trl run recipe=zero model=qwen2.5-1.5b dataset=gsm8k launch=accelerate launch.processes=8

@@ -11,11 +11,16 @@ from r1trl.errors import ConfigError
 
 def _run(arguments: argparse.Namespace) -> int:
     from r1trl.rehearsal.first import check_first
+    from r1trl.run.launch import LEFT_EARLY
     from r1trl.run.loop import run
+    from r1trl.watch.leaving import Leaving
 
     status = 0
-    for plan, text in _plans(arguments):
-        status = max(status, run(plan, text, check_first))
+    with Leaving() as leaving:
+        for plan, text in _plans(arguments):
+            status = max(status, run(plan, text, check_first, leaving))
+            if status == LEFT_EARLY:  # a sweep ends with its run
+                break
     return status
 
 

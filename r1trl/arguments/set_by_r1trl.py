@@ -21,6 +21,7 @@ SET_BY_R1TRL: Mapping[str, Field] = {
         "set rollout, or batch",
         *("generation_batch_size", "steps_per_generation", "gradient_accumulation_steps"),
     ),
+    **_set("set launch.timeout", "ddp_timeout"),
     **_set("rows are shuffled by the run's seed", "shuffle_dataset"),
     **_set("a kind selects the columns of its rows", "remove_unused_columns"),
 }

@@ -140,7 +140,6 @@ TRAINING_FIELDS: Mapping[str, Field] = {
     **equal("deepspeed fsdp fsdp_config average_tokens_across_devices ddp_backend"),
     **equal("ddp_broadcast_buffers ddp_find_unused_parameters ddp_static_graph"),
     "ddp_bucket_cap_mb": Field(at_least=1),
-    "ddp_timeout": Field(at_least=1),
     "local_rank": Field(verdict="refused", reason="is set by the launcher; see launch"),
     # evaluation
     "eval_strategy": Field(choices=("no",), reason=NO_EVALUATION),

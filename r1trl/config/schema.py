@@ -67,6 +67,17 @@ class LaunchConfig:
     processes: int = number(1, at_least=1)  # on this machine
     config: dict[str, Any] = field(default_factory=dict)  # accelerate's own configuration file
     environment: dict[str, str] = field(default_factory=dict)
+    grace: float = number(60.0, at_least=0)  # seconds to leave in; then all processes are killed
+    # Seconds without progress of any process after which a stage is hung; of a collective, too.
+    timeout: float = number(600.0, above=0)
+
+
+@dataclass
+class WatchdogConfig:
+    """When a process that says nothing counts as dead or stopped."""
+
+    # Seconds without a sign of life, which comes every 5 s. Of the driver: its workers leave.
+    seconds: float = number(30.0, at_least=10)
 
 
 @dataclass
@@ -142,5 +153,8 @@ class RunConfig:
     benchmarks: dict[str, SourceConfig] = field(default_factory=dict)
     stages: dict[str, StageConfig] = field(default_factory=dict)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
+    watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
+    # The command's time on the clock, in seconds, or as 3:50:00 or 3h50m: it has left by then.
+    time_limit: float | str | None = None
     plugins: PluginsConfig = field(default_factory=PluginsConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)

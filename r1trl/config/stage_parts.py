@@ -47,7 +47,8 @@ class ScoringConfig:
     """How rewards are computed, and what happens to a sample that gets no verdict."""
 
     deadline: float = number(10.0, above=0)  # seconds that a sample runs or sleeps
-    patience: float | None = number(None, above=0)  # seconds on the clock; None: 6 x deadline
+    # Seconds on the clock; None: 6 x deadline for a sample, 50 x for a reward of a whole batch.
+    patience: float | None = number(None, above=0)
     processes: int | None = number(None, at_least=1)  # None: this rank's share of the cores
     on_failure: Literal["mask", "zero", "raise"] = "mask"
     # Share of a batch; above it: stop.

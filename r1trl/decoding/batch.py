@@ -10,6 +10,7 @@ from transformers.cache_utils import DynamicLayer
 
 from r1trl.decoding.kv_cache import PreallocatedLayer
 from r1trl.decoding.sampling_params import SamplingParams, sample_token_ids
+from r1trl.pulse import progress
 
 COMPACT_BELOW = 0.7  # fraction of unfinished rows at which finished rows are dropped
 
@@ -101,6 +102,7 @@ class DecodeBatch:
         """Decode all rows to their ends; yield the rows that finish in the same step, each once."""
         for column in range(self.tokens.shape[1]):
             new, count = self._sample(column), column + 1
+            progress()
             ended = torch.isin(new, self.eos_token_ids)
             ended |= count >= self.max_new_tokens[self.active]
             if stop:

@@ -16,6 +16,7 @@ import httpx
 
 from r1trl.config.stage_parts import EndpointsConfig
 from r1trl.errors import StageError
+from r1trl.pulse import progress
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
@@ -134,6 +135,7 @@ class RequestQueue:
     def add_reply(self, index: int, reply: Reply) -> None:
         """Keep the reply to a request; set `done` if it is the last one."""
         self.replies[index], self.last_reply_at = reply, time.monotonic()
+        progress()
         if len(self.replies) == len(self.requests):
             self.done.set()
 

@@ -11,6 +11,7 @@ import torch
 
 from r1trl.packing.packed import PackedRows
 from r1trl.packing.tokens import TokenBatch
+from r1trl.pulse import progress
 
 
 class LogpsAndEntropies(NamedTuple):
@@ -42,6 +43,7 @@ def log_probabilities(
 
 def _packed(model: Any, batch: TokenBatch) -> LogpsAndEntropies:
     """Pass rows without padding, and shared prompts once."""
+    progress()
     packed = PackedRows(batch)
     out = packed.forward(model, _labels(batch))
 
@@ -54,6 +56,7 @@ def _packed(model: Any, batch: TokenBatch) -> LogpsAndEntropies:
 
 def _padded(model: Any, batch: TokenBatch) -> LogpsAndEntropies:
     """Pass rows as TRL lays them out, without the outer columns that are padding in all rows."""
+    progress()
     columns = batch.mask.any(0).nonzero().squeeze(1)
     width = batch.prompt_width
     start, end = int(columns[0]), max(int(columns[-1]) + 1, width + 1)

@@ -10,6 +10,7 @@ from r1trl.config.stage_parts import ScoringConfig
 from r1trl.errors import suggest
 from r1trl.kind import Kind, NoSettings
 from r1trl.plan.choices import active
+from r1trl.watch.leaving import seconds_of
 
 OF_LOADED_WEIGHTS = ("dtype", "attn_implementation", "sampling.batch_size")
 
@@ -36,6 +37,10 @@ def unread_by_run(run: Composed) -> Iterator[str]:
         if source.weight is not None:
             yield f"benchmarks.{name}.weight: benchmarks are not mixed"
     yield from (f"launch.{line}" for line in _launch(run.config.launch))
+    try:
+        seconds_of(run.config.time_limit)
+    except ValueError as error:
+        yield f"time_limit: {error}"
 
 
 def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[str]:

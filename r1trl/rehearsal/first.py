@@ -43,7 +43,7 @@ def check_first(plan: Plan, workers: Workers) -> None:
     print("preflight …", flush=True)
     with log_shown(folder / "log.txt"):
         status = workers.call("r1trl.rehearsal.first:preflight_run", folder, {})
-    if workers.signal_number is not None:
+    if workers.leaving.asked():
         return
     if status != 0 or not (folder / FINDINGS).exists():
         raise R1trlError(

@@ -15,13 +15,14 @@ from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.plan.saved import write_settings
 from r1trl.rehearsal.shrink import PREPARED, models_to_shrink
 from r1trl.rehearsal.small_plan import SmallPlan, changes, small_plan
-from r1trl.run.launch import Workers, last_lines
-from r1trl.run.loop import LEFT_EARLY, write_stage
+from r1trl.run.launch import LEFT_EARLY, Workers, last_lines
+from r1trl.run.loop import write_stage
 from r1trl.stage.devices import NO_GPU
 from r1trl.stage.files import outputs, read_result, write_result
 from r1trl.stage.inputs import references_of
 from r1trl.stage.notes import read_notes
 from r1trl.types import StageResult
+from r1trl.watch.leaving import Leaving
 
 REHEARSED = "rehearsed"
 
@@ -47,8 +48,9 @@ def rehearse(plan: Plan, tell: Callable[[str], Any] = print) -> Rehearsal:
     The folder is removed unless there are problems. Raises R1trlError if a signal ends it.
     """
     done = Rehearsal(Path(tempfile.mkdtemp(prefix="r1trl-rehearsal-")))
+    environment = {**NO_GPU, "HF_DATASETS_CACHE": str(done.folder / "cache")}
     try:
-        with Workers({**NO_GPU, "HF_DATASETS_CACHE": str(done.folder / "cache")}) as workers:
+        with Leaving() as leaving, Workers(environment, leaving) as workers:
             _Rehearsing(plan, done, workers, tell).run()
     finally:
         if not done.problems:
@@ -138,9 +140,9 @@ class _Rehearsing:
     def _call(self, function: str, folder: Path, environment: dict[str, str] | None = None) -> int:
         """Call a function in a fork; raise R1trlError if a signal has come."""
         status = -1
-        if self.workers.signal_number is None:
+        if self.workers.leaving.asked() is None:
             status = self.workers.call(function, folder, environment or {})
-        if self.workers.signal_number is not None:
+        if self.workers.leaving.asked():
             raise R1trlError("the rehearsal was interrupted")
         return status
 

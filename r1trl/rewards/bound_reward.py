@@ -11,6 +11,7 @@ from typing import Any
 from r1trl.errors import StageError, suggest
 from r1trl.plugins.offer import OF_TRAINER
 from r1trl.plugins.trl_form import Logged, given_by_trainer, hint_of_messages, texts_or_messages
+from r1trl.pulse import Overdue, bounded, computed_elsewhere
 from r1trl.rewards.outcomes import RewardResult
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.verifier import Verifier
@@ -95,6 +96,8 @@ class BoundReward:
             rows = _select(columns, indices)
             try:
                 returned, durations = self._call(rows, pool, trainer_state, logged)
+            except Overdue as error:
+                raise StageError(str(error)) from None
             except Exception as error:  # a plugin's own error, named and raised on
                 raise StageError(
                     f"reward '{self.name}' failed: {type(error).__name__}: {error}"
@@ -115,17 +118,31 @@ class BoundReward:
             results = self.reward.results(rows, self.options, pool)
             return [r.value for r in results], [r.seconds for r in results]
         columns = {name: values for name, values in rows.items() if name not in NOT_ROW_COLUMNS}
-        returned = self.reward(
-            completion_ids=rows["completion_ids"],
-            **texts_or_messages(self.reward, rows),
-            **columns | dict(self.options) | given_by_trainer(self.reward, trainer_state, logged),
-        )
-        values = asyncio.run(_await(returned)) if inspect.isawaitable(returned) else returned
-        return values, [None] * len(rows["completion"])
+        count, seconds = len(rows["completion"]), pool.batch_patience
+        late = f"reward '{self.name}': no values for {count} completions within"
+        late = f"{late} scoring.patience={seconds:g} s"
+        with computed_elsewhere(), bounded(seconds, late):
+            returned = self.reward(
+                completion_ids=rows["completion_ids"],
+                **texts_or_messages(self.reward, rows),
+                **columns
+                | dict(self.options)
+                | given_by_trainer(self.reward, trainer_state, logged),
+            )
+            if inspect.isawaitable(returned):
+                returned = asyncio.run(_await(returned, seconds, late))
+        return returned, [None] * count
 
 
-async def _await(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
+async def _await(awaitable: Awaitable[Any], seconds: float, late: str) -> Any:
+    """Return a coroutine's result; raise Overdue if it takes longer."""
+    try:
+        async with asyncio.timeout(seconds) as bound:
+            return await awaitable
+    except TimeoutError:
+        if bound.expired():
+            raise Overdue(late) from None
+        raise
 
 
 def _select(columns: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any]:

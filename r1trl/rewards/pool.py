@@ -19,10 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from r1trl.pulse import progress
 from r1trl.rewards.fork_server import START_SECONDS, ForkServer, Process
 from r1trl.rewards.limits import Limits
 
 PATIENCE = 6  # times the deadline, if it is not given
+BATCH_PATIENCE = 50  # times the deadline, for a reward that scores a batch at once
 MAX_SLOW_SAMPLES = 16  # slow samples that may run beyond the pool's size
 SLOW_AFTER_SECONDS = 0.05
 
@@ -56,12 +58,14 @@ class Pool:
     """`size` scoring processes, started when first needed.
 
     `deadline` is in seconds that a sample runs or sleeps, `patience` in seconds on the clock, 6
-    times as many if it is None. Thread-safe: a sample waits for a free slot.
+    times as many if it is None, and 50 times for a reward that scores a batch outside the pool.
+    Thread-safe: a sample waits for a free slot.
     """
 
     def __init__(self, size: int, deadline: float, patience: float | None = None) -> None:
         self.size = size
         self._limits = Limits(deadline, patience or PATIENCE * deadline)
+        self.batch_patience = patience or BATCH_PATIENCE * deadline
         self._threads = ThreadPoolExecutor(size + MAX_SLOW_SAMPLES, "r1trl-scoring")
         self._slots = threading.Semaphore(size)
         self._slow_slots = threading.Semaphore(MAX_SLOW_SAMPLES)
@@ -117,6 +121,7 @@ class Pool:
                 slots = self._give_up_slot()
                 kind, content = self._limits.wait(process, start)
             seconds = time.monotonic() - start
+            progress()
             if kind in ("value", "error"):
                 self._idle.append(process)
             else:

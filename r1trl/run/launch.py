@@ -6,7 +6,6 @@ of one process that has imported them (r1trl.run.warm). A fork runs the same cod
 """
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,32 +15,58 @@ from typing import Any, Self
 import yaml
 
 from r1trl.stage.ranks import EXPECTED
+from r1trl.watch.beats import read_beats
+from r1trl.watch.control import DRIVER, Bounds, own_name
+from r1trl.watch.leaving import Leaving
+from r1trl.watch.processes import end_trees
+from r1trl.watch.stage import StageWatch, Watch
 
 RUN_STAGE = "r1trl.run.worker:run_stage"
+LEFT_EARLY = 3
+# SIGUSR1 to all processes of a job is for the driver; torch's launcher would die of it, and passes
+# the other signals that mean to leave on.
+LAUNCH = """
+import signal
+from accelerate.commands.launch import main
+
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+main()
+"""
+SHOT = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"  # seconds that torch's launcher waits, then it kills
 
 
 class Workers:
-    """The processes that a run starts; `signal_number` is the signal to leave, or None.
+    """The processes that a run starts, with what makes it leave.
 
-    `environment` is added to that of the warm process. As a context manager it installs signal
-    handlers, and ends the warm process.
+    `environment` is added to that of the warm process, `watchdog` is in seconds. `watch` has
+    watched the last stage. As a context manager it ends the warm process.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self.environment = dict(environment or {})
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        leaving: Leaving | None = None,
+        watchdog: float = Bounds().watchdog,
+    ) -> None:
+        self.environment = {**(environment or {}), DRIVER: own_name(), EXPECTED: "1"}
+        self.leaving, self.watchdog = leaving or Leaving(), watchdog
+        self.watch: StageWatch | None = None
         self._warm: subprocess.Popen[str] | None = None
-        self._current: subprocess.Popen[Any] | None = None
-        self.signal_number: int | None = None
+        self._launcher: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._pass_on)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
+            self.end()
         if self._warm and self._warm.stdin:
             self._warm.stdin.close()
             self._warm.wait()
+
+    def end(self) -> None:
+        """Kill all processes that this has started, and all that those have."""
+        end_trees([each.pid for each in (self._launcher, self._warm) if each])
 
     def warm_up(self) -> None:
         """Start importing in the background; a local stage then starts at once."""
@@ -56,50 +81,70 @@ class Workers:
             )
 
     def run(self, folder: Path, launch: Mapping[str, Any]) -> int:
-        """Run the worker of a stage folder to its end; return its exit status."""
-        if launch["how"] == "accelerate":
-            return self._accelerate(folder, launch)
-        return self.call(RUN_STAGE, folder, launch["environment"])
+        """Run the workers of a stage folder to their end; return the exit status.
+
+        Raises ConfigError if workers of another r1trl are at work in its run.
+        """
+        given = {name: launch[name] for name in ("grace", "timeout") if name in launch}
+        bounds = Bounds(**given, watchdog=self.watchdog)
+        with StageWatch(folder, bounds, self.leaving, self.end) as self.watch:
+            if launch["how"] == "accelerate":
+                status = self._accelerate(folder, launch, bounds.grace)
+            else:
+                status = self._fork(RUN_STAGE, folder, launch["environment"])
+        return status
 
     def call(self, function: str, folder: Path, environment: Mapping[str, str]) -> int:
-        """Call a function, "module:name", with a folder in a fork; return its exit status."""
+        """Call a function, "module:name", with a folder in a fork; return its exit status.
+
+        The order to leave ends it: it has nothing to save.
+        """
+        with Watch(self.leaving, self.end):
+            return self._fork(function, folder, environment)
+
+    def _fork(self, function: str, folder: Path, environment: Mapping[str, str]) -> int:
         self.warm_up()
         assert self._warm
         assert self._warm.stdin
         assert self._warm.stdout
-        self._current = self._warm
         line = [function, str(folder), dict(environment)]
-        self._warm.stdin.write(yaml.safe_dump(line, default_flow_style=True, width=10**6))
-        self._warm.stdin.flush()
-        reply = self._warm.stdout.readline()
+        try:
+            self._warm.stdin.write(yaml.safe_dump(line, default_flow_style=True, width=10**6))
+            self._warm.stdin.flush()
+            reply = self._warm.stdout.readline()
+        except BrokenPipeError:  # it was killed
+            reply = ""
         if not reply:
+            self._warm.wait()
             self._warm = None
             return 1
         return int(reply)
 
-    def _accelerate(self, folder: Path, launch: Mapping[str, Any]) -> int:
+    def _accelerate(self, folder: Path, launch: Mapping[str, Any], grace: float) -> int:
         config = folder / "accelerate.yaml"
         config.write_text(yaml.safe_dump(accelerate_config(launch)), encoding="utf-8")
-        command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+        command = [sys.executable, "-c", LAUNCH, "--config_file", str(config)]
+        added = {EXPECTED: str(launch["processes"]), SHOT: str(int(grace) + 1)}
         with (folder / "log.txt").open("ab") as log:
-            self._current = subprocess.Popen(
+            self._launcher = subprocess.Popen(
                 [*command, "--module", "r1trl.run.worker", str(folder)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, EXPECTED: str(launch["processes"]), **launch["environment"]},
+                env={**os.environ, **self.environment, **added, **launch["environment"]},
                 start_new_session=True,
             )
-            return self._current.wait()
+            status = self._launcher.wait()
+        if self.watch:
+            self.watch.last_look()
+        self._end_left(folder)
+        self._launcher = None
+        ends = [beat.ended for beat in read_beats(folder)]
+        return LEFT_EARLY if status and ends and set(ends) == {LEFT_EARLY} else status
 
-    def _pass_on(self, number: int, _: Any) -> None:
-        """Signal the worker to save and leave; a second Ctrl-C ends everything at once."""
-        if self.signal_number is not None:
-            if number == signal.SIGINT:
-                raise KeyboardInterrupt
-            return
-        self.signal_number = number
-        if self._current and self._current.poll() is None:
-            self._current.send_signal(signal.SIGTERM)
+    def _end_left(self, folder: Path) -> None:
+        """Kill the ranks of a launcher that has ended without them."""
+        beats = [beat for beat in read_beats(folder) if beat.ended is None]
+        end_trees([beat.process.pid for beat in beats if beat.process.state in ("runs", "stopped")])
 
 
 def accelerate_config(launch: Mapping[str, Any]) -> dict[str, Any]:

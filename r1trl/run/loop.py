@@ -1,46 +1,59 @@
 """The loop over the stages of a run: finished ones are skipped, the others carried out."""
 
-import fcntl
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from r1trl.errors import ConfigError
 from r1trl.identity.used import ready, record_kept, set_aside
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.report import write_report
-from r1trl.run.launch import Workers, last_lines, rotate_log
+from r1trl.run.launch import LEFT_EARLY, Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
 from r1trl.storage.writing import write_text
+from r1trl.watch.leaving import Leaving, seconds_of
+from r1trl.watch.lock import locked
+from r1trl.watch.standing import standing
 
-DONE, FAILED, LEFT_EARLY = 0, 1, 3
+DONE, FAILED = 0, 1
 
 
-def run(plan: Plan, composed: str, first: Callable[[Plan, Workers], None] | None = None) -> int:
+def run(
+    plan: Plan,
+    composed: str,
+    first: Callable[[Plan, Workers], None] | None = None,
+    leaving: Leaving | None = None,
+) -> int:
     """Carry out a plan, or continue it; return the exit status of the command.
 
-    `first` is called before the first stage that is to do, and raises what stops the run. Raises
-    ConfigError if another r1trl is at work in the run's folder.
+    `first` is called before the first stage that is to do, and raises what stops the run. `leaving`
+    says when to leave; None: its own does. Raises ConfigError if another r1trl, or workers of one,
+    are at work in the run's folder.
     """
+    if leaving is None:
+        with Leaving() as leaving:
+            return run(plan, composed, first, leaving)
     plan.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with locked(plan.folder), Workers() as workers:
+    leaving.limit(seconds_of(plan.config.time_limit), plan.config.launch.grace)
+    watchdog = plan.config.watchdog.seconds
+    with locked(plan.folder), Workers(leaving=leaving, watchdog=watchdog) as workers:
         write_text(plan.folder / "config.yaml", composed)
         plan.digests.save()
         status = DONE
-        if first and not all(stage.finished for stage in plan.until):
+        if first and not leaving.asked() and not all(stage.finished for stage in plan.until):
             first(plan, workers)
         _do_as_asked(plan)
         for stage in plan.until:
-            if workers.signal_number is not None:
-                print("left early; the same command continues", flush=True)
+            if (reason := leaving.asked()) and not stage.finished:
+                print(f"left early ({reason}); the same command continues", flush=True)
                 return LEFT_EARLY
             status = _run_stage(stage, workers)
             if status != DONE:
                 break
+        if leaving.at_once:
+            return status
         text = write_report(plan.folder)
         if status == DONE:
             seconds, report = time.monotonic() - started, plan.folder / "report.html"
@@ -74,15 +87,12 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
     name, folder = stage.spec.stage, stage.folder
     if not stage.finished:
         print(f"{name} ({stage.spec.kind}) …", flush=True)
+        began = time.time()
         write_stage(stage)
         with log_shown(folder / "log.txt"):
             status = workers.run(folder, stage.launch)
-        if workers.signal_number is not None and not (folder / "result.json").exists():
-            print(f"{name} left early; the same command continues", flush=True)
-            return LEFT_EARLY
-        if status != 0 or not (folder / "result.json").exists():
-            _report_failure(name, folder, status)
-            return FAILED
+        if not (folder / "result.json").exists():
+            return _ended_early(name, folder, status, workers, began)
     else:
         prepared(stage)
     result = read_result(folder)
@@ -112,22 +122,22 @@ def prepared(stage: PlannedStage) -> StageSpec:
     return ready(stage.spec, stage.config, stage.folder, finished=finished, keep=keep)
 
 
-def _report_failure(name: str, folder: Path, status: int) -> None:
+def _ended_early(name: str, folder: Path, status: int, workers: Workers, began: float) -> int:
+    """Say in a sentence what has become of a stage without a result; return the exit status."""
+    watch = workers.watch
+    assert watch
+    error = watch.error(status)
+    reason = workers.leaving.reason
+    if error is None and (reason or status == LEFT_EARLY):
+        why = reason or "a signal to a worker"
+        left = f"{name} left early ({why}): {standing(folder, began)}"
+        print(f"{left}; the same command continues", flush=True)
+        return LEFT_EARLY
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
-    print(
-        f"stage {name} failed ({how}): last lines of {folder / 'log.txt'} follow", file=sys.stderr
-    )
-    print(last_lines(folder), file=sys.stderr)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on the run's folder; raise ConfigError if another driver has it."""
-    with (folder / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                [f"name: another r1trl is at work in {folder}; wait for it, or choose another name"]
-            ) from None
-        yield
+    log = folder / "log.txt"
+    if error is None:
+        print(f"stage {name} failed ({how}): last lines of {log} follow", file=sys.stderr)
+        print(last_lines(folder), file=sys.stderr)
+    else:
+        print(f"stage {name} failed: {error}\nsee {log}", file=sys.stderr)
+    return FAILED

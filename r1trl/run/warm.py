@@ -5,7 +5,6 @@ folder, such as the one that `python -m r1trl.run.worker FOLDER` calls, and a cr
 alone. CUDA is not initialised here: a fork could not use it.
 """
 
-import ctypes
 import gc
 import importlib
 import logging
@@ -19,6 +18,17 @@ from types import FrameType
 import yaml
 
 from r1trl.stage.devices import Gpus, driver_gpus
+from r1trl.watch.leaving import SIGNALS
+from r1trl.watch.processes import end_with_parent
+
+# Ends as a fork does: no thread that hangs, such as a reward's, keeps the process.
+CALL = """
+import importlib, os, pathlib, sys
+module, name, folder = sys.argv[1:]
+status = getattr(importlib.import_module(module), name)(pathlib.Path(folder))
+sys.stdout.flush(), sys.stderr.flush()
+os._exit(status)
+"""
 
 
 class WorkerForkServer:
@@ -32,8 +42,8 @@ class WorkerForkServer:
 
         A line has the function, as "module:name", its folder, and what to add to the environment.
         """
-        end_with_parent()
-        signal.signal(signal.SIGTERM, self._pass_on)
+        for number in SIGNALS:
+            signal.signal(number, self._pass_on)
         replies = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print while they are imported is no reply
         import_everything()
@@ -47,7 +57,10 @@ class WorkerForkServer:
                 fork_main(function, Path(folder), environment, gpu)
             _, status = os.waitpid(self.child, 0)
             self.child = 0
-            print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
+            try:
+                print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
+            except BrokenPipeError:  # the driver is gone, and the child has left
+                os._exit(1)
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         if self.child:
@@ -97,26 +110,20 @@ def fork_main(function: str, folder: Path, environment: Mapping[str, str], gpu: 
 
     module, _, name = function.partition(":")
     end_with_parent()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     os.environ.update(environment)
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if environment or (gpu and torch.cuda._is_in_bad_fork()):
-        call = f"import sys, pathlib, {module} as m; sys.exit(m.{name}(pathlib.Path(sys.argv[1])))"
-        program = [sys.executable, "-c", call, str(folder)]
+        program = [sys.executable, "-c", CALL, module, name, str(folder)]
         os.execv(program[0], program)  # noqa: S606 - there is no shell to start it through
     status = getattr(importlib.import_module(module), name)(folder)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
-
-
-def end_with_parent() -> None:
-    """Ask Linux to end this process when its parent dies, however it dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """One stage, from stage.yaml to result.json: `python -m r1trl.run.worker runs/x/stages/y`.
 
 The driver starts it and reads its files, nothing else. Exit status: 0 finished, 1 failed, 3 left
-early on a signal with everything saved.
+early on a signal.
 """
 
 import math
+import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from r1trl.arguments.check import args_of, missing_packages
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
-from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
+from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.identity.found import made_files
 from r1trl.identity.used import read_by_worker
 from r1trl.identity.versions import versions
@@ -30,11 +30,12 @@ from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
-from r1trl.stage.ranks import barrier, check_world, is_main, world_size
+from r1trl.stage.ranks import barrier, is_main, join, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
-
-FAILED, LEFT_EARLY = 1, 3
+from r1trl.watch.control import bounds_of, own_driver
+from r1trl.watch.processes import end_with_parent
+from r1trl.watch.status import status_of
 
 
 def run_stage_folder(
@@ -47,7 +48,6 @@ def run_stage_folder(
     A rehearsal has classes of its own for what the kind works with and for the transitions.
     """
     started = time.monotonic()
-    check_world()
     disable_progress_bars()  # they are for terminals, and this is a log
     spec = read_spec(folder)
     if spec is None:
@@ -67,6 +67,7 @@ def run_stage_folder(
     work = work_class(stage, spec.stage, *own, identity=spec.identity)
     read = read_by_worker(spec, stage, folder) if is_main() else {}
     take_device(work.stage, work.key)
+    join(bounds_of(folder).timeout)
     returned = work.kind.run(work)
     barrier()  # no result before every process has ended its work
     if is_main():
@@ -145,18 +146,7 @@ def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
 
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:
     """Carry out a stage; return the exit status after printing what went wrong."""
-    try:
-        carry_out(folder)
-    except Interrupted as signal:
-        print(f"left early on {signal}; the same command continues", flush=True)
-        return LEFT_EARLY
-    except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return FAILED
-    except Exception:  # noqa: BLE001 - a bug: its traceback belongs in the log
-        traceback.print_exc()
-        return FAILED
-    return 0
+    return status_of(folder, carry_out)
 
 
 def main() -> int:
@@ -164,8 +154,13 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -m r1trl.run.worker STAGE_FOLDER", file=sys.stderr)
         return 2
+    if own_driver() is not None:
+        end_with_parent()
     return run_stage(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # a thread that hangs, such as a reward's, does not keep the process

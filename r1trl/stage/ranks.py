@@ -1,11 +1,17 @@
 """The rank of this process among those of a stage, from the environment that launchers set."""
 
+import functools
 import os
+from datetime import timedelta
+from typing import Any
 
 from r1trl.errors import R1trlError
 from r1trl.stage.devices import uses_gpu
 
 EXPECTED = "R1TRL_PROCESSES"
+# How many processes a launcher says that it starts: Slurm's, and those of MPI.
+LAUNCHED = ("SLURM_NTASKS", "PMI_SIZE", "PMIX_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+PATIENCE = timedelta(days=365)
 
 
 def rank() -> int:
@@ -23,16 +29,44 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def barrier() -> None:
-    """Wait for all processes of the stage; a collective."""
+def join(timeout: float | None = None) -> None:
+    """Make the process group of a stage's processes, unless it is there: a collective.
+
+    A collective that takes longer than `timeout`, in seconds, fails. None: torch's own.
+    """
     if world_size() > 1:
         from accelerate import PartialState
 
-        PartialState(cpu=not uses_gpu()).wait_for_everyone()
+        named = {} if timeout is None else {"timeout": timedelta(seconds=timeout)}
+        PartialState(cpu=not uses_gpu(), **named)
+        _waiting_group()
+
+
+@functools.cache
+def _waiting_group() -> Any:
+    """Return the group in which processes wait for one that works long, as for rank 0's filters."""
+    import torch.distributed as dist
+
+    return dist.new_group(backend="gloo", timeout=PATIENCE)
+
+
+def barrier() -> None:
+    """Wait for all processes of the stage; a collective.
+
+    There is no time-out: whether the others still come on is watched by other means (r1trl.watch).
+    """
+    if world_size() > 1:
+        import torch.distributed as dist
+
+        join()
+        dist.barrier(group=_waiting_group())
 
 
 def check_world() -> None:
-    """Raise R1trlError if the launcher has started another number of processes than planned."""
+    """Raise R1trlError if the launcher has started another number of processes than planned.
+
+    Also if it has started several without saying which of them this is: each would be rank 0.
+    """
     started = world_size()
     expected = int(os.environ.get(EXPECTED, started))
     if started != expected:
@@ -40,3 +74,12 @@ def check_world() -> None:
             f"launch.processes: {expected} were asked for, but the launcher started {started}; "
             "see launch.config"
         )
+    if {EXPECTED, "RANK", "WORLD_SIZE"} & os.environ.keys():
+        return
+    for name in LAUNCHED:
+        if (number := os.environ.get(name, "")).isdecimal() and int(number) > 1:
+            raise R1trlError(
+                f"{name}={number}: the launcher starts {number} processes, but this one has no "
+                "RANK, and each would take itself for the first; start them with torchrun or "
+                f"accelerate launch, or one alone with {name}=1"
+            )

@@ -37,6 +37,16 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file that is rewritten all the time: whole, without waiting for the disk.
+
+    Raises OSError if there is no room; the file that is there stays.
+    """
+    part = path.with_name(path.name + PART)
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Yield the path to write a file to; it takes its place if the block ends without an error."""

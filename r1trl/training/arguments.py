@@ -1,5 +1,6 @@
 """TRL's arguments from a stage's settings: batch sizes, precision, adapters."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError, unknown
 from r1trl.stage.devices import uses_gpu
 from r1trl.stage.ranks import world_size
+from r1trl.watch.control import bounds_of
 
 
 def trl_arguments(
@@ -25,6 +27,7 @@ def trl_arguments(
         **stage.args,
         "output_dir": str(folder / "checkpoints"),
         "report_to": "none",
+        "ddp_timeout": math.ceil(bounds_of(folder).timeout),
         "seed": seed,
         "bf16": stage.dtype == "bfloat16",
         "fp16": stage.dtype == "float16",

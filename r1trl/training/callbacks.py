@@ -1,8 +1,7 @@
-"""TRL's callbacks: what a training stage records, why it ends early, what a signal does."""
+"""TRL's callbacks: what a training stage records, and why it ends early."""
 
 import math
 import random
-import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -136,26 +135,3 @@ class StopAfterStep(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Save and stop."""
         control.should_save = control.should_training_stop = True
-
-
-class Signals(TrainerCallback):
-    """Save and leave at the end of the step after SIGTERM or SIGUSR1.
-
-    Installs signal handlers when training begins. `received` is the signal's name, or None.
-    """
-
-    def __init__(self) -> None:
-        self.received: str | None = None
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Install the handlers."""
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._receive)
-
-    def _receive(self, number: int, _: Any) -> None:
-        self.received = signal.Signals(number).name
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Save and stop if a signal has come."""
-        if self.received:
-            control.should_save = control.should_training_stop = True

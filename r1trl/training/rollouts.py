@@ -17,6 +17,7 @@ from r1trl.decoding.decode import GeneratedTokens, decode
 from r1trl.packing.logprobs import are_completions, pad_logps
 from r1trl.packing.passes import PassesMixin
 from r1trl.packing.tokens import TokenBatch
+from r1trl.pulse import computed_elsewhere
 from r1trl.rewards.bound_reward import NOT_ROW_COLUMNS
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer
@@ -95,7 +96,8 @@ class RolloutMixin(PassesMixin):
         params = None if other else capabilities.local_sampling_params(self)
         if params is None:
             generate = super()._generate_single_turn  # type: ignore[misc]
-            return generate(prompt_ids, images, multimodal_fields, *more, **named)
+            with computed_elsewhere():
+                return generate(prompt_ids, images, multimodal_fields, *more, **named)
         submits = self.scorer.can_submit and len(prompt_ids) == len(self.rollout.rows)
         temperature = capabilities.scoring_temperature(self)
         with unwrap_model_for_generation(

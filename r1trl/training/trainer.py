@@ -20,15 +20,16 @@ from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.models.generation import make_valid
 from r1trl.stage.ranks import is_main
 from r1trl.training.arguments import nothing_trained
-from r1trl.training.callbacks import Completions, Metrics, Signals
+from r1trl.training.callbacks import Completions, Metrics
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
+from r1trl.training.leaving import Leaving
 from r1trl.training.rollouts import RolloutMixin
 from r1trl.training.tracking import Tracker
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """How training ended: the last value of every metric, the reason if early, a signal's name."""
+    """How training ended: the last value of every metric, the reason if early, why it was left."""
 
     metrics: dict[str, float]
     reason: str | None
@@ -143,10 +144,10 @@ def train(
     `checkpoint_readers`, both by their keys.
     """
     _write_args(trainer, folder)
-    metrics, signals = Metrics(folder, tracker, transitions.should_stop), Signals()
+    metrics, leaving = Metrics(folder, tracker, transitions.should_stop), Leaving(trainer)
     checkpoints = Checkpoints(trainer, metrics, transitions.checkpoint_readers)
     sound = SoundNumbers(trainer, key)
-    callbacks = [sound, metrics, checkpoints, signals]
+    callbacks = [sound, metrics, checkpoints, leaving]
     if isinstance(trainer, RolloutMixin):
         callbacks.insert(0, Completions(folder, tracker, tracker.completions, trainer))
     for callback in callbacks:
@@ -158,7 +159,7 @@ def train(
     finally:
         if isinstance(trainer, RolloutMixin):
             trainer.scorer.close(folder if is_main() else None)
-    if not signals.received:
+    if not leaving.reason:
         if trainer.state.global_step == 0:
             raise StageError(f"{key}: {nothing_trained(trainer)}")
         sound.check_weights("at the end", sound.advice())
@@ -168,7 +169,7 @@ def train(
     last: dict[str, float] = {}
     for row in metrics.history:
         last |= {name: value for name, value in row.items() if value is not None}
-    return TrainingOutcome(last, metrics.reason, signals.received)
+    return TrainingOutcome(last, metrics.reason, leaving.reason)
 
 
 def _make_savable(model: Any) -> None:

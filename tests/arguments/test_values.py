@@ -54,7 +54,6 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"dataloader_num_workers": -1}, "-1 is not possible; it must be at least 0"),
         ({"dataloader_prefetch_factor": 2}, "needs dataloader_num_workers above 0"),
         ({"dataloader_persistent_workers": True}, "needs dataloader_num_workers above 0"),
-        ({"ddp_timeout": 0}, "0 is not possible; it must be at least 1"),
         ({"ddp_bucket_cap_mb": 0}, "0 is not possible; it must be at least 1"),
         ({"dataset_num_proc": 0}, "0 is not possible; it must be at least 1"),
         ({"max_length": 0}, "0 is not possible; it must be at least 1"),

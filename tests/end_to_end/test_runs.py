@@ -362,12 +362,13 @@ def test_a_reward_with_invalid_values_is_named(reward: str, plugin_file, tmp_pat
     assert BAD_VALUES[reward] in run.log("zero_first")
 
 
-def test_the_command_shows_the_last_lines_of_a_stage_that_failed(tmp_path: Path) -> None:
+def test_the_command_shows_why_a_stage_failed(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     overrides = ("plugins.load=[./broken.py]", "+stages.zero_first.rewards.short={}")
     done = r1trl(tmp_path, "recipe=zero", "name=b", *ONE_STAGE, *overrides, status=1)
-    assert "stage zero_first failed (exit status 1): last lines of " in done.stderr
+    assert "stage zero_first failed: stages.zero_first.rewards.short: " in done.stderr
     assert BAD_VALUES["short"] in done.stderr
+    assert "see runs/b/stages/zero_first/log.txt" in done.stderr
 
 
 def test_wandb_gets_a_run_per_stage_with_a_table_per_logging_step(tmp_path: Path) -> None:

@@ -200,7 +200,6 @@ ELSEWHERE: Mapping[str, Any] = {
     "ddp_bucket_cap_mb": 10,
     "ddp_find_unused_parameters": True,
     "ddp_static_graph": True,
-    "ddp_timeout": 10,
     "ds3_gather_for_generation": False,
     # a GPU, or a package for one
     "activation_offloading": True,

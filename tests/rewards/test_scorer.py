@@ -18,6 +18,7 @@ from r1trl.config.stage_parts import ScoringConfig
 from r1trl.errors import StageError
 from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer
+from r1trl.pulse import pulse
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.scorer import Scorer, make_scorer
@@ -433,3 +434,56 @@ def test_a_reward_is_not_without_verdict_on_rows_that_it_does_not_apply_to(
         score(made, ["?", "a"], domain=["math", "chat"]).metrics("shy")["outcome/shy/abstain"]
         == 1.0
     )
+
+
+HANGING = """
+import asyncio
+import time
+
+import r1trl
+
+def hangs(prompts, completions, completion_ids):
+    try:
+        time.sleep(60)
+    except Exception:
+        return [0.0] * len(completions)
+
+def loops(prompts, completions, completion_ids):
+    values = []
+    for completion in completions:
+        try:
+            while True:
+                pass
+        except Exception:
+            values.append(0.0)
+    return values
+
+async def awaits(prompts, completions, completion_ids):
+    await asyncio.sleep(60)
+
+async def gives_up(prompts, completions, completion_ids):
+    raise TimeoutError("the judge")
+
+@r1trl.hookimpl
+def r1trl_rewards():
+    return {"hangs": hangs, "loops": loops, "awaits": awaits, "gives_up": gives_up}
+"""
+
+
+@pytest.mark.parametrize("name", ["hangs", "loops", "awaits"])
+def test_a_reward_of_a_batch_that_hangs_is_bounded_and_named(name: str, plugin_file: Any) -> None:
+    plugins = load([plugin_file(HANGING)])
+    made = make_scorer({name: {}}, replace(SCORING, patience=0.5), plugins, "stages.x")
+    began, before = time.monotonic(), signal.getsignal(signal.SIGVTALRM)
+    with pytest.raises(StageError) as raised:
+        score(made, ["a", "b"])
+    late = f"reward '{name}': no values for 2 completions within scoring.patience=0.5 s"
+    assert str(raised.value) == f"stages.x.rewards.{name}: {late}"
+    assert time.monotonic() - began < 3 and signal.getsignal(signal.SIGVTALRM) == before
+    assert pulse.overdue is None and pulse.elsewhere == 0
+
+
+def test_a_rewards_own_time_out_is_not_taken_for_patience(plugin_file: Any) -> None:
+    made = make_scorer({"gives_up": {}}, SCORING, load([plugin_file(HANGING)]))
+    with pytest.raises(StageError, match="failed: TimeoutError: the judge"):
+        score(made, ["a"])

@@ -1,9 +1,6 @@
-"""Metrics, completions and signals of a training stage, without a model."""
+"""Metrics and completions of a training stage, without a model."""
 
 import json
-import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +10,7 @@ import pytest
 from r1trl.errors import StageError
 from r1trl.rewards.outcomes import Scores
 from r1trl.stage.files import StageSpec
-from r1trl.training.callbacks import Completions, Metrics, Signals, completion_rows
+from r1trl.training.callbacks import Completions, Metrics, completion_rows
 from r1trl.training.rollouts import Rollout
 from r1trl.training.tracking import Tracker
 
@@ -120,25 +117,3 @@ def test_a_rollout_is_recorded_once_although_several_steps_train_on_it(
     trainer.rollout = scored_rollout()
     completions.on_log(None, state(4), control())
     assert [row["step"] for row in rows(tmp_path / "completions.jsonl")] == [2] * 4 + [4] * 4
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """Restore the signal handlers afterwards."""
-    numbers = (signal.SIGTERM, signal.SIGUSR1)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("handlers")
-def test_a_signal_saves_and_stops_at_the_end_of_the_step() -> None:
-    signals, before, after = Signals(), control(), control()
-    signals.on_train_begin(None, state(0), control())
-    signals.on_step_end(None, state(1), before)
-    os.kill(os.getpid(), signal.SIGUSR1)
-    signals.on_step_end(None, state(2), after)
-    assert not before.should_save and not before.should_training_stop
-    assert after.should_save and after.should_training_stop
-    assert signals.received == "SIGUSR1"

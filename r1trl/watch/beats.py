@@ -1,0 +1,97 @@
+"""The heartbeats of a stage's ranks, files in its folder ranks/, and what ranks leave: errors."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from r1trl.storage.writing import replace_text, write_text
+from r1trl.watch.processes import ProcessName
+
+RANKS = "ranks"
+PERIOD = 5.0  # seconds between two beats
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a rank writes: `number` grows with every beat, `done` with what it gets done.
+
+    The number is the file's time, in nanoseconds, which a full disk does not keep from changing.
+    `progress` is the time of the last of that, in seconds since 1970. `saves`, `to_save` and `step`
+    are as in `Pulse`. `ended` is its exit status, None while it is at work.
+    """
+
+    rank: int
+    process: ProcessName
+    done: int
+    progress: float
+    number: int = 0
+    step: int | None = None
+    saves: bool = False
+    to_save: float | None = None
+    ended: int | None = None
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} ({self.process})"
+
+
+def write_beat(folder: Path, beat: Beat) -> None:
+    """Write a rank's beat to a stage's folder; on a full disk the last one stays, renewed."""
+    path, content = folder / RANKS / f"{beat.rank}.json", asdict(beat)
+    content.pop("number")
+    try:
+        replace_text(path, json.dumps(content) + "\n")
+    except OSError:
+        os.utime(path)
+
+
+def read_beats(folder: Path) -> list[Beat]:
+    """Return the last beat of every rank of a stage, in the order of ranks."""
+    beats = []
+    for path in (folder / RANKS).glob("*.json"):
+        with suppress(OSError, ValueError, TypeError, KeyError):  # removed, or not a beat
+            number = path.stat().st_mtime_ns
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            process = ProcessName(**content.pop("process"))
+            beats.append(Beat(process=process, number=number, **content))
+    return sorted(beats, key=lambda beat: beat.rank)
+
+
+def write_error(folder: Path, rank: int, text: str) -> None:
+    """Write why a rank failed, its sentence in the first line; an earlier error stays.
+
+    The log has it too, which is all that is left of it on a disk without room.
+    """
+    path = folder / RANKS / f"{rank}.error"
+    with suppress(OSError):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text.rstrip() + "\n")
+
+
+def errors(folder: Path) -> list[tuple[int, str]]:
+    """Return the errors of a stage's ranks, with the rank's number; the first one first."""
+    paths = sorted((folder / RANKS).glob("*.error"), key=lambda path: path.stat().st_mtime_ns)
+    texts = [path.read_text(encoding="utf-8", errors="replace").rstrip() for path in paths]
+    return [(int(path.stem), text) for path, text in zip(paths, texts, strict=True)]
+
+
+def stacks(folder: Path) -> list[Path]:
+    """Return the files of stacks that a stage's ranks have written."""
+    return sorted((folder / RANKS).glob("*.stack"))
+
+
+def clear(folder: Path, rank: str = "*") -> None:
+    """Remove what ranks of an earlier attempt, or one of them, have left in a stage's folder."""
+    (folder / RANKS).mkdir(parents=True, exist_ok=True)
+    for kind in ("json", "error", "stack"):
+        for path in (folder / RANKS).glob(f"{rank}.{kind}"):
+            path.unlink(missing_ok=True)
+
+
+def at_work(beats: Sequence[Beat]) -> list[Beat]:
+    """Return the beats of ranks that have not ended, as far as can be known from here."""
+    return [beat for beat in beats if beat.ended is None and beat.process.state != "gone"]

@@ -1,0 +1,204 @@
+"""A driver's side of watching a stage: it orders, looks at the ranks, and ends them."""
+
+import dataclasses
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from r1trl.watch.beats import PERIOD, Beat, clear, errors, read_beats, stacks
+from r1trl.watch.control import Bounds, Control, own_name, renew, write_control
+from r1trl.watch.leaving import Leaving
+from r1trl.watch.lock import take_over
+from r1trl.watch.look import Look, Trouble
+from r1trl.watch.processes import RUNS, UNKNOWN, this_process
+
+FAILED = 1
+TICK, LOOK_PERIOD = 0.2, 1.0  # seconds
+STACK_SECONDS = 3.0  # until ranks that can have written their stacks
+FAILED_SECONDS = 3.0  # until the other ranks of one that failed are ended
+
+
+class Watch:
+    """Looks at the order to leave while processes work that lose nothing by being ended.
+
+    `end` ends them; `ended` says why it was called, or None.
+    """
+
+    def __init__(self, leaving: Leaving, end: Callable[[], None]) -> None:
+        self.leaving, self.end = leaving, end
+        self.ended: str | None = None
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.leaving.has_watcher = True
+        self._thread = threading.Thread(target=self._run, name="r1trl-watch", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self.leaving.has_watcher = False
+
+    def _run(self) -> None:
+        while self.ended is None and not self._over.wait(TICK):
+            self.tick()
+
+    def tick(self) -> None:
+        """Look once."""
+        if reason := self.leaving.asked():
+            say(f"leaving ({reason})")
+            self._end(reason)
+
+    def _end(self, why: str) -> None:
+        self.ended = why
+        self.end()
+
+
+class StageWatch(Watch):
+    """Watches the ranks of the stage in a folder; `trouble` is what was the matter with them."""
+
+    def __init__(
+        self, folder: Path, bounds: Bounds, leaving: Leaving, end: Callable[[], None]
+    ) -> None:
+        super().__init__(leaving, end)
+        self.folder, self.bounds = folder, bounds
+        self.trouble: Trouble | None = None
+        self.control = Control(this_process(), 0, bounds)
+        self.look, self.looked = Look(folder, bounds), 0.0
+        self.failed_at: float | None = None
+        self.written = 0.0
+
+    def __enter__(self) -> Self:
+        """Take the stage over; raise ConfigError if somebody is at work in its run."""
+        take_over(self.folder, own_name())
+        clear(self.folder)
+        self._write()
+        return super().__enter__()
+
+    def tick(self) -> None:
+        """Look once: at the order to leave, at the ranks, at the clock."""
+        now = time.monotonic()
+        if self.leaving.at_once:
+            say("leaving at once")
+            return self._end("a second signal")
+        if self.leaving.asked() and self.control.leave is None:
+            self._acknowledge(read_beats(self.folder))
+        elif self.control.leave and now > self.leaving.since + self.bounds.grace:
+            say(f"launch.grace={self.bounds.grace:g} is over: all processes are ended")
+            self._end(self.control.leave)
+        if self.ended is None and now - self.looked >= LOOK_PERIOD:
+            self.looked = now
+            self._look()
+        if now - self.written >= PERIOD:
+            self._write()
+        return None
+
+    def _acknowledge(self, beats: list[Beat]) -> None:
+        """Order the ranks to leave, and say how; end them if they lose nothing by it."""
+        reason, grace = self.leaving.reason, self.bounds.grace
+        assert reason
+        saving = [beat for beat in beats if beat.saves]
+        if not saving:
+            say(f"leaving ({reason})")
+            return self._end(reason)
+        how = _how(saving, grace)
+        say(f"leaving ({reason}): {how}; a second Ctrl-C ends everything at once")
+        self._write(leave=reason)
+        return None
+
+    def _look(self) -> None:
+        """Look at the ranks; end all of them if one is dead, stopped or has failed, or all hang."""
+        if self.failed_at is not None:
+            if time.monotonic() - self.failed_at > FAILED_SECONDS:
+                self._end("an error")
+            return
+        self.trouble = self.look.trouble()
+        if self.trouble and not self.trouble.died:
+            self._collect_stacks()
+            return self._end(str(self.trouble))
+        if self.trouble or any(b.ended not in (None, 0, 3) for b in read_beats(self.folder)):
+            self.failed_at = time.monotonic()
+
+    def last_look(self) -> None:
+        """Look for a rank that has died, once their launcher has ended by itself."""
+        if self.ended is None and self.failed_at is None:
+            trouble = self.look.trouble()
+            self.trouble = trouble if trouble and trouble.died else None
+
+    def _collect_stacks(self) -> None:
+        """Have ranks write their stacks; a stopped or dead one cannot."""
+        self._write(stacks=True)
+        beats = [beat for beat in read_beats(self.folder) if beat.ended is None]
+        going = [beat for beat in beats if beat.process.state in (RUNS, UNKNOWN)]
+        ends = time.monotonic() + STACK_SECONDS
+        while len(stacks(self.folder)) < len(going) and time.monotonic() < ends:
+            time.sleep(TICK)
+
+    def _write(self, leave: str | None = None, *, stacks: bool = False) -> None:
+        """Write the control file, with its next number; a full disk is tried again."""
+        now, before = time.monotonic(), self.control
+        leave, seconds = leave or before.leave, None
+        if leave:
+            seconds = max(0.0, self.leaving.since + self.bounds.grace - now)
+        self.control = dataclasses.replace(
+            before,
+            count=before.count + 1,
+            leave=leave,
+            seconds=seconds,
+            stacks=before.stacks or stacks,
+        )
+        self.written = now
+        try:
+            write_control(self.folder, self.control)
+        except OSError:
+            renew(self.folder)
+
+    def error(self, status: int) -> str | None:
+        """Return why the ranks failed: of the first one of them; None if none has said so.
+
+        What they say because they were ended does not count.
+
+        `status` is that of their launcher.
+        """
+        if self.ended and not self.trouble and self.failed_at is None:
+            return None
+        if self.trouble and self.trouble.died and self.trouble.beat:
+            number = -status if status < 0 else self._signal(self.trouble.beat.process.pid)
+            how = f"was killed by {signal.Signals(number).name}" if number else "has died"
+            hint = ", as the kernel does when memory runs out" if number == signal.SIGKILL else ""
+            return f"{self.trouble.beat} {how}{hint}"
+        if self.trouble:
+            where = f"; stacks of the ranks: {self.folder / 'ranks'}/*.stack"
+            return f"{self.trouble}{where if stacks(self.folder) else ''}"
+        found = errors(self.folder)
+        return found[0][1] if found else None
+
+    def _signal(self, pid: int) -> int:
+        """Return the signal that a rank has died of, which torch's launcher logs; 0: unknown."""
+        log = self.folder / "log.txt"
+        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        found = re.findall(rf"exitcode *: -(\d+) \(pid: {pid}\)", text)
+        return int(found[-1]) if found else 0
+
+
+def _how(beats: list[Beat], grace: float) -> str:
+    """Return how ranks will leave, by what they said last of the way to the next checkpoint."""
+    need = max((beat.to_save for beat in beats if beat.to_save is not None), default=None)
+    if all(beat.step is None for beat in beats):
+        return "finishing this stage"
+    if need is None:
+        return "at the end of this step"
+    if need > grace:
+        rest = f"the rest of this rollout takes about {need:.0f} s"
+        return f"{rest}, longer than launch.grace={grace:g}: the last checkpoint counts"
+    return f"finishing this rollout, about {need:.0f} s" if need else "saving after this step"
+
+
+def say(text: str) -> None:
+    """Print a line of the driver."""
+    print(text, flush=True)
