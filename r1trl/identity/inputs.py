@@ -13,11 +13,12 @@ from typing import Any
 from r1trl.config.schema import StageConfig
 from r1trl.errors import R1trlError
 from r1trl.formats import is_local, is_there
-from r1trl.models.hub import HUB_SECONDS
+from r1trl.models.hub import CONFIG, HUB_SECONDS
 from r1trl.stage.inputs import PREFIX, references_of
 from r1trl.storage.digests import Digests
 
 UNKNOWN = "unknown commit"  # of a Hub id that is not in the cache; the worker finds it out
+OF_MODELS = (CONFIG, "tokenizer_config.json")  # one of them is in a model's folder
 NOT_READ = ("transitions", "template", "prefill", "system")  # they name no files that are read
 
 
@@ -41,7 +42,7 @@ def inputs_of(stage: StageConfig, settings: Mapping[str, Any]) -> list[Input]:
 
 
 def _named(value: Any, key: tuple[str, ...]) -> Iterator[Input]:
-    """Yield the files that settings name, and the rows of sources in the options of filters."""
+    """Yield files and models' folders that settings name, and sources in options of filters."""
     if isinstance(value, Mapping):
         path = value.get("path")
         if "dataset" in value and isinstance(path, str):
@@ -52,8 +53,11 @@ def _named(value: Any, key: tuple[str, ...]) -> Iterator[Input]:
     elif isinstance(value, list):
         for i, each in enumerate(value):
             yield from _named(each, (*key, str(i)))
-    elif isinstance(value, str) and ("/" in value or "." in value) and os.path.isfile(value):
-        yield Input(key, value, "file")
+    elif isinstance(value, str) and ("/" in value or "." in value):
+        if os.path.isfile(value):
+            yield Input(key, value, "file")
+        elif any(os.path.isfile(f"{value}/{name}") for name in OF_MODELS):
+            yield Input(key, value, "model")
 
 
 def inputs_identity(
