@@ -167,7 +167,8 @@ def test_what_is_kept_of_one_change_is_asked_again_at_another(toy: ToyRun) -> No
     other_text(toy)
     assert toy.run(keep="first") == 0
     toy.stages["first"]["text"] = "c"
-    assert problems(toy)[0] == ("stages.first.text: was a, would be c, and the stage is finished")
+    told, _ = problems(toy)
+    assert told == "stages.first.text: was a, would be c, and the stage is finished"
     toy.stages["first"]["text"] = "a"
     assert toy.run() == 0
 
@@ -204,6 +205,12 @@ def test_scoring_processes_change_no_identity_and_a_deadline_does(toy: ToyRun) -
     assert toy.run() == 0
     toy.stages["first"]["scoring"] = {"deadline": 3.0}
     assert problems(toy)[0].startswith("stages.first.scoring.deadline: was 10.0, would be 3.0")
+
+
+def test_a_link_to_weights_that_are_gone_is_named_with_the_stage(toy: ToyRun) -> None:
+    (toy.base / "shard.bin").symlink_to("/gone")
+    (problem,) = problems(toy)
+    assert problem.startswith("stages.first: ") and "a link to /gone, which does not" in problem
 
 
 def test_the_content_of_a_file_that_a_setting_names_is_part_of_it(toy: ToyRun) -> None:

@@ -211,4 +211,4 @@ def test_a_run_triggers_each_alarm(alarm: str, tmp_path: Path, plugin_file):
     assert run.carry_out() == 1
     log = run.log("zero_first")
     assert f"stages.zero_first.transitions.{alarm}: " in log
-    assert "the checkpoints are kept" in log
+    assert "keep=zero_first, the stage goes on from them" in log
