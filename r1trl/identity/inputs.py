@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1trl.config.keys import entry
 from r1trl.config.schema import StageConfig
 from r1trl.errors import R1trlError
 from r1trl.formats import is_local, is_there
@@ -32,11 +33,15 @@ class Input:
 
 
 def inputs_of(stage: StageConfig, settings: Mapping[str, Any]) -> list[Input]:
-    """Return what a stage reads; `settings` are those of the stage as nested mappings."""
+    """Return what a stage reads; `settings` are those of the stage as nested mappings.
+
+    What `stage` has besides, such as the run's benchmarks, is not read.
+    """
     read = {key: value for key, value in settings.items() if key not in NOT_READ}
     found = {each.key: each for each in _named(read, ())}
     for reference in references_of(stage):
-        if reference.is_loaded or reference.stage is not None:
+        there = functools.reduce(entry, reference.key, settings) is not None
+        if there and (reference.is_loaded or reference.stage is not None):
             found[reference.key] = Input(reference.key, reference.value, reference.wants)
     return list(found.values())
 

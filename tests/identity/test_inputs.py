@@ -89,6 +89,15 @@ def test_what_is_not_read_is_none_of_it(what: str, there: Path) -> None:
     assert read_by("grpo", **settings) == {}
 
 
+def test_benchmarks_of_the_run_are_read_by_stages_that_have_them_in_their_settings() -> None:
+    class_ = stage_class(load_plugins().kind("sft"))
+    stage: Any
+    stage, _ = parse(class_, {"kind": "sft", "benchmarks": {"b": {"path": "some/benchmark"}}})
+    settings = asdict(stage)
+    assert [each.value for each in inputs_of(stage, settings)] == ["some/benchmark"]
+    assert inputs_of(stage, {**settings, "benchmarks": {}}) == []
+
+
 LEFT = {
     "checkpoints": "last",
     "args": {"save_total_limit": 3, "disable_tqdm": True, "hub_token": "x"},

@@ -125,7 +125,7 @@ def test_an_alarm_fails_its_stage_with_its_reason(tmp_path: Path):
     alarm, result = ALARMS["divergence"](), StageResult("zero", "grpo", tmp_path)
     assert alarm(result) is result
     alarm.should_stop(Progress(2, 9, 1.0, history(loss=[1.0, None])))
-    with pytest.raises(StageError, match=r"loss is not a number at step 2; the checkpoints are ke"):
+    with pytest.raises(StageError, match=r"loss is not a number at step 2; the checkpoints are th"):
         alarm(result)
 
 
