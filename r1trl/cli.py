@@ -18,6 +18,9 @@ RUN_EXAMPLES = """examples:
   r1trl run recipe=full scale=tiny name=demo
   r1trl run recipe=zero model=qwen2.5-1.5b dataset=gsm8k launch=accelerate launch.processes=8
   r1trl run recipe=r1 stages.zero.args.learning_rate=1e-6 wandb.enabled=true
+  r1trl run recipe=r1 until=dev1      end after a stage
+  r1trl run recipe=r1 redo=dev1       carry out a stage again, and those that read it
+  r1trl run recipe=r1 keep=zero       use a stage though a setting, a file or code has changed
   r1trl run -m recipe=zero scale=tiny seed=1,2,3
   r1trl run --config-dir my_conf recipe=mine
 """

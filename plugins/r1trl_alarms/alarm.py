@@ -1,6 +1,6 @@
 """The base class of alarms, transitions that end a training stage with an error.
 
-A failed stage keeps its checkpoints: the same command with other settings continues from them.
+A failed stage keeps its checkpoints: with `keep` and other settings it continues from them.
 """
 
 from abc import ABC, abstractmethod
@@ -31,8 +31,9 @@ class Alarm(ABC):
         """Return the result unchanged; raise StageError if there is a diagnosis."""
         if self.reason:
             raise StageError(
-                f"{self.reason}; the checkpoints are kept: with other settings, or without this "
-                f"alarm (stages.{result.stage}.transitions.…=null), the same command goes on"
+                f"{self.reason}; the checkpoints are there: with other settings, or without this "
+                f"alarm (stages.{result.stage}.transitions.…=null), and keep={result.stage}, the "
+                f"stage goes on from them; redo={result.stage} begins it again"
             )
         return result
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from r1trl.config.keys import entry, path_in
 from r1trl.config.schema import StageConfig
+from r1trl.errors import ConfigError, R1trlError
 from r1trl.identity.inputs import UNKNOWN, inputs_identity, inputs_of
 from r1trl.identity.sources import Sources
 from r1trl.stage.files import NOTHING, StageSpec, changed_values
@@ -43,9 +44,12 @@ def identity_of(
     """Return the identity that the result of a stage would have.
 
     `stage` has its references as they are written, `spec` as paths; `stages` are the digests of the
-    identities of earlier stages.
+    identities of earlier stages. Raises ConfigError if a file cannot be read.
     """
-    inputs = inputs_identity(inputs_of(stage, spec.settings), stages, digests)
+    try:
+        inputs = inputs_identity(inputs_of(stage, spec.settings), stages, digests)
+    except R1trlError as error:
+        raise ConfigError([f"stages.{spec.stage}: {error}"]) from error
     return {
         "settings": digest_of(compared_settings(spec, inputs)),
         "inputs": inputs,

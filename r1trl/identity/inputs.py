@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1trl.config.keys import entry
 from r1trl.config.schema import StageConfig
 from r1trl.errors import R1trlError
 from r1trl.formats import is_local, is_there
-from r1trl.models.hub import HUB_SECONDS
+from r1trl.models.hub import CONFIG, HUB_SECONDS
 from r1trl.stage.inputs import PREFIX, references_of
 from r1trl.storage.digests import Digests
 
 UNKNOWN = "unknown commit"  # of a Hub id that is not in the cache; the worker finds it out
+OF_MODELS = (CONFIG, "tokenizer_config.json")  # one of them is in a model's folder
 NOT_READ = ("transitions", "template", "prefill", "system")  # they name no files that are read
 
 
@@ -31,17 +33,21 @@ class Input:
 
 
 def inputs_of(stage: StageConfig, settings: Mapping[str, Any]) -> list[Input]:
-    """Return what a stage reads; `settings` are those of the stage as nested mappings."""
+    """Return what a stage reads; `settings` are those of the stage as nested mappings.
+
+    What `stage` has besides, such as the run's benchmarks, is not read.
+    """
     read = {key: value for key, value in settings.items() if key not in NOT_READ}
     found = {each.key: each for each in _named(read, ())}
     for reference in references_of(stage):
-        if reference.is_loaded or reference.stage is not None:
+        there = functools.reduce(entry, reference.key, settings) is not None
+        if there and (reference.is_loaded or reference.stage is not None):
             found[reference.key] = Input(reference.key, reference.value, reference.wants)
     return list(found.values())
 
 
 def _named(value: Any, key: tuple[str, ...]) -> Iterator[Input]:
-    """Yield the files that settings name, and the rows of sources in the options of filters."""
+    """Yield files and models' folders that settings name, and sources in options of filters."""
     if isinstance(value, Mapping):
         path = value.get("path")
         if "dataset" in value and isinstance(path, str):
@@ -52,8 +58,11 @@ def _named(value: Any, key: tuple[str, ...]) -> Iterator[Input]:
     elif isinstance(value, list):
         for i, each in enumerate(value):
             yield from _named(each, (*key, str(i)))
-    elif isinstance(value, str) and ("/" in value or "." in value) and os.path.isfile(value):
-        yield Input(key, value, "file")
+    elif isinstance(value, str) and ("/" in value or "." in value):
+        if os.path.isfile(value):
+            yield Input(key, value, "file")
+        elif any(os.path.isfile(f"{value}/{name}") for name in OF_MODELS):
+            yield Input(key, value, "model")
 
 
 def inputs_identity(

@@ -2,7 +2,8 @@
 
 import platform
 from collections.abc import Mapping
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate", "datasets")
@@ -18,8 +19,12 @@ class HasVersions(Protocol):
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that this process has."""
-    return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    """Return the versions of this machine, which may lack some packages if it only plans."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def changed_versions(then: HasVersions, now: Mapping[str, str]) -> str:

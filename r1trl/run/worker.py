@@ -37,6 +37,8 @@ from r1trl.watch.control import bounds_of, own_driver
 from r1trl.watch.processes import end_with_parent
 from r1trl.watch.status import status_of
 
+PICKLE = "training_args.bin"  # transformers' own, with the run's folder; trainer_args.json has it
+
 
 def run_stage_folder(
     folder: Path,
@@ -80,12 +82,13 @@ def run_stage_folder(
                 f"{key}: kind '{spec.kind}' makes a {spec.makes}, but left no "
                 f"{made.name}; its run must write it"
             )
+        if model:
+            (model / PICKLE).unlink(missing_ok=True)
         result = StageResult(spec.stage, spec.kind, folder, model, dataset, metrics)
         result = _with_whole_model(transitions.apply(result))
         result = replace(
             result,
             inputs=read,
-            made=made_files(folder, result.model or result.dataset),
             identity=spec.identity,
             kept=spec.kept,
             versions=versions(),
@@ -94,7 +97,8 @@ def run_stage_folder(
         told = {"stage": spec.at(folder), "result": result}
         notify(plugins.manager, "r1trl_stage_finished", key, **told)
         tracker.finish(result.metrics)
-        write_result(result)
+        made_now = made_files(folder, result.model or result.dataset)  # hooks may add to it
+        write_result(replace(result, made=made_now))
 
 
 def _with_whole_model(result: StageResult) -> StageResult:

@@ -54,7 +54,7 @@ class Digests:
     def of(self, path: Path) -> str:
         """Return the digest of a file, or of a folder's names and contents, or of a pattern's.
 
-        Raises R1trlError if there is none.
+        Raises R1trlError if there is none, or one cannot be read.
         """
         if path.is_file():
             return self.of_files({"": path})[""]
@@ -90,8 +90,11 @@ class Digests:
     def _hash(self, path: Path) -> str:
         """Read a file; remember its digest unless it may change without another time stamp."""
         before = _state(path)
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        try:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise R1trlError(f"{path} cannot be read: {error.strerror}") from error
         settled = time.time_ns() - max(before[1:3]) > RECENT
         if self.file and settled and _state(path) == before:
             self.known[self._key(path)], self.changed = [*before, digest], True

@@ -6,6 +6,7 @@ of the test session, because a process of their own imports torch and TRL first.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,25 @@ def test_a_finished_stage_with_other_settings_stops_the_plan(finished: Path) -> 
     done = r1trl(finished.parent.parent, *changed, status=2)
     assert "stages.zero.args.learning_rate: was 0.0002, would be 1e-05" in done.stderr
     assert "redo=zero" in done.stderr and "keep=zero" in done.stderr
+
+
+@pytest.mark.long
+def test_in_a_copy_a_removed_stage_is_trained_again_and_later_ones_are_used(
+    finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "runs" / "b")
+    again = tmp_path / "runs" / "b" / "stages" / "zero_first"
+    shutil.rmtree(again)
+    done = r1trl(tmp_path, "recipe=zero", "name=b")
+    assert "zero_first finished in" in done.stdout
+    assert done.stdout.count("is already finished") == 2, "the weights are the same to the bit"
+    with (again / "model" / "model.safetensors").open("r+b") as weights:
+        weights.seek(100_000)
+        weights.write(b"\0\0\0\0")
+    done = r1trl(tmp_path, "recipe=zero", "name=b", status=2)
+    assert "model.safetensors is not what the stage has made" in done.stderr
+    done = r1trl(tmp_path, "recipe=zero", "name=b", "redo=zero_first", "until=zero_first")
+    assert "left: zero, scoreboard" in done.stdout
 
 
 WHOLE = (

@@ -80,6 +80,15 @@ def test_a_half_done_stage_does_not_continue_on_another_commit(
     assert toy.run() == 0
 
 
+def test_a_benchmark_of_the_run_that_a_stage_does_not_read_is_none_of_its_inputs(
+    toy: ToyRun, hub: Path
+) -> None:
+    toy.more["benchmarks"] = {"b": {"path": "somebody/benchmark"}}
+    assert toy.run() == 0
+    result = read_result(toy.of("first"))
+    assert result is not None and "somebody/benchmark" not in result.inputs
+
+
 def test_without_the_hub_and_a_cache_a_stage_is_carried_out_all_the_same(
     toy: ToyRun, hub: Path
 ) -> None:

@@ -14,6 +14,8 @@ import pytest
 from toy_run import ToyRun
 
 from r1trl.errors import ConfigError
+from r1trl.run import loop
+from r1trl.run.worker import run_stage
 from r1trl.stage.files import read_result, read_spec
 from r1trl.storage.digests import Digests
 
@@ -165,7 +167,8 @@ def test_what_is_kept_of_one_change_is_asked_again_at_another(toy: ToyRun) -> No
     other_text(toy)
     assert toy.run(keep="first") == 0
     toy.stages["first"]["text"] = "c"
-    assert problems(toy)[0] == ("stages.first.text: was a, would be c, and the stage is finished")
+    told, _ = problems(toy)
+    assert told == "stages.first.text: was a, would be c, and the stage is finished"
     toy.stages["first"]["text"] = "a"
     assert toy.run() == 0
 
@@ -202,6 +205,12 @@ def test_scoring_processes_change_no_identity_and_a_deadline_does(toy: ToyRun) -
     assert toy.run() == 0
     toy.stages["first"]["scoring"] = {"deadline": 3.0}
     assert problems(toy)[0].startswith("stages.first.scoring.deadline: was 10.0, would be 3.0")
+
+
+def test_a_link_to_weights_that_are_gone_is_named_with_the_stage(toy: ToyRun) -> None:
+    (toy.base / "shard.bin").symlink_to("/gone")
+    (problem,) = problems(toy)
+    assert problem.startswith("stages.first: ") and "a link to /gone, which does not" in problem
 
 
 def test_the_content_of_a_file_that_a_setting_names_is_part_of_it(toy: ToyRun) -> None:
@@ -328,6 +337,18 @@ def test_redo_sets_the_stage_and_those_that_read_it_aside(toy: ToyRun, capsys: A
     assert sorted(path.name for path in old.iterdir()) == ["second.1", "third.1", "third.2"]
 
 
+def test_redo_sets_nothing_aside_if_the_run_does_not_begin(toy: ToyRun) -> None:
+    assert toy.run() == 0
+
+    def refuse(*_: Any) -> None:
+        raise ConfigError(["the preflight found something"])
+
+    with pytest.raises(ConfigError, match="the preflight found something"):
+        loop.run(toy.plan(redo="second"), "", refuse)
+    assert toy.run() == 0
+    assert not (toy.folder / "stages" / ".old").exists()
+
+
 def test_until_ends_the_run_after_a_stage_and_says_what_is_left(toy: ToyRun, capsys: Any) -> None:
     assert toy.run(until="first") == 0
     out = capsys.readouterr().out
@@ -379,11 +400,7 @@ def test_other_versions_are_told_once_for_all_stages(
 
 
 def test_the_worker_refuses_what_was_changed_after_the_plan(toy: ToyRun, capfd: Any) -> None:
-    plan = toy.plan()
-    from r1trl.run.loop import write_stage
-    from r1trl.run.worker import run_stage
-
-    write_stage(plan.stages[0])
+    loop.write_stage(toy.plan().stages[0])
     other_rows(toy)
     assert run_stage(toy.of("first")) == 1
     assert f"error: stages.first: {toy.rows} was " in capfd.readouterr().err

@@ -125,7 +125,7 @@ def test_an_alarm_fails_its_stage_with_its_reason(tmp_path: Path):
     alarm, result = ALARMS["divergence"](), StageResult("zero", "grpo", tmp_path)
     assert alarm(result) is result
     alarm.should_stop(Progress(2, 9, 1.0, history(loss=[1.0, None])))
-    with pytest.raises(StageError, match=r"loss is not a number at step 2; the checkpoints are ke"):
+    with pytest.raises(StageError, match=r"loss is not a number at step 2; the checkpoints are th"):
         alarm(result)
 
 
@@ -211,4 +211,4 @@ def test_a_run_triggers_each_alarm(alarm: str, tmp_path: Path, plugin_file):
     assert run.carry_out() == 1
     log = run.log("zero_first")
     assert f"stages.zero_first.transitions.{alarm}: " in log
-    assert "the checkpoints are kept" in log
+    assert "keep=zero_first, the stage goes on from them" in log
