@@ -155,6 +155,6 @@ class RunConfig:
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     # The command's time on the clock, in seconds, or as 3:50:00 or 3h50m: it has left by then.
-    time_limit: float | str | None = None
+    time_limit: float | str | None = number(None, above=0)
     plugins: PluginsConfig = field(default_factory=PluginsConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)

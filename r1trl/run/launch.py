@@ -17,9 +17,9 @@ import yaml
 from r1trl.stage.ranks import EXPECTED
 from r1trl.watch.beats import read_beats
 from r1trl.watch.control import DRIVER, Bounds, own_name
-from r1trl.watch.leaving import Leaving
+from r1trl.watch.leaving import Leaving, Watch
 from r1trl.watch.processes import end_trees
-from r1trl.watch.stage import StageWatch, Watch
+from r1trl.watch.stage import StageWatch
 
 RUN_STAGE = "r1trl.run.worker:run_stage"
 LEFT_EARLY = 3

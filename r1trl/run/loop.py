@@ -12,8 +12,9 @@ from r1trl.run.launch import LEFT_EARLY, Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
 from r1trl.storage.writing import write_text
+from r1trl.watch.control import own_name
 from r1trl.watch.leaving import Leaving, seconds_of
-from r1trl.watch.lock import locked
+from r1trl.watch.lock import locked, take_over
 from r1trl.watch.standing import standing
 
 DONE, FAILED = 0, 1
@@ -39,6 +40,7 @@ def run(
     leaving.limit(seconds_of(plan.config.time_limit), plan.config.launch.grace)
     watchdog = plan.config.watchdog.seconds
     with locked(plan.folder), Workers(leaving=leaving, watchdog=watchdog) as workers:
+        take_over(plan.folder, own_name())
         write_text(plan.folder / "config.yaml", composed)
         plan.digests.save()
         status = DONE

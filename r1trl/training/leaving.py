@@ -24,7 +24,7 @@ class Leaving(TrainerCallback):
     def __init__(self, trainer: Any) -> None:
         self.trainer, self.period = trainer, steps_per_rollout(trainer.args)
         self.reason: str | None = None
-        self.began = self.ended = 0.0  # the current step, on time.monotonic
+        self.ended = 0.0  # the last step, on time.monotonic
         self.step_seconds = self.draw_seconds = self.save_seconds = 0.0  # of the last ones
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -36,7 +36,6 @@ class Leaving(TrainerCallback):
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Have the step watched: it makes progress, or hangs."""
         pulse.in_step = True
-        self.began = time.monotonic()
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say that a micro-step is done."""
@@ -45,11 +44,12 @@ class Leaving(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Leave if a process is to; at the last step of training it finishes the stage instead."""
         progress()
-        pulse.in_step, pulse.step, self.ended = False, state.global_step, time.monotonic()
-        scored = max(self.began, self._scored_at())
-        self.step_seconds = self.ended - scored
-        if scored > self.began:
-            self.draw_seconds = scored - self.began
+        pulse.in_step, pulse.step = False, state.global_step
+        before, self.ended = self.ended, time.monotonic()
+        scored = max(before, self._scored_at())
+        self.step_seconds = self.ended - scored  # with what came between two steps
+        if scored > before:
+            self.draw_seconds = scored - before
         ahead = -state.global_step % self.period
         pulse.to_save = self._seconds(ahead)
         wanted, left, need = self._agreed(ahead * self.step_seconds + self.save_seconds)

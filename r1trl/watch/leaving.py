@@ -1,15 +1,17 @@
-"""The order to leave: signals to the command, and its time limit."""
+"""The order to leave: signals to the command, its time limit, and who looks at it."""
 
 import re
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 ENDING = (signal.SIGTERM, signal.SIGINT)  # a second one of these ends everything
 SAME_SECONDS = 0.1  # timeout(1) signals its child and then the child's group
+TICK = 0.2  # seconds between two looks of a watch
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
 PART = r"(\d+(?:\.\d+)?)\s*(min|d|h|m|s)\s*"
 FORMS = "give seconds, HH:MM:SS, D-HH:MM:SS, or units as in 3h50m"
@@ -65,6 +67,48 @@ class Leaving:
             self.at_once = True
             if not self.has_watcher:
                 raise KeyboardInterrupt
+
+
+class Watch:
+    """Looks at the order to leave while processes work that lose nothing by being ended.
+
+    `end` ends them; `ended` says why it was called, or None.
+    """
+
+    def __init__(self, leaving: Leaving, end: Callable[[], None]) -> None:
+        self.leaving, self.end = leaving, end
+        self.ended: str | None = None
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.leaving.has_watcher = True
+        self._thread = threading.Thread(target=self._run, name="r1trl-watch", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self.leaving.has_watcher = False
+
+    def _run(self) -> None:
+        while self.ended is None and not self._over.wait(TICK):
+            self.tick()
+
+    def tick(self) -> None:
+        """Look once."""
+        if reason := self.leaving.asked():
+            say(f"leaving ({reason})")
+            self._end(reason)
+
+    def _end(self, why: str) -> None:
+        self.ended = why
+        self.end()
+
+
+def say(text: str) -> None:
+    """Print a line of the driver."""
+    print(text, flush=True)
 
 
 def seconds_of(limit: float | str | None) -> float | None:

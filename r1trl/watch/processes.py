@@ -16,7 +16,7 @@ from typing import Self
 from r1trl.rewards.limits import adopt_orphans, children, process_table, tree
 
 GONE, STOPPED, RUNS, UNKNOWN = "gone", "stopped", "runs", "unknown"
-END_SECONDS, PAUSE = 1.5, 0.02  # until killed processes are gone; between two looks
+END_SECONDS, PAUSE = 1.0, 0.02  # until killed processes are gone; between two looks
 PDEATHSIG = 1  # of prctl(2)
 FIELD_OF_BIRTH = 19  # of /proc/PID/stat, after the state, which is number 0: the start in ticks
 

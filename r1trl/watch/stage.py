@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,52 +10,15 @@ from typing import Self
 
 from r1trl.watch.beats import PERIOD, Beat, clear, errors, read_beats, stacks
 from r1trl.watch.control import Bounds, Control, own_name, renew, write_control
-from r1trl.watch.leaving import Leaving
+from r1trl.watch.leaving import TICK, Leaving, Watch, say
 from r1trl.watch.lock import take_over
 from r1trl.watch.look import Look, Trouble
 from r1trl.watch.processes import RUNS, UNKNOWN, this_process
 
 FAILED = 1
-TICK, LOOK_PERIOD = 0.2, 1.0  # seconds
+LOOK_PERIOD = 1.0  # seconds
 STACK_SECONDS = 3.0  # until ranks that can have written their stacks
 FAILED_SECONDS = 3.0  # until the other ranks of one that failed are ended
-
-
-class Watch:
-    """Looks at the order to leave while processes work that lose nothing by being ended.
-
-    `end` ends them; `ended` says why it was called, or None.
-    """
-
-    def __init__(self, leaving: Leaving, end: Callable[[], None]) -> None:
-        self.leaving, self.end = leaving, end
-        self.ended: str | None = None
-        self._over = threading.Event()
-
-    def __enter__(self) -> Self:
-        self.leaving.has_watcher = True
-        self._thread = threading.Thread(target=self._run, name="r1trl-watch", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self.leaving.has_watcher = False
-
-    def _run(self) -> None:
-        while self.ended is None and not self._over.wait(TICK):
-            self.tick()
-
-    def tick(self) -> None:
-        """Look once."""
-        if reason := self.leaving.asked():
-            say(f"leaving ({reason})")
-            self._end(reason)
-
-    def _end(self, why: str) -> None:
-        self.ended = why
-        self.end()
 
 
 class StageWatch(Watch):
@@ -197,8 +159,3 @@ def _how(beats: list[Beat], grace: float) -> str:
         rest = f"the rest of this rollout takes about {need:.0f} s"
         return f"{rest}, longer than launch.grace={grace:g}: the last checkpoint counts"
     return f"finishing this rollout, about {need:.0f} s" if need else "saving after this step"
-
-
-def say(text: str) -> None:
-    """Print a line of the driver."""
-    print(text, flush=True)

@@ -165,7 +165,7 @@ def test_a_second_ctrl_c_ends_a_reward_of_a_minute(driver: Driver, tmp_path: Pat
     began = time.monotonic()
     started.send_signal(signal.SIGINT)
     output, _ = started.communicate(timeout=30)
-    assert time.monotonic() - began < 2, output
+    assert time.monotonic() - began < 3, "two seconds, and one for a busy machine"
     assert started.returncode == 3 and at_work_in(tmp_path) == []
     assert "leaving (SIGINT): " in output and "leaving at once\n" in output
 
@@ -254,4 +254,4 @@ def test_a_rank_of_two_that_stops_is_named(
     assert f"stage learns failed: rank 1 ({host}, pid {pid}) {said}" in output
     assert at_work_in(tmp_path) == []
     if number == signal.SIGSTOP:
-        assert "all_reduce" in (stage_of(tmp_path) / "ranks" / "0.stack").read_text()
+        assert "transformers/trainer.py" in (stage_of(tmp_path) / "ranks" / "0.stack").read_text()

@@ -39,7 +39,7 @@ def step(leaving: Leaving, number: int, seconds: float = 0.0, last: bool = False
     state = SimpleNamespace(global_step=number)
     leaving.on_step_begin(None, state, control)
     assert pulse.in_step
-    leaving.began -= seconds
+    leaving.ended = time.monotonic() - seconds
     leaving.on_step_end(None, state, control)
     assert not pulse.in_step and pulse.step == number
     return control
