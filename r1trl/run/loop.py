@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from r1trl.checkpoints.unread import remove_unread
 from r1trl.errors import ConfigError
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.report import write_report
@@ -63,6 +64,7 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
             return FAILED
     result = read_result(folder)
     assert result is not None
+    remove_unread(folder, stage.config.checkpoints)  # unless the worker could
     done = "is already finished" if stage.finished else f"finished in {result.seconds:.0f} s"
     print(f"{name} {done}", flush=True)
     if result.stop:

@@ -42,6 +42,7 @@ class StageWork:
     plugins: Plugins
     tracker: Tracker
     transitions: StageTransitions
+    accepted: Sequence[Mapping[str, Any]] = ({},)  # identities of its results, its own first
     on_empty: OnEmpty | None = None  # called if filters leave no row; None: the stage fails
     _trained: bool = False
 
@@ -151,7 +152,8 @@ class StageWork:
             twice = f"kind '{self.stage.kind}' trains twice; a stage trains once"
             raise StageError(f"{self.key}: {twice}")
         self._trained = True
-        outcome = train(trainer, self.folder, self.tracker, self.key, self.transitions)
+        own = self.folder, self.tracker, self.key, self.transitions, self.accepted
+        outcome = train(trainer, *own)
         if outcome.signal:
             raise Interrupted(outcome.signal)
         if outcome.reason:

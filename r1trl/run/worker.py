@@ -18,6 +18,7 @@ from typing import Any
 from datasets import disable_progress_bars
 
 from r1trl.arguments.check import args_of, missing_packages
+from r1trl.checkpoints.unread import remove_unread
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
@@ -25,11 +26,12 @@ from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
+from r1trl.run.made import read_made, write_made
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
-from r1trl.stage.ranks import barrier, check_world, is_main, world_size
+from r1trl.stage.ranks import barrier, check_world, from_main, is_main, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
@@ -63,32 +65,49 @@ def run_stage_folder(
     for missing in missing_packages(stage.args):
         raise StageError(f"{key}.{missing}, or set it to false")
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
-    work = work_class(
-        stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions
-    )
-    take_device(work.stage, work.key)
-    returned = work.kind.run(work)
-    barrier()  # no result before every process has ended its work
-    if is_main():
-        metrics = _metrics(returned, spec)
-        model, dataset = outputs(folder, spec.makes)
-        made = model or dataset
-        assert made is not None
-        if not made.exists():
-            raise StageError(
-                f"{key}: kind '{spec.kind}' makes a {spec.makes}, but left no "
-                f"{made.name}; its run must write it"
-            )
-        inputs = {reference: digest(Path(path)) for reference, path in spec.inputs.items()}
-        result = StageResult(
-            spec.stage, spec.kind, folder, model, dataset, metrics, inputs, versions=_versions()
-        )
-        result = _with_whole_model(transitions.apply(result))
+    given = stage, spec.stage, kind, folder, spec.seed, own_seed, plugins, tracker, transitions
+    work = work_class(*given, (spec.identity,))
+    made = _made(work, spec)
+    if made is not None and is_main():
+        result = _with_whole_model(transitions.apply(_result(spec, folder, made)))
         result = replace(result, seconds=round(time.monotonic() - started, 3))
         own = {"stage": spec.at(folder), "result": result}
         notify(plugins.manager, "r1trl_stage_finished", key, **own)
         tracker.finish(result.metrics)
         write_result(result)
+        remove_unread(folder, stage.checkpoints)
+
+
+def _made(work: StageWork, spec: StageSpec) -> dict[str, float] | None:
+    """Let the kind make the stage's output, unless that is made; return its metrics on rank 0."""
+    made = from_main(lambda: read_made(work.folder, work.accepted))
+    if made is not None:
+        return made
+    take_device(work.stage, work.key)
+    returned = work.kind.run(work)
+    barrier()  # no result before every process has ended its work
+    if not is_main():
+        return None
+    metrics = _metrics(returned, spec)
+    model, dataset = outputs(work.folder, spec.makes)
+    output = model or dataset
+    assert output is not None
+    if not output.exists():
+        raise StageError(
+            f"{work.key}: kind '{spec.kind}' makes a {spec.makes}, but left no "
+            f"{output.name}; its run must write it"
+        )
+    write_made(output, metrics, spec.identity)
+    return metrics
+
+
+def _result(spec: StageSpec, folder: Path, metrics: Mapping[str, float]) -> StageResult:
+    """Return what a stage hands over, before its transitions."""
+    model, dataset = outputs(folder, spec.makes)
+    inputs = {reference: digest(Path(path)) for reference, path in spec.inputs.items()}
+    versions = _versions()
+    own = spec.stage, spec.kind, folder, model, dataset, metrics, inputs
+    return StageResult(*own, versions=versions)
 
 
 def _with_whole_model(result: StageResult) -> StageResult:

@@ -1,11 +1,14 @@
 """The rank of this process among those of a stage, from the environment that launchers set."""
 
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from r1trl.errors import R1trlError
 from r1trl.stage.devices import uses_gpu
 
 EXPECTED = "R1TRL_PROCESSES"
+T = TypeVar("T")
 
 
 def rank() -> int:
@@ -40,3 +43,26 @@ def check_world() -> None:
             f"launch.processes: {expected} were asked for, but the launcher started {started}; "
             "see launch.config"
         )
+
+
+def from_main(ask: Callable[[], T]) -> T:
+    """Return on every process what a function returns, or raises, on rank 0; a collective.
+
+    What several processes read from a shared disk at the same time may differ.
+    """
+    if world_size() == 1:
+        return ask()
+    from accelerate.utils import broadcast_object_list
+
+    barrier()
+    answer: Any = (None, None)
+    if is_main():
+        try:
+            answer = (ask(), None)
+        except Exception as error:  # noqa: BLE001 - raised on all processes, below
+            answer = (None, error)
+    value, raised = broadcast_object_list([answer])[0]
+    if raised is not None:
+        raise raised
+    result: T = value
+    return result

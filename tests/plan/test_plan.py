@@ -244,7 +244,10 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "checkpoints within a rollout": (
         (*ZERO, "stages.zero.args.save_steps=5"),
-        ["stages.zero.args.save_steps: 5 is not a multiple of rollout.minibatches=2"],
+        [
+            "stages.zero.args.save_steps: 5 is not a multiple of rollout.minibatches=2; a "
+            "checkpoint within a rollout cannot be resumed exactly; choose 4 or 6"
+        ],
     ),
     "a rollout of nothing": (
         (*ZERO, "stages.zero.rollout.minibatches=0"),
