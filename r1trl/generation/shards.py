@@ -1,28 +1,30 @@
 """Rollouts in shards: a few rows of the data each, written as they are finished.
 
-A shard is a file, written whole or not at all, in a folder that is named after a digest of the
-settings; its own name has a digest of its rows. It depends on its rows and seed alone, so a stage
-that was killed continues with the next shard, on as many processes as it then has. Process k modulo
-their number makes shard k.
+A shard is a file, written whole or not at all and known by its digest, in a folder that is named
+after a digest of the settings; its own name has a digest of its rows. It depends on its rows and
+seed alone, so a stage that was killed continues with the next shard, on as many processes as it
+then has. Process k modulo their number makes shard k.
 """
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1trl.checkpoints.marks import damage, digests, read_proof, write_proof
 from r1trl.config.schema import StageConfig
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
 from r1trl.stage.ranks import barrier, is_main, rank, world_size
+from r1trl.storage.writing import new_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+PROOF = ".json"  # the end of the name of what is beside a finished shard
 DIGESTED = (
     "model",
     "dtype",
@@ -58,20 +60,50 @@ def generate_shards(
         shards / f"{name}-{k:06d}-{rows_digest(numbered[part.start : part.stop])}.parquet"
         for k, part in enumerate(ranges)
     ]
-    mine = [k for k in range(rank(), len(ranges), world_size()) if not paths[k].exists()]
+    mine = [k for k in range(rank(), len(ranges), world_size()) if scoring_of(paths[k]) is None]
     progress = ShardProgress(name, len(mine))
     for k in mine:
-        rollouts = generator.generate(numbered.select(ranges[k]), seed + k)
-        rollouts.to_parquet(f"{paths[k]}.part")
-        os.replace(f"{paths[k]}.part", paths[k])
+        rollouts, scoring = _generated(generator, numbered.select(ranges[k]), seed + k)
+        _write(rollouts, scoring, paths[k])
         progress.report(sum(rollouts["tokens_spent"]))
     barrier()
     if not is_main():
         return None
+    for path in paths:
+        generator.scorer.stats.add_state(scoring_of(path) or {})
     rollouts = joined(paths, shards / ".cache")
     if own := [column for column in rollouts.column_names if column.startswith(OWN)]:
         print(f"{name}: the rows' own columns {', '.join(own)} are called so here", flush=True)
     return rollouts
+
+
+def _generated(
+    generator: RowGenerator, rows: "Dataset", seed: int
+) -> "tuple[Dataset, dict[str, Any]]":
+    """Return the rollouts of a shard, and the statistics of its scoring alone."""
+    scorer = generator.scorer
+    before, scorer.stats = scorer.stats, scorer.stats.of_a_part()
+    rollouts = generator.generate(rows, seed)
+    own, scorer.stats = scorer.stats.state_dict(), before
+    return rollouts, own
+
+
+def _write(rollouts: "Dataset", scoring: Mapping[str, Any], shard: Path) -> None:
+    """Write a shard, then a file beside it that proves it, with the statistics of its scoring."""
+    with new_file(shard) as part:
+        rollouts.to_parquet(part)
+    proof = {"files": digests(shard.parent, [shard.name]), "scoring": scoring}
+    write_proof(shard.with_suffix(PROOF), proof)
+
+
+def scoring_of(shard: Path) -> dict[str, Any] | None:
+    """Return the statistics of the scoring of a finished shard; None if it must be made."""
+    try:
+        proof = read_proof(shard.with_suffix(PROOF))
+    except (OSError, ValueError):
+        return None
+    whole = damage(shard.parent, proof["files"]) is None
+    return dict(proof["scoring"]) if whole else None
 
 
 def digest_of(stage: StageConfig, seed: int) -> str:

@@ -76,13 +76,19 @@ class ScoringStats:
                 for name, entries in self._slowest.items()
             },
             "failed": {name: list(rows) for name, rows in self._failed.items()},
-            "abstained": dict(self._abstained),
+            "abstained": {name: n for name, n in self._abstained.items() if n < 0},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Know what `state_dict` returned, and nothing else."""
         vars(self).update(vars(ScoringStats()))
         self.add_state(state)
+
+    def of_a_part(self) -> "ScoringStats":
+        """Return empty statistics, for a part of the rows, that know what has been told."""
+        part = ScoringStats()
+        part._abstained = self._abstained
+        return part
 
     def add_state(self, state: Mapping[str, Any]) -> None:
         """Add what others know, such as those of a shard, to what is known."""
@@ -93,9 +99,7 @@ class ScoringStats:
             self._failed[name] += state["failed"].get(name, [])[:room]
             for seconds, text in state["slowest"].get(name, []):
                 self._keep_slowest(name, seconds, text)
-        for name, count in state.get("abstained", {}).items():
-            before = self._abstained[name]
-            self._abstained[name] = -1 if min(before, count) < 0 else before + count
+        self._abstained.update(state.get("abstained", {}))
 
     def write(self, path: Path) -> None:
         """Write the statistics as JSON."""

@@ -23,7 +23,7 @@ def write_made(output: Path, metrics: Mapping[str, float], identity: Mapping[str
     write_proof(folder / MADE, content)
 
 
-def read_made(folder: Path, accepted: Sequence[Mapping[str, Any]]) -> Any:
+def read_made(folder: Path, accepted: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
     """Return the metrics of a run whose output is as it was made; None if it must be made.
 
     `accepted` are the identities that it may have been made with.
@@ -31,6 +31,7 @@ def read_made(folder: Path, accepted: Sequence[Mapping[str, Any]]) -> Any:
     try:
         content = read_proof(folder / MADE)
         files, known = content["files"], content["identity"] in accepted
-        return content["metrics"] if known and files and not damage(folder, files) else None
+        whole = known and files and damage(folder, files) is None
+        return dict(content["metrics"]) if whole else None
     except (OSError, ValueError):
         return None  # none, or one that is damaged: what it proves can be made again
