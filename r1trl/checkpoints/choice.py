@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.checkpoints.marks import MARK, Mark, copies, damage, own_checkpoints, read_mark
+from r1trl.checkpoints.unread import sweep
 from r1trl.errors import StageError
 from r1trl.storage.jsonl import read_rows
 from r1trl.storage.writing import remove
@@ -56,6 +57,7 @@ def choose_checkpoint(folder: Path, fit: Fit) -> tuple[Path, Mark] | None:
     `folder` is the stage's. Newer ones that are damaged or cut short are removed, with a line for
     each. Raises StageError if a newer one does not belong to the stage as it is.
     """
+    sweep(folder / "checkpoints")
     own = own_checkpoints(folder / "checkpoints")
     skipped: dict[Path, str] = {}
     chosen = None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from r1trl.checkpoints.marks import marked_steps, own_checkpoints
-from r1trl.storage.writing import remove
+from r1trl.storage.writing import PART, remove
 
 Kept = Literal["keep", "last", "none"]
 BETWEEN = ("shards", "made.json")  # of a stage's folder, read only until it has its result
@@ -27,10 +27,18 @@ def remove_unread(folder: Path, checkpoints: Kept) -> None:
     for step, path in own_checkpoints(inside).items():
         if step not in newest:
             remove(path)
-    for left in inside.glob(".checkpoint-*.removed"):  # by a kill while it was removed
-        shutil.rmtree(left)
+    sweep(inside)
+    sweep(folder)
     if checkpoints == "none" and inside.is_dir() and _only_a_card(inside):
         remove(inside)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a kill has left of folders that were being removed, or written."""
+    for pattern in (".*.removed", f"*{PART}"):
+        for left in folder.glob(pattern):
+            if left.is_dir():
+                shutil.rmtree(left)
 
 
 def _only_a_card(folder: Path) -> bool:

@@ -108,6 +108,13 @@ def test_checkpoints_go_by_their_steps_not_by_the_clock(tmp_path: Path) -> None:
     assert chosen and chosen[0].name == "checkpoint-100"
 
 
+def test_what_a_kill_left_of_a_removed_checkpoint_goes(tmp_path: Path) -> None:
+    whole = checkpoint(tmp_path, 5)
+    shutil.copytree(whole, whole.parent / ".checkpoint-4.removed")
+    assert choose_checkpoint(tmp_path, fit()) is not None
+    assert [path.name for path in whole.parent.iterdir()] == ["checkpoint-5"]
+
+
 def test_other_peoples_folders_are_neither_used_nor_removed(tmp_path: Path) -> None:
     folder = checkpoint(tmp_path, 5).parent
     for name in ("checkpoint-best", "checkpoint-5-copy", "checkpoint-007", "checkpoint-90"):
