@@ -41,6 +41,7 @@ def run(runs: Path, variant: str, seed: int, steps: int) -> dict[str, Any]:
         f"scale.dapo.steps={steps}",
         f"stages.dapo.args.save_steps={EVERY}",
         "stages.dapo.args.save_total_limit=100",
+        "stages.dapo.checkpoints=keep",
     ]
     start = [sys.executable, "-m", "r1trl.cli", "run", *command, *sizes, *VARIANTS[variant]]
     # The checkpoints exist once the first command has run; the second one evaluates them.

@@ -89,7 +89,7 @@ class Run:
         plugin.write_text(KILL_ONCE)
         options = f"stages.{stage}.transitions.kill_once={{step: {step}, unless: {once}}}"
         chosen = (f"plugins.load=[{plugin}]", options)
-        assert self.carry_out(*chosen) == KILLED, self.log(stage)
+        assert self.carry_out(*chosen) in (KILLED, 1), self.log(stage)  # torchrun says 1
         assert not (self.stages / stage / "result.json").exists()
         assert list((self.stages / stage).glob("checkpoints/*/complete.json"))
         assert self.carry_out(*chosen) == 0, self.log(stage)

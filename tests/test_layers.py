@@ -25,7 +25,7 @@ LAYERS = (
     "rewards config",
     "names stage arguments",
     "files identity watch",
-    "data report",
+    "data report checkpoints",
     "generation plan training",
     "trust rescore",
     "kinds",

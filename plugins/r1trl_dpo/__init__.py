@@ -18,7 +18,7 @@ def run(work: r1trl.Work) -> Mapping[str, float]:
 
     A collective. TRL loads the reference model from `stage.model` whenever the trainer is made, so
     that of a resumed stage is the same one; with `args.sync_ref_model`, `work.train` restores it
-    from the checkpoint. `num_tokens` counts anew on resume.
+    from the checkpoint.
     """
     from trl import DPOConfig, DPOTrainer
 

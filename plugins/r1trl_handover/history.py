@@ -12,8 +12,8 @@ Row = dict[str, float]
 def read(folder: Path) -> list[Row]:
     """Return the rows of a stage's metrics.jsonl in the order of steps; empty without a file.
 
-    Lines of the same step become one row, in which later values win: a resumed stage logs the steps
-    after its checkpoint a second time.
+    Lines of the same step become one row, in which later values win: the last step has a second
+    line, with the means over all steps.
     """
     file = folder / "metrics.jsonl"
     rows: dict[int, Row] = {}

@@ -112,7 +112,12 @@ TRAINING_FIELDS: Mapping[str, Field] = {
     "include_num_input_tokens_seen": Field(choices=("all", "non_padding", "no", True, False)),
     "debug": Field(choices=("underflow_overflow", "tpu_metrics_debug"), also=("",)),
     # checkpoints
-    **equal("ignore_data_skip restore_callback_states_from_checkpoint"),
+    "ignore_data_skip": Field(
+        choices=(False,), reason="a stage that continues would read some rows twice, others never"
+    ),
+    "restore_callback_states_from_checkpoint": Field(
+        choices=(False,), reason="r1trl restores what it records; nothing else has a state"
+    ),
     **equal("push_to_hub hub_always_push hub_model_id hub_private_repo hub_revision"),
     **equal("hub_strategy hub_token"),
     "save_strategy": Field(choices=("steps", "epoch", "no"), reason="best needs an evaluation"),

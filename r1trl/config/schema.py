@@ -129,6 +129,8 @@ class StageConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     adapter: AdapterConfig | None = None  # None: all weights are trained
+    # Which checkpoints stay when the stage is finished; with keep also shards/.
+    checkpoints: Literal["keep", "last", "none"] = "none"
     launch: LaunchConfig | None = None  # None: the run's own
     args: dict[str, Any] = field(default_factory=dict)  # TRL's
 

@@ -1,30 +1,30 @@
 """Rollouts in shards: a few rows of the data each, written as they are finished.
 
-A shard is a file, written whole or not at all, in a folder that is named after the identity of the
-stage; its own name has a digest of its rows, and one of its content. It depends on these and the
+A shard is a file, written whole or not at all and known by its digest, in a folder that is named
+after the identity of the stage; its own name has a digest of its rows. It depends on its rows and
 seed alone, so a stage that was killed continues with the next shard, on as many processes as it
 then has. Process k modulo their number makes shard k.
 """
 
-import glob
 import hashlib
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1trl.checkpoints.marks import damage, digests, read_proof, write_proof
 from r1trl.errors import StageError
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
 from r1trl.stage.ranks import barrier, is_main, rank, world_size
-from r1trl.storage.digests import Digests, digest_of
-from r1trl.storage.writing import PART, sync
+from r1trl.storage.digests import digest_of
+from r1trl.storage.writing import new_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-DIGITS, SUFFIX = 8, ".parquet"
+PROOF = ".json"  # the end of the name of what is beside a finished shard
+DIGITS = 8
 
 
 def generate_shards(
@@ -45,50 +45,67 @@ def generate_shards(
     ranges = [range(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
     shards = folder / "shards" / digest_of([identity or {}, seed])[:DIGITS]
     (shards / name).parent.mkdir(parents=True, exist_ok=True)
-    stems = [
-        shards / f"{name}-{k:06d}-{rows_digest(numbered[part.start : part.stop])}"
+    paths = [
+        shards / f"{name}-{k:06d}-{rows_digest(numbered[part.start : part.stop])}.parquet"
         for k, part in enumerate(ranges)
     ]
-    mine = [k for k in range(rank(), len(ranges), world_size()) if not whole_shard(stems[k])]
+    mine = [k for k in range(rank(), len(ranges), world_size()) if scoring_of(paths[k]) is None]
     progress = ShardProgress(name, len(mine))
     for k in mine:
-        rollouts = generator.generate(numbered.select(ranges[k]), seed + k)
-        write_shard(rollouts, stems[k])
+        rollouts, scoring = _generated(generator, numbered.select(ranges[k]), seed + k)
+        _write(rollouts, scoring, paths[k])
         progress.report(sum(rollouts["tokens_spent"]))
     barrier()
     if not is_main():
         return None
-    paths = [path for stem in stems if (path := whole_shard(stem))]
-    if len(paths) < len(stems):
-        raise StageError(f"{shards}: {len(stems) - len(paths)} shards are gone; run again")
+    scored = [scoring_of(path) for path in paths]
+    if gone := scored.count(None):
+        raise StageError(f"{shards}: {gone} shards are gone; the same command makes them again")
+    for part in scored:
+        generator.scorer.stats.add_state(part or {})
     rollouts = joined(paths, shards / ".cache")
     if own := [column for column in rollouts.column_names if column.startswith(OWN)]:
         print(f"{name}: the rows' own columns {', '.join(own)} are called so here", flush=True)
     return rollouts
 
 
+def _generated(
+    generator: RowGenerator, rows: "Dataset", seed: int
+) -> "tuple[Dataset, dict[str, Any]]":
+    """Return the rollouts of a shard, and the statistics of its scoring alone."""
+    scorer = generator.scorer
+    before, scorer.stats = scorer.stats, scorer.stats.of_a_part()
+    rollouts = generator.generate(rows, seed)
+    own, scorer.stats = scorer.stats.state_dict(), before
+    return rollouts, own
+
+
+def _write(rollouts: "Dataset", scoring: Mapping[str, Any], shard: Path) -> None:
+    """Write a shard, then a file beside it that proves it, with the statistics of its scoring."""
+    with new_file(shard) as part:
+        rollouts.to_parquet(part)
+    proof = {"files": digests(shard.parent, [shard.name]), "scoring": scoring}
+    write_proof(shard.with_suffix(PROOF), proof)
+
+
+def scoring_of(shard: Path) -> dict[str, Any] | None:
+    """Return the statistics of the scoring of a finished shard; None if it must be made."""
+    if not shard.exists():
+        return None
+    try:
+        proof = read_proof(shard.with_suffix(PROOF))
+        wrong = damage(shard.parent, proof["files"])
+    except (OSError, ValueError):
+        wrong = "it cannot be proven"
+    if wrong:
+        print(f"shard {shard.name}: {wrong}, so its rows are generated again", flush=True)
+        return None
+    return dict(proof["scoring"])
+
+
 def rows_digest(columns: Mapping[str, Any]) -> str:
-    """Return some hexadecimal digits that depend on the content of rows, given as columns."""
+    """Return eight hexadecimal digits that depend on the content of rows, given as columns."""
     return hashlib.sha256(repr(columns).encode()).hexdigest()[:DIGITS]
-
-
-def write_shard(rollouts: "Dataset", stem: Path) -> None:
-    """Write a shard; `stem` is the beginning of its path, and its content's digest the end."""
-    part = stem.with_name(f"{stem.name}{PART}")
-    rollouts.to_parquet(part)
-    sync(part)
-    os.replace(part, f"{stem}-{Digests().of(part)[:DIGITS]}{SUFFIX}")
-    sync(stem.parent)
-
-
-def whole_shard(stem: Path) -> Path | None:
-    """Return the file of a shard; None if there is none, or it is damaged, and so removed."""
-    for path in sorted(stem.parent.glob(f"{glob.escape(stem.name)}-*{SUFFIX}")):
-        if path.name.endswith(f"-{Digests().of(path)[:DIGITS]}{SUFFIX}"):
-            return path
-        print(f"{path.name} is damaged: its rows are generated again", flush=True)
-        path.unlink()
-    return None
 
 
 def joined(paths: list[Path], cache: Path) -> "Dataset":

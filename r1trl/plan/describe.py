@@ -1,9 +1,11 @@
 """A plan as a table: the stages in order, where each starts, on what, how large, and its launch."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from r1trl.checkpoints.disk import drawn_bytes, training_bytes, weights_of
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import ConfigError
@@ -11,6 +13,7 @@ from r1trl.kind import Kind
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.tables import aligned
 from r1trl.stage.devices import idle_gpus, runs_a_model
+from r1trl.stage.inputs import PREFIX
 
 HERE = "r1trl"
 EXPLAINED = (
@@ -26,7 +29,41 @@ def describe(plan: Plan) -> str:
     rows = table(plan)
     title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
     here = any(row[5] == HERE for row in rows)
-    return f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
+    text = f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
+    return f"{text}\n\n{disk(plan)}"
+
+
+def disk(plan: Plan) -> str:
+    """Return how much disk the rest of a run needs at most, as far as known, and what is free."""
+    most, stays, unknown = 0, 0, []
+    for planned in plan.stages:
+        stage, name = planned.config, planned.spec.stage
+        if planned.finished:
+            continue
+        if not planned.kind.trl_config:
+            own = (drawn_bytes(stage, planned.kind),) * 2
+        elif weights := _weights(plan, name):
+            own = training_bytes(weights, stage.args, stage.checkpoints)
+        else:
+            unknown.append(name)
+            continue
+        most, stays = max(most, stays + own[0]), stays + own[1]
+    above = next(p for p in (plan.folder, *plan.folder.absolute().parents) if p.exists())
+    without = f", without {', '.join(unknown)}, whose models are not here" if unknown else ""
+    free = gigabytes(shutil.disk_usage(above).free)
+    return f"disk: at most {gigabytes(most)}{without}; {free} are free"
+
+
+def _weights(plan: Plan, name: str) -> int | None:
+    """Return the number of weights of the model that a stage starts from; None if not known."""
+    model = str(plan.config.stages[name].model)
+    other = model.removeprefix(PREFIX).partition("/")[0]
+    return _weights(plan, other) if model.startswith(PREFIX) else weights_of(model)
+
+
+def gigabytes(size: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.0f} MB"
 
 
 def table(plan: Plan) -> list[list[str]]:

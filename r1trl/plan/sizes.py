@@ -1,5 +1,6 @@
 """The numbers of a stage that must fit: rows per update, completions per rollout, checkpoints."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def check_rollout(stage: StageConfig, launch: LaunchConfig, plugins: Plugins) ->
     """Yield why the numbers of a rollout do not divide."""
     rollout, args, processes = stage.rollout, stage.args, launch.processes
     micro = whole(args, "per_device_train_batch_size", 8) * processes
-    group, save = whole(args, "num_generations", 8), whole(args, "save_steps", 0)
+    group = whole(args, "num_generations", 8)
     numbers = {
         "args.num_generations": group,
         "args.per_device_train_batch_size × launch.processes": micro,
@@ -47,14 +48,46 @@ def check_rollout(stage: StageConfig, launch: LaunchConfig, plugins: Plugins) ->
                 f"{rollout.outputs} over {processes} processes does not divide into whole groups "
                 f"of args.num_generations={group}"
             )
-    if save % rollout.minibatches:
-        yield (
-            f"args.save_steps: {save} is not a multiple of rollout.minibatches="
-            f"{rollout.minibatches}; a checkpoint within a rollout cannot be resumed exactly"
-        )
+    yield from _between_rollouts(args, rollout.minibatches)
     sampled = any(options is not None for options in stage.samplers.values())
     if sampled and whole(args, "max_steps", -1) <= 0:
         yield "args.max_steps: must be given if a sampler chooses the prompts"
+
+
+WITHIN = "a checkpoint within a rollout cannot be resumed exactly"
+
+
+def _between_rollouts(args: Mapping[str, Any], minibatches: int) -> Iterator[str]:
+    """Yield that checkpoints would lie within rollouts."""
+    iterations = max(1, whole(args, "num_iterations", 1))
+    strategy, given = str(args.get("save_strategy", "steps")), args.get("save_steps", 500)
+    if minibatches * iterations <= 1 or strategy == "no" or not isinstance(given, int | float):
+        return
+    more = f" × args.num_iterations={iterations}" if iterations > 1 else ""
+    per = f"rollout.minibatches={minibatches}{more}"
+    if strategy == "epoch":
+        yield f"args.save_strategy: epoch may end within the steps of {per}; {WITHIN}; use steps"
+    elif given > 0:
+        own = "" if "save_steps" in args else "TRL's own "
+        most, steps = whole(args, "max_steps", -1), minibatches * iterations
+        for problem, near in _save_steps(given, most, steps, per):
+            yield f"args.save_steps: {own}{problem}; {WITHIN}{near}"
+
+
+def _save_steps(given: float, most: int, steps: int, per: str) -> Iterator[tuple[str, str]]:
+    """Yield why `save_steps` is no multiple of a rollout's steps, with those near by.
+
+    Below 1 it is a share of all steps, of which there are `most`, or an unknown number.
+    """
+    if given < 1 and most <= 0:
+        yield f"{given:g} of an unknown number of steps may be no multiple of {per}", ""
+        return
+    every = math.ceil(most * given) if given < 1 else int(given)
+    below, rest = every - every % steps, every % steps
+    if rest:
+        share = f"{given:g} of {most} steps, " if given < 1 else ""
+        near = f"{below} or {below + steps}" if below else f"{steps}"
+        yield f"{share}{every} is not a multiple of {per}", f"; choose {near}"
 
 
 def check_transitions(stage: StageConfig, stage_key: str, plugins: Plugins) -> list[str]:

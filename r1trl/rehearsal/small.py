@@ -23,6 +23,7 @@ ARGS: Mapping[str, Any] = {
 # What a CPU cannot do, or what is not worth its time, is replaced where it is given.
 REPLACED: Mapping[str, Any] = {
     "ref_model_sync_steps": 1,
+    "num_iterations": 1,  # the checkpoint after one step lies between rollouts
     "dataset_num_proc": None,
     "dataloader_num_workers": 0,
     "dataloader_prefetch_factor": None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1trl.checkpoints.marks import marked_steps
 from r1trl.config.schema import StageConfig
 from r1trl.errors import Interrupted, R1trlError
 from r1trl.run.transitions import StageTransitions
@@ -47,9 +48,8 @@ class RehearsedWork(StageWork):
     def train(self, trainer: Any) -> dict[str, float]:
         """Train one step and leave with its checkpoint; continue from it when there is one."""
         from r1trl.training.callbacks import StopAfterStep
-        from r1trl.training.checkpoints import whole_checkpoint
 
-        if whole_checkpoint(self.folder / "checkpoints") is not None:
+        if marked_steps(self.folder / "checkpoints"):
             return super().train(trainer)
         trainer.add_callback(StopAfterStep())
         super().train(trainer)

@@ -66,6 +66,41 @@ class ScoringStats:
         elif seconds > slowest[0][0]:
             heapq.heapreplace(slowest, entry)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is known, as plain data."""
+        return {
+            "outcomes": {name: dict(counts) for name, counts in self._outcomes.items()},
+            "seconds": dict(self._seconds),
+            "slowest": {
+                name: [[seconds, text] for seconds, _, text in sorted(entries, key=lambda e: e[1])]
+                for name, entries in self._slowest.items()
+            },
+            "failed": {name: list(rows) for name, rows in self._failed.items()},
+            "abstained": {name: n for name, n in self._abstained.items() if n < 0},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Know what `state_dict` returned, and nothing else."""
+        vars(self).update(vars(ScoringStats()))
+        self.add_state(state)
+
+    def of_a_part(self) -> "ScoringStats":
+        """Return empty statistics, for a part of the rows, that know what has been told."""
+        part = ScoringStats()
+        part._abstained = self._abstained
+        return part
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Add what others know, such as those of a shard, to what is known."""
+        for name, counts in state.get("outcomes", {}).items():
+            self._outcomes[name].update(counts)
+            self._seconds[name] += state["seconds"][name]
+            room = MAX_EXAMPLES - len(self._failed[name])
+            self._failed[name] += state["failed"].get(name, [])[:room]
+            for seconds, text in state["slowest"].get(name, []):
+                self._keep_slowest(name, seconds, text)
+        self._abstained.update(state.get("abstained", {}))
+
     def write(self, path: Path) -> None:
         """Write the statistics as JSON."""
         payload = {

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from r1trl.checkpoints.unread import remove_unread
 from r1trl.identity.used import ready, record_kept, set_aside
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.report import write_report
@@ -99,6 +100,7 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
         prepared(stage)
     result = read_result(folder)
     assert result is not None
+    remove_unread(folder, stage.config.checkpoints)  # unless the worker could
     done = "is already finished" if stage.finished else f"finished in {result.seconds:.0f} s"
     kept = "; ".join(result.kept.get("differences", ()))
     print(f"{name} {done}{f' (kept: {kept})' if kept else ''}", flush=True)

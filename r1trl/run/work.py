@@ -152,7 +152,8 @@ class StageWork:
             twice = f"kind '{self.stage.kind}' trains twice; a stage trains once"
             raise StageError(f"{self.key}: {twice}")
         self._trained = True
-        outcome = train(trainer, self.folder, self.tracker, self.key, self.transitions)
+        own = self.folder, self.tracker, self.key, self.transitions, (self.identity,)
+        outcome = train(trainer, *own)
         if outcome.signal:
             raise Interrupted(outcome.signal)
         if outcome.reason:

@@ -16,6 +16,7 @@ from typing import Any
 from datasets import disable_progress_bars
 
 from r1trl.arguments.check import args_of, missing_packages
+from r1trl.checkpoints.unread import remove_unread
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
@@ -26,11 +27,12 @@ from r1trl.identity.versions import versions
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
+from r1trl.run.made import read_made, write_made
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
-from r1trl.stage.ranks import barrier, is_main, join, world_size
+from r1trl.stage.ranks import barrier, from_main, is_main, join, world_size
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 from r1trl.watch.control import bounds_of, own_driver
@@ -65,40 +67,49 @@ def run_stage_folder(
     for missing in missing_packages(stage.args):
         raise StageError(f"{key}.{missing}, or set it to false")
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
-    own = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
-    work = work_class(stage, spec.stage, *own, identity=spec.identity)
+    given = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
+    work = work_class(stage, spec.stage, *given, identity=spec.identity)
     read = read_by_worker(spec, stage, folder) if is_main() else {}
     take_device(work.stage, work.key)
     join(bounds_of(folder).timeout)
-    returned = work.kind.run(work)
-    barrier()  # no result before every process has ended its work
-    if is_main():
-        metrics = _metrics(returned, spec)
+    made = _made(work, spec)
+    if made is not None and is_main():
         model, dataset = outputs(folder, spec.makes)
-        made = model or dataset
-        assert made is not None
-        if not made.exists():
-            raise StageError(
-                f"{key}: kind '{spec.kind}' makes a {spec.makes}, but left no "
-                f"{made.name}; its run must write it"
-            )
-        if model:
-            (model / PICKLE).unlink(missing_ok=True)
-        result = StageResult(spec.stage, spec.kind, folder, model, dataset, metrics)
+        result = StageResult(spec.stage, spec.kind, folder, model, dataset, made)
         result = _with_whole_model(transitions.apply(result))
-        result = replace(
-            result,
-            inputs=read,
-            identity=spec.identity,
-            kept=spec.kept,
-            versions=versions(),
-        )
-        result = replace(result, seconds=round(time.monotonic() - started, 3))
+        own: dict[str, Any] = {"inputs": read, "identity": spec.identity, "kept": spec.kept}
+        seconds = round(time.monotonic() - started, 3)
+        result = replace(result, seconds=seconds, versions=versions(), **own)
         told = {"stage": spec.at(folder), "result": result}
         notify(plugins.manager, "r1trl_stage_finished", key, **told)
         tracker.finish(result.metrics)
         made_now = made_files(folder, result.model or result.dataset)  # hooks may add to it
         write_result(replace(result, made=made_now))
+        remove_unread(folder, stage.checkpoints)
+
+
+def _made(work: StageWork, spec: StageSpec) -> dict[str, float] | None:
+    """Let the kind make the stage's output, unless that is made; return its metrics on rank 0."""
+    made = from_main(lambda: read_made(work.folder, (spec.identity,)))
+    if made is not None:
+        return made
+    returned = work.kind.run(work)
+    barrier()  # no result before every process has ended its work
+    if not is_main():
+        return None
+    metrics = _metrics(returned, spec)
+    model, dataset = outputs(work.folder, spec.makes)
+    output = model or dataset
+    assert output is not None
+    if not output.exists():
+        raise StageError(
+            f"{work.key}: kind '{spec.kind}' makes a {spec.makes}, but left no "
+            f"{output.name}; its run must write it"
+        )
+    if model:
+        (model / PICKLE).unlink(missing_ok=True)
+    write_made(output, metrics, spec.identity)
+    return metrics
 
 
 def _with_whole_model(result: StageResult) -> StageResult:

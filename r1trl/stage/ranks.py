@@ -2,8 +2,9 @@
 
 import functools
 import os
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from r1trl.errors import R1trlError
 from r1trl.stage.devices import uses_gpu
@@ -12,6 +13,7 @@ EXPECTED = "R1TRL_PROCESSES"
 # How many processes a launcher says that it starts: Slurm's, and those of MPI.
 LAUNCHED = ("SLURM_NTASKS", "PMI_SIZE", "PMIX_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 PATIENCE = timedelta(days=365)
+T = TypeVar("T")
 
 
 def rank() -> int:
@@ -83,3 +85,26 @@ def check_world() -> None:
                 "RANK, and each would take itself for the first; start them with torchrun or "
                 f"accelerate launch, or one alone with {name}=1"
             )
+
+
+def from_main(ask: Callable[[], T]) -> T:
+    """Return on every process what a function returns, or raises, on rank 0; a collective.
+
+    What several processes read from a shared disk at the same time may differ.
+    """
+    if world_size() == 1:
+        return ask()
+    from accelerate.utils import broadcast_object_list
+
+    barrier()
+    answer: Any = (None, None)
+    if is_main():
+        try:
+            answer = (ask(), None)
+        except Exception as error:  # noqa: BLE001 - raised on all processes, below
+            answer = (None, error)
+    value, raised = broadcast_object_list([answer])[0]
+    if raised is not None:
+        raise raised
+    result: T = value
+    return result

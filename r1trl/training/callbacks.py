@@ -16,6 +16,7 @@ from r1trl.training.tracking import Tracker
 from r1trl.types import Progress
 
 ShouldStop = Callable[[Progress], str | None]
+END = "train_runtime"  # stands in the row that transformers logs at the end of training
 
 
 class Metrics(TrainerCallback):
@@ -34,8 +35,12 @@ class Metrics(TrainerCallback):
         self.start = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Drop the rows after the resumed checkpoint, and continue its count of seconds."""
-        self.history = [row for row in read_rows(self.path) if row["step"] <= state.global_step]
+        """Drop the rows after the resumed checkpoint, and continue its count of seconds.
+
+        So is a row of the end of training, which is written again.
+        """
+        before = [row for row in read_rows(self.path) if row["step"] <= state.global_step]
+        self.history = [row for row in before if END not in row]
         if self.history:
             self.start -= self.history[-1]["seconds"]
         if state.is_world_process_zero:
@@ -48,14 +53,17 @@ class Metrics(TrainerCallback):
             for name, value in (logs or {}).items()
             if isinstance(value, int | float)
         }
-        row = {"step": state.global_step, "seconds": self._seconds(), **numbers}
+        seconds = self._seconds()
+        row = {"step": state.global_step, "seconds": seconds, **_of_all(numbers, seconds)}
         self.history.append(row)
         if state.is_world_process_zero:
             append_rows([row], self.path)
             self.tracker.log(row)
         if self.should_stop and self.reason is None:
             self.reason = self._reason_to_stop(self.progress(state))
-            control.should_training_stop = control.should_training_stop or self.reason is not None
+            if self.reason is not None:
+                control.should_training_stop = True
+                control.should_save = args.save_strategy != "no"
 
     def progress(self, state: Any) -> Progress:
         """Return how far training has come."""
@@ -78,6 +86,15 @@ class Metrics(TrainerCallback):
         first = next((f"{name}: {reason}" for name, reason in reasons.items() if reason), None)
         shared: list[str | None] = broadcast_object_list([first])
         return shared[0]
+
+
+def _of_all(row: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Return a row with the times at the end of training as those of all attempts together."""
+    if END not in row:
+        return dict(row)
+    share = row[END] / seconds if seconds else 1.0
+    rates = {name: v * share for name, v in row.items() if name.endswith("_per_second") and v}
+    return {**row, END: seconds, **rates}
 
 
 class Completions(TrainerCallback):

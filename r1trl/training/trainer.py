@@ -6,22 +6,28 @@ module in trl_patches.py.
 tests/training/test_trl_contract.py names each private thing used.
 """
 
+import functools
 import json
-import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import TrainerCallback
 
+from r1trl.checkpoints.callback import Checkpoints
+from r1trl.checkpoints.choice import Fit, Identity, choose_checkpoint
+from r1trl.checkpoints.form import form_of, missing_part
+from r1trl.checkpoints.marks import MARK, Mark
+from r1trl.checkpoints.model import write_model
+from r1trl.checkpoints.sound import SoundNumbers
 from r1trl.errors import StageError
-from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.models.generation import make_valid
-from r1trl.stage.ranks import is_main
+from r1trl.stage.ranks import from_main, is_main
+from r1trl.storage.writing import write_text
 from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics
-from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
 from r1trl.training.leaving import Leaving
 from r1trl.training.rollouts import RolloutMixin
 from r1trl.training.tracking import Tracker
@@ -36,126 +42,40 @@ class TrainingOutcome:
     signal: str | None
 
 
-GROWTH = 100  # times the largest weight of the start, or 1: no training comes to that
-
-
-class SoundNumbers(TrainerCallback):
-    """Fail the stage at the step where a loss or a weight is not finite, before it is saved.
-
-    So does a weight that has grown out of all proportion: norms of it overflow, and the model gives
-    finite nonsense. A step that float16's loss scaling skips changes no weight, and is none of
-    these. Wraps the trainer's `training_step`, because transformers logs earlier losses in place of
-    one that is not finite. `key` is the stage's. The methods are collectives; they raise
-    StageError.
-    """
-
-    def __init__(self, trainer: Any, key: str) -> None:
-        self.trainer, self.key = trainer, key
-        self.loss: torch.Tensor | None = None  # the sum of those of the current update
-        self.losses: list[float] = []  # of the last update, by process
-        self.bound = math.inf  # of the weights
-        training_step = trainer.training_step
-
-        def add_loss(*args: Any, **kwargs: Any) -> Any:
-            loss = training_step(*args, **kwargs)
-            self.loss = loss if self.loss is None else self.loss + loss
-            return loss
-
-        trainer.training_step = add_loss
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Check the weights that training starts from."""
-        step = state.global_step
-        where, advice = (f"checkpoint-{step}", self.advice()) if step else ("the model", "mend it")
-        largest = self.check_weights(f"in {where}, from which training starts", advice)
-        self.bound = GROWTH * max(1.0, largest)
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Check the loss before it reaches the weights."""
-        loss, self.loss = self.loss, None
-        if loss is None:
-            return
-        self.losses = self.trainer.accelerator.gather(loss.float().reshape(1)).tolist()
-        odd = [value for value in self.losses if not math.isfinite(value)]
-        if odd:
-            also = "".join(f", {name} too" for name in self._odd_metrics())
-            step = f"the loss is {odd[0]} at step {state.global_step + 1}{also}"
-            raise StageError(f"{self.key}: {step}: {self.advice()}")
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Check the weights before they are saved."""
-        loss = f", whose loss was {max(self.losses):.4g}" if self.losses else ""
-        self.check_weights(f"after step {state.global_step}{loss}", self.advice())
-
-    def check_weights(self, when: str, advice: str) -> float:
-        """Return the largest weight that is trained; `when` says at which time it is asked for.
-
-        Raises StageError if one is not finite, or too large.
-        """
-        weights = {
-            name: _own_part(weight)
-            for name, weight in self.trainer.model.named_parameters()
-            if weight.requires_grad
-        }
-        parts = [part for part in weights.values() if part.numel()]
-        own = torch.nn.utils.get_total_norm(parts, norm_type=math.inf).float()
-        device = self.trainer.accelerator.device
-        largest = float(self.trainer.accelerator.gather(own.to(device).reshape(1)).max())
-        if math.isfinite(largest) and largest <= self.bound:
-            return largest
-        names = [name for name, part in weights.items() if not self._is_sound(part)]
-        what = f"have grown to {largest:.3g}" if math.isfinite(largest) else "are not finite"
-        which = f"such as {names[0]}" if names else "those of another process"
-        raise StageError(f"{self.key}: weights, {which}, {what} {when}: {advice}")
-
-    def _is_sound(self, part: torch.Tensor) -> bool:
-        return bool((torch.isfinite(part) & (part.abs() <= self.bound)).all())
-
-    def _odd_metrics(self) -> list[str]:
-        """Return the metrics of the current step that are not finite."""
-        logged = getattr(self.trainer, "_metrics", {}).get("train", {})
-        last = {name: values[-1] for name, values in logged.items() if values}
-        return [n for n, v in last.items() if isinstance(v, float) and not math.isfinite(v)]
-
-    def advice(self) -> str:
-        """Return what to change, and what becomes of the checkpoints."""
-        args = self.trainer.args
-        ways = [f"lower args.learning_rate={args.learning_rate:g}"]
-        ways += [] if args.max_grad_norm else ["set args.max_grad_norm=1.0"]
-        ways += ["set dtype=bfloat16, which has larger numbers"] if args.fp16 else []
-        stage = self.key.rpartition(".")[2]
-        then = f"with keep={stage} it continues from the newest checkpoint"
-        return f"{' or '.join(ways)}; {then}, with redo={stage} it begins anew"
-
-
-def _own_part(weight: torch.Tensor) -> torch.Tensor:
-    """Return the part of a weight that is on this process, if it is sharded; else all of it."""
-    part: Any = getattr(weight, "ds_tensor", weight)  # of ZeRO-3
-    part = part.to_local() if hasattr(part, "to_local") else part  # of FSDP
-    return torch.as_tensor(part.detach())
+PATIENCE = 60.0  # seconds
 
 
 def train(
-    trainer: Any, folder: Path, tracker: Tracker, key: str, transitions: Any
+    trainer: Any,
+    folder: Path,
+    tracker: Tracker,
+    key: str,
+    transitions: Any,
+    accepted: Sequence[Identity] = ({},),
 ) -> TrainingOutcome:
     """Train, or continue; write the model to `folder`/model unless a signal ends it. A collective.
 
     `key` is the stage's; `transitions` has the `should_stop` of those that have one, and the
-    `checkpoint_readers`, both by their keys.
+    `checkpoint_readers`, both by their keys; `accepted` are the identities that a checkpoint to
+    continue from may have, the stage's own first. One whose last step is made is only loaded.
     """
     _write_args(trainer, folder)
     metrics, leaving = Metrics(folder, tracker, transitions.should_stop), Leaving(trainer)
-    checkpoints = Checkpoints(trainer, metrics, transitions.checkpoint_readers)
     sound = SoundNumbers(trainer, key)
-    callbacks = [sound, metrics, checkpoints, leaving]
+    parts: dict[str, Any] = {"sound": sound}
+    callbacks: list[TrainerCallback] = [sound, metrics, leaving]
     if isinstance(trainer, RolloutMixin):
         callbacks.insert(0, Completions(folder, tracker, tracker.completions, trainer))
+        parts |= {"scoring": trainer.scorer.stats}
+        parts |= {"samplers": trainer.samplers} if trainer.samplers else {}
+    checkpoint = _checkpoint(trainer, folder, key, accepted)
+    readers = transitions.checkpoint_readers
+    callbacks.append(Checkpoints(trainer, metrics, readers, accepted, parts, checkpoint))
     for callback in callbacks:
         trainer.add_callback(callback)
     _make_savable(trainer.model)
-    checkpoint = whole_checkpoint(folder / "checkpoints")
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
     finally:
         if isinstance(trainer, RolloutMixin):
             trainer.scorer.close(folder if is_main() else None)
@@ -163,13 +83,24 @@ def train(
         if trainer.state.global_step == 0:
             raise StageError(f"{key}: {nothing_trained(trainer)}")
         sound.check_weights("at the end", sound.advice())
-        trainer.save_model(str(folder / "model"))
-        if is_main() and has_adapter(folder / "model"):
-            save_settings(trainer.accelerator.unwrap_model(trainer.model), folder / "model")
+        write_model(trainer, folder / "model")
     last: dict[str, float] = {}
     for row in metrics.history:
         last |= {name: value for name, value in row.items() if value is not None}
     return TrainingOutcome(last, metrics.reason, leaving.reason)
+
+
+def _checkpoint(
+    trainer: Any, folder: Path, key: str, accepted: Sequence[Identity]
+) -> tuple[Path, Mark] | None:
+    """Return the checkpoint to continue from, and its mark; a collective."""
+    missing = functools.partial(missing_part, trainer)
+    fit = Fit(key, accepted, form_of(trainer), trainer.args.world_size, missing)
+    chosen = from_main(lambda: choose_checkpoint(folder, fit))
+    end = time.monotonic() + PATIENCE
+    while chosen and not (chosen[0] / MARK).exists() and time.monotonic() < end:
+        time.sleep(0.1)  # a shared disk shows to another machine later what is there
+    return chosen
 
 
 def _make_savable(model: Any) -> None:
@@ -188,4 +119,4 @@ def _write_args(trainer: Any, folder: Path) -> None:
         zero = state.deepspeed_plugin.zero_stage if state.deepspeed_plugin else None
         arguments = {"processes": state.num_processes, "zero_stage": zero, **trainer.args.to_dict()}
         text = json.dumps(arguments, indent=1, default=str)
-        (folder / "trainer_args.json").write_text(text + "\n", encoding="utf-8")
+        write_text(folder / "trainer_args.json", text + "\n")

@@ -166,6 +166,16 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
             "cannot continue",
         ),
         (
+            {"ignore_data_skip": True},
+            "'true' is not possible; choose one of: false; a stage that continues would read some "
+            "rows twice, others never",
+        ),
+        (
+            {"restore_callback_states_from_checkpoint": True},
+            "'true' is not possible; choose one of: false; r1trl restores what it records; "
+            "nothing else has a state",
+        ),
+        (
             {"enable_jit_checkpoint": True},
             "'true' is not possible; choose one of: false; r1trl itself saves and leaves on "
             "SIGTERM and SIGUSR1",

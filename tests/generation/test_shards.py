@@ -1,6 +1,7 @@
 """Rollouts in shards: finished ones stay, and none depends on the others."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig
 from r1trl.errors import StageError
 from r1trl.generation.shards import duration, generate_shards
+from r1trl.rewards.outcomes import RewardResult
+from r1trl.rewards.stats import ScoringStats
 
 ROWS = Dataset.from_dict({"prompt": [f"p{i}" for i in range(10)]})
 STAGE = StageConfig(kind="sample", sampling=SamplingConfig(n=1, shard_size=4))
@@ -20,10 +23,13 @@ class Generator:
 
     def __init__(self, stage: StageConfig = STAGE) -> None:
         self.stage, self.seeds = stage, list[int]()
+        self.scorer = SimpleNamespace(stats=ScoringStats())
 
     def generate(self, rows: Dataset, seed: int) -> Dataset:
         """Return the rows with a completion each."""
         self.seeds.append(seed)
+        result = RewardResult([1.0] * len(rows), 0.5, [None] * len(rows), range(len(rows)))
+        self.scorer.stats.add("right", result, {"completion": rows["prompt"]})
         completions = [f"{prompt}, seed {seed}" for prompt in rows["prompt"]]
         return rows.add_column("completion", completions).add_column(
             "tokens_spent", [3] * len(rows)
@@ -58,6 +64,30 @@ def test_only_missing_shards_are_generated(tmp_path: Path) -> None:
     assert (first.seeds, second.seeds) == ([5, 6, 7], [6])
 
 
+@pytest.mark.parametrize("end", [".parquet", ".json"])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_damaged_shard_is_generated_again(
+    end: str, flipped: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = Generator(), Generator()
+    rollouts = generated(first, tmp_path)
+    (damaged,) = tmp_path.glob(f"shards/*/model-000001-*{end}")
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content if flipped else b"")
+    assert generated(second, tmp_path) == rollouts and second.seeds == [6]
+    assert "so its rows are generated again" in capsys.readouterr().out
+
+
+def test_the_scoring_of_finished_shards_counts_again(tmp_path: Path) -> None:
+    first, second = Generator(), Generator()
+    generated(first, tmp_path)
+    next(tmp_path.glob("shards/*/model-000001-*.parquet")).unlink()
+    generated(second, tmp_path)
+    assert second.scorer.stats.state_dict() == first.scorer.stats.state_dict()
+    assert first.scorer.stats.state_dict()["outcomes"] == {"right": {"value": 10}}
+
+
 @pytest.mark.parametrize(
     ("identity", "seed"),
     [({"settings": "b"}, 5), ({"settings": "a"}, 6)],
@@ -71,18 +101,6 @@ def test_another_identity_has_shards_of_its_own(
     generated(other, tmp_path, seed, identity)
     assert other.seeds == [seed, seed + 1, seed + 2]
     assert len(list(tmp_path.glob("shards/*"))) == 2
-
-
-def test_a_damaged_shard_is_generated_again(tmp_path: Path, capsys: Any) -> None:
-    rollouts = generated(Generator(), tmp_path)
-    (damaged,) = tmp_path.glob("shards/*/model-000001-*.parquet")
-    content = bytearray(damaged.read_bytes())
-    content[len(content) // 2] ^= 1
-    damaged.write_bytes(content)
-    again = Generator()
-    assert generated(again, tmp_path) == rollouts
-    assert again.seeds == [6]
-    assert f"{damaged.name} is damaged: its rows are generated again" in capsys.readouterr().out
 
 
 def test_a_shard_that_is_gone_at_the_end_fails_the_stage(

@@ -214,9 +214,6 @@ ELSEWHERE: Mapping[str, Any] = {
     "use_transformers_continuous_batching": True,
     "use_transformers_paged": True,
     "transformers_continuous_batching_config": {"max_memory_percent": 0.5},
-    # a stopped stage
-    "ignore_data_skip": True,
-    "restore_callback_states_from_checkpoint": True,
     # the Hub
     "hub_always_push": True,
     "hub_model_id": "me/mine",

@@ -243,7 +243,43 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "checkpoints within a rollout": (
         (*ZERO, "stages.zero.args.save_steps=5"),
-        ["stages.zero.args.save_steps: 5 is not a multiple of rollout.minibatches=2"],
+        [
+            "stages.zero.args.save_steps: 5 is not a multiple of rollout.minibatches=2; a "
+            "checkpoint within a rollout cannot be resumed exactly; choose 4 or 6"
+        ],
+    ),
+    "checkpoints within a rollout that is trained on twice": (
+        (*ZERO, "stages.zero.args.save_steps=6", "stages.zero.args.num_iterations=2"),
+        [
+            "stages.zero.args.save_steps: 6 is not a multiple of rollout.minibatches=2 × "
+            "args.num_iterations=2; a checkpoint within a rollout cannot be resumed exactly; "
+            "choose 4 or 8"
+        ],
+    ),
+    "checkpoints at a share of the steps": (
+        (*ZERO, "stages.zero.args.save_steps=0.1", "stages.zero.args.max_steps=30"),
+        [
+            "stages.zero.args.save_steps: 0.1 of 30 steps, 3 is not a multiple of "
+            "rollout.minibatches=2; a checkpoint within a rollout cannot be resumed exactly; "
+            "choose 2 or 4"
+        ],
+    ),
+    "checkpoints at the ends of epochs": (
+        (*ZERO, "stages.zero.args.save_strategy=epoch"),
+        [
+            "stages.zero.args.save_strategy: epoch may end within the steps of "
+            "rollout.minibatches=2; "
+            "a checkpoint within a rollout cannot be resumed exactly; use steps"
+        ],
+    ),
+    "no checkpoints asked for, and TRL's own within a rollout": (
+        (
+            *ZERO,
+            "~stages.zero.args.save_steps",
+            "stages.zero.rollout.minibatches=16",
+            "stages.zero.args.per_device_train_batch_size=16",
+        ),
+        ["stages.zero.args.save_steps: TRL's own 500 is not a multiple of rollout.minibatches=16"],
     ),
     "a rollout of nothing": (
         (*ZERO, "stages.zero.rollout.minibatches=0"),

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from r1trl.checkpoints.marks import Mark, marked_steps
+from r1trl.run.made import write_made
 from r1trl.run.worker import run_stage
 from r1trl.stage import devices
 from r1trl.stage.files import StageSpec, write_spec
@@ -35,7 +37,7 @@ def carried_out(tmp_path: Path, plugin_file: Any, capfd: Any) -> Any:
         path = plugin_file(f"{kind}\n{textwrap.dedent(source)}")
         plugins = {"load": [path], "block": []}
         settings = {"kind": "odd", "data": {}, "transitions": {}, **more}
-        spec = StageSpec("s", "odd", "x", 1, settings, "model", scores, {}, plugins=plugins)
+        spec = StageSpec("s", "odd", "x", 1, settings, scores=scores, plugins=plugins)
         write_spec(tmp_path / "stage", spec)
         return run_stage(tmp_path / "stage"), "".join(capfd.readouterr())
 
@@ -169,3 +171,78 @@ def test_what_a_transition_may_not_return_is_named(
     assert done[0] == 1 and "error: stages.s.transitions.mine: " in done[1]
     assert said in done[1] and "Traceback" not in done[1]
     assert not (tmp_path / "stage" / "result.json").exists()
+
+
+COUNTED = """
+(work.folder / 'model').mkdir(exist_ok=True)
+(work.folder / 'model' / 'weights').write_text('whole')
+(work.folder / 'ran').open('a').write('x')
+return {'score': 0.5}
+""".strip()
+CHANGES = """
+def fails(result):
+    (result.model / "weights").write_text("{written}")
+    if (result.folder.parent / "mended").exists():
+        return result
+    raise ValueError("not yet")
+
+@r1trl.hookimpl
+def r1trl_transitions():
+    return {{"fails": fails}}
+"""
+
+
+@pytest.mark.parametrize(("written", "runs"), [("whole", "x"), ("other", "xx")])
+def test_after_a_failed_transition_a_kind_runs_again_only_if_its_output_has_been_changed(
+    written: str, runs: str, carried_out: Any, tmp_path: Path
+) -> None:
+    given = {"source": CHANGES.format(written=written), "transitions": {"fails": {}}}
+    status, output = carried_out(COUNTED, **given)
+    assert status == 1 and "stages.s.transitions.fails: ValueError: not yet" in output
+    (tmp_path / "mended").touch()
+    assert carried_out(COUNTED, **given)[0] == 0
+    folder = tmp_path / "stage"
+    assert (folder / "ran").read_text() == runs
+    assert json.loads((folder / "result.json").read_text())["metrics"] == {"score": 0.5}
+    assert not (folder / "made.json").exists(), "nobody reads it any more"
+
+
+@pytest.mark.parametrize("damage", ["removed", "emptied", "flipped", "of another identity"])
+def test_what_proves_that_a_kind_has_run_is_not_believed_if_it_is_damaged(
+    damage: str, carried_out: Any, tmp_path: Path
+) -> None:
+    given = {"source": CHANGES.format(written="whole"), "transitions": {"fails": {}}}
+    assert carried_out(COUNTED, **given)[0] == 1
+    folder = tmp_path / "stage"
+    made = folder / "made.json"
+    if damage == "removed":
+        made.unlink()
+    elif damage == "of another identity":
+        write_made(folder / "model", {"score": 0.5}, {"settings": "other"})
+    else:
+        text = made.read_text()
+        made.write_text("" if damage == "emptied" else text.replace("0.5", "0.7"))
+    (tmp_path / "mended").touch()
+    assert carried_out(COUNTED, **given)[0] == 0
+    assert (folder / "ran").read_text() == "xx"
+    assert json.loads((folder / "result.json").read_text())["metrics"] == {"score": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("kept", "steps", "shards"), [("keep", [2, 4], True), ("last", [4], False), ("none", [], False)]
+)
+def test_what_nobody_will_read_is_removed_with_the_result(
+    kept: str, steps: list[int], shards: bool, carried_out: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stage"
+    for step in (2, 4):
+        path = folder / "checkpoints" / f"checkpoint-{step}"
+        path.mkdir(parents=True)
+        Mark(step).write(path)
+    (folder / "checkpoints" / "checkpoint-best").mkdir()
+    (folder / "shards").mkdir()
+    assert carried_out(COUNTED, checkpoints=kept)[0] == 0
+    assert marked_steps(folder / "checkpoints") == steps
+    assert (folder / "shards").exists() == (folder / "made.json").exists() == shards
+    assert (folder / "checkpoints" / "checkpoint-best").exists(), "it is somebody else's"
+    assert (folder / "model" / "weights").read_text() == "whole"

@@ -68,9 +68,11 @@ def test_the_first_reason_of_a_transition_ends_the_stage(tmp_path: Path, tracker
         "stages.zero.transitions.plateau": lambda p: "no gain" if p.latest["loss"] < 1 else None,
     }
     metrics, first, second = Metrics(tmp_path, tracker, should_stop), control(), control()
-    metrics.on_log(None, state(1), first, {"loss": 2.0})
-    metrics.on_log(None, state(2), second, {"loss": 0.5})
+    saving = SimpleNamespace(save_strategy="steps")
+    metrics.on_log(saving, state(1), first, {"loss": 2.0})
+    metrics.on_log(saving, state(2), second, {"loss": 0.5})
     assert (first.should_training_stop, second.should_training_stop) == (False, True)
+    assert (first.should_save, second.should_save) == (False, True)
     assert metrics.reason == "plateau: no gain"
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from one_step import SETTINGS, OneStep
 
+from r1trl.checkpoints.sound import SoundNumbers
 from r1trl.errors import StageError
-from r1trl.training.trainer import SoundNumbers
 
 pytestmark = pytest.mark.slow
 # Saved at every step, logged at none: what is seen is seen without a log.

@@ -252,3 +252,50 @@ def test_a_reward_trainer_prepares_pairs_and_logs_as_the_one_of_single_texts_rel
     names = [field.name for field in dataclasses.fields(DataCollatorForPreference)]
     assert names[:2] == ["pad_token_id", "pad_to_multiple_of"]
     assert parameters(pad)[2:4] == ["padding_side", "pad_to_multiple_of"]
+
+
+def test_what_a_stopped_stage_carries_over_is_set_before_training_begins() -> None:
+    from transformers import Trainer
+
+    source = inspect.getsource(Trainer._inner_training_loop)
+    begins = source.index("callback_handler.on_train_begin(")
+    for name in ("_tr_loss", "_total_loss_scalar", "_globalstep_last_logged"):
+        assert source.index(f"self.{name} = ") < begins
+    assert source.index("self._initial_global_step = self.state.global_step") < begins
+    end = inspect.getsource(Trainer._finalize_training)
+    assert "self.state.global_step - self._initial_global_step" in end
+    counted = (trl.SFTTrainer, trl.RewardTrainer, trl.DPOTrainer)
+    assert all("self._total_train_tokens = 0" in inspect.getsource(t.__init__) for t in counted)
+    drawn = (trl.GRPOTrainer, trl.RLOOTrainer, trl.DistillationTrainer)
+    for trainer in (*counted, *drawn):
+        assert 'self._metrics = {"train": defaultdict(list)' in inspect.getsource(trainer.__init__)
+
+
+def test_a_finished_training_is_only_loaded_without_its_epochs() -> None:
+    from transformers import Trainer
+
+    source = inspect.getsource(Trainer._inner_training_loop)
+    loop = source[source.index("on_epoch_begin(") :]
+    assert "self._run_epoch(\n" in loop and "if self.control.should_training_stop:" in loop
+    assert parameters(Trainer._load_rng_state) == ["self", "checkpoint"]
+    epoch = inspect.getsource(Trainer._run_epoch)
+    assert epoch.index("self.callback_handler.on_epoch_end(") < epoch.rindex("_maybe_log_save")
+    step = inspect.getsource(Trainer._maybe_log_save_evaluate)
+    assert step.index("self.log(logs") < step.index("if self.control.should_save:")
+
+
+def test_the_reference_is_moved_by_a_method_of_the_callback() -> None:
+    from trl.trainer.callbacks import SyncRefModelCallback
+
+    assert parameters(SyncRefModelCallback.sync_target_model) == ["model", "target_model", "alpha"]
+    source = inspect.getsource(SyncRefModelCallback.on_step_end)
+    assert "self.sync_target_model(model, self.ref_model, args.ref_model_mixup_alpha)" in source
+
+
+def test_the_order_of_prompts_is_drawn_anew_for_each_pass_from_one_generator() -> None:
+    from trl.trainer.utils import RepeatSampler
+
+    first, second = (RepeatSampler(range(6), 2, 2, seed=3) for _ in range(2))
+    passes = [list(first) for _ in range(3)]
+    next(iter(second))
+    assert passes[0] != passes[1] and list(second) == passes[1]

@@ -1,0 +1,24 @@
+"""The model that a training stage hands over, written whole or not at all."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from r1trl.checkpoints.marks import make_readable
+from r1trl.models.adapter import has_adapter, save_settings
+from r1trl.stage.ranks import barrier, is_main
+from r1trl.storage.writing import PART, new_folder
+
+
+def write_model(trainer: Any, folder: Path) -> None:
+    """Write a trainer's model, or its adapter, with the tokenizer; a collective."""
+    if trainer.is_fsdp_enabled:  # else only parts of the model would be saved
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    part = folder.with_name(folder.name + PART)
+    with new_folder(folder) if is_main() else nullcontext(part) as whole:
+        barrier()
+        trainer.save_model(str(whole))
+        if is_main() and has_adapter(whole):
+            save_settings(trainer.accelerator.unwrap_model(trainer.model), whole)
+        if is_main():
+            make_readable(whole)
