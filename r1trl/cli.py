@@ -7,6 +7,7 @@ from pathlib import Path
 
 from r1trl.commands import COMMANDS
 from r1trl.errors import ConfigError, R1trlError
+from r1trl.terminal import say
 from r1trl.types import ROLES
 
 EXIT_STATUS = """exit status:
@@ -128,13 +129,13 @@ def main() -> int:
     try:
         return COMMANDS[arguments.command](arguments)
     except ConfigError as error:
-        print("\n".join(f"error: {problem}" for problem in error.problems), file=sys.stderr)
+        say("\n".join(f"error: {problem}" for problem in error.problems), error=True)
         return 2
     except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         return 1
     except KeyboardInterrupt:
-        print("error: interrupted; the last checkpoint counts", file=sys.stderr)
+        say("error: interrupted; the last checkpoint counts", error=True)
         return 130
     except BrokenPipeError:  # somebody read only the first lines
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,6 +19,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
 from r1trl.stage.ranks import barrier, is_main, rank, world_size
+from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -70,7 +71,7 @@ def generate_shards(
         return None
     rollouts = joined(paths, shards / ".cache")
     if own := [column for column in rollouts.column_names if column.startswith(OWN)]:
-        print(f"{name}: the rows' own columns {', '.join(own)} are called so here", flush=True)
+        say(f"{name}: the rows' own columns {', '.join(own)} are called so here")
     return rollouts
 
 
@@ -106,10 +107,9 @@ class ShardProgress:
         self.done, self.tokens = self.done + 1, self.tokens + tokens
         seconds = time.monotonic() - self.start
         left = seconds / self.done * (self.total - self.done)
-        print(
+        say(
             f"{self.name}: {self.done} of {self.total} shards, {self.tokens / seconds:,.0f} "
             f"tokens/s, {duration(left)} left",
-            flush=True,
         )
 
 

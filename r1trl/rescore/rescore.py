@@ -15,6 +15,7 @@ from r1trl.config.kinds import load_plugins
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import PluginsConfig, StageConfig
 from r1trl.config.stage_parts import ScoringConfig
+from r1trl.environment import masked, resolved, secrets_kept, unset
 from r1trl.errors import ConfigError, StageError, errors_named, unknown
 from r1trl.plan.choices import check_rewards
 from r1trl.plugins.loading import Plugins
@@ -90,7 +91,7 @@ def _rewards(config: RescoreConfig, plugins: Plugins, renaming: Renaming) -> dic
 def _config(own: dict[str, Any], overrides: Sequence[str], renaming: Renaming) -> RescoreConfig:
     """Return a stage's own rewards, scoring and plugins with the overrides applied."""
     keys = tuple(RescoreConfig.__dataclass_fields__)
-    config, problems = OmegaConf.create({key: own[key] for key in keys if key in own}), []
+    config, problems = OmegaConf.create(masked({k: own[k] for k in keys if k in own})), []
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or key.partition(".")[0] not in keys:
@@ -103,7 +104,9 @@ def _config(own: dict[str, Any], overrides: Sequence[str], renaming: Renaming) -
             problems.append(f"'{override}': {' '.join(str(error).split())}")
     if problems:
         raise ConfigError(problems)
-    values: Any = OmegaConf.to_container(config)
+    values: Any = secrets_kept(resolved(OmegaConf.to_container(config)), renaming.notes)
+    if problems := list(unset(values)):
+        raise ConfigError(problems)
     parsed, problems = parse(RescoreConfig, rename_keys(RescoreConfig, values, "", renaming))
     if problems:
         raise ConfigError(problems)

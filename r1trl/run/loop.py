@@ -1,7 +1,6 @@
 """The loop over the stages of a run: finished ones are skipped, the others carried out."""
 
 import fcntl
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from r1trl.run.launch import Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import read_result, write_spec
 from r1trl.storage.writing import write_text
+from r1trl.terminal import say
 
 DONE, FAILED, LEFT_EARLY = 0, 1, 3
 
@@ -33,14 +33,14 @@ def run(plan: Plan, composed: str, first: Callable[[Plan, Workers], None] | None
             first(plan, workers)
         for stage in plan.stages:
             if workers.signal_number is not None:
-                print("left early; the same command continues", flush=True)
+                say("left early; the same command continues")
                 return LEFT_EARLY
             status = _run_stage(stage, workers)
             if status != DONE:
                 break
         text = write_report(plan.folder)
         if status == DONE:
-            print(
+            say(
                 f"\n{text}\n\n{plan.folder} is complete ({time.monotonic() - started:.0f} s); "
                 f"report: {plan.folder / 'report.html'}"
             )
@@ -51,12 +51,12 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
     """Carry out a stage unless it is finished; print how it went; return the exit status."""
     name, folder = stage.spec.stage, stage.folder
     if not stage.finished:
-        print(f"{name} ({stage.spec.kind}) …", flush=True)
+        say(f"{name} ({stage.spec.kind}) …")
         write_stage(stage)
         with log_shown(folder / "log.txt"):
             status = workers.run(folder, stage.launch)
         if workers.signal_number is not None and not (folder / "result.json").exists():
-            print(f"{name} left early; the same command continues", flush=True)
+            say(f"{name} left early; the same command continues")
             return LEFT_EARLY
         if status != 0 or not (folder / "result.json").exists():
             _report_failure(name, folder, status)
@@ -64,9 +64,9 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
     result = read_result(folder)
     assert result is not None
     done = "is already finished" if stage.finished else f"finished in {result.seconds:.0f} s"
-    print(f"{name} {done}", flush=True)
+    say(f"{name} {done}")
     if result.stop:
-        print(f"the run ends after {name}: {result.stop}", file=sys.stderr)
+        say(f"the run ends after {name}: {result.stop}", error=True)
         return FAILED
     return DONE
 
@@ -79,10 +79,8 @@ def write_stage(stage: PlannedStage) -> None:
 
 def _report_failure(name: str, folder: Path, status: int) -> None:
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
-    print(
-        f"stage {name} failed ({how}): last lines of {folder / 'log.txt'} follow", file=sys.stderr
-    )
-    print(last_lines(folder), file=sys.stderr)
+    say(f"stage {name} failed ({how}): last lines of {folder / 'log.txt'} follow", error=True)
+    say(last_lines(folder), error=True)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from r1trl.arguments.check import args_of, missing_packages
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
+from r1trl.environment import unset
 from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
@@ -30,6 +31,7 @@ from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, check_world, is_main, world_size
+from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
@@ -52,6 +54,8 @@ def run_stage_folder(
     spec = read_spec(folder)
     if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")
+    for problem in unset(spec.settings, f"stages.{spec.stage}"):
+        raise StageError(problem)
     hide_gpus(spec.settings.get("args", {}), world_size())
     key = f"stages.{spec.stage}"
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
@@ -134,7 +138,7 @@ def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
         if math.isfinite(number):
             metrics[str(name)] = number
         else:
-            print(f"the metric '{name}' is {number}, and is left out", flush=True)
+            say(f"the metric '{name}' is {number}, and is left out")
     return metrics
 
 
@@ -147,13 +151,13 @@ def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder
     try:
         carry_out(folder)
     except Interrupted as signal:
-        print(f"left early on {signal}; the same command continues", flush=True)
+        say(f"left early on {signal}; the same command continues")
         return LEFT_EARLY
     except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        say(f"error: {error}", error=True)
         return FAILED
     except Exception:  # noqa: BLE001 - a bug: its traceback belongs in the log
-        traceback.print_exc()
+        say(traceback.format_exc(), error=True, end="")
         return FAILED
     return 0
 
@@ -161,7 +165,7 @@ def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder
 def main() -> int:
     """Run from the command line."""
     if len(sys.argv) != 2:
-        print("usage: python -m r1trl.run.worker STAGE_FOLDER", file=sys.stderr)
+        say("usage: python -m r1trl.run.worker STAGE_FOLDER", error=True)
         return 2
     return run_stage(Path(sys.argv[1]))
 

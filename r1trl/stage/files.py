@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from r1trl.environment import masked, resolved
 from r1trl.errors import ConfigError, R1trlError
 from r1trl.storage.writing import write_text
 from r1trl.types import Stage, StageResult
@@ -57,9 +58,9 @@ class StageSpec:
 
 
 def write_spec(folder: Path, spec: StageSpec) -> None:
-    """Write stage.yaml."""
+    """Write stage.yaml; what is from the environment is a reference in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"format": FORMAT, **asdict(spec)}
+    content = {"format": FORMAT, **masked(asdict(spec))}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_text(folder / "stage.yaml", text)
 
@@ -67,13 +68,15 @@ def write_spec(folder: Path, spec: StageSpec) -> None:
 def read_spec(folder: Path) -> StageSpec | None:
     """Return stage.yaml; None if the stage has never been started.
 
-    Raises ConfigError if it is of another format or cannot be read.
+    References to environment variables have become their values, unless one is not set. Raises
+    ConfigError if it is of another format or cannot be read.
     """
     path = folder / "stage.yaml"
     if not path.exists():
         return None
     with _readable(path):
-        return StageSpec(**_of_this_format(yaml.safe_load(path.read_text(encoding="utf-8")), path))
+        content = _of_this_format(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+        return StageSpec(**resolved(content))
 
 
 def write_result(result: StageResult) -> None:

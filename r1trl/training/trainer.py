@@ -15,10 +15,13 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from r1trl.environment import masked
 from r1trl.errors import StageError
 from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.models.generation import make_valid
 from r1trl.stage.ranks import is_main
+from r1trl.storage.writing import write_text
+from r1trl.terminal import say
 from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics, Signals
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
@@ -176,7 +179,7 @@ def _make_savable(model: Any) -> None:
     unset = make_valid(settings) if settings is not None else []
     if unset and is_main():
         names = ", ".join(unset)
-        print(f"the model's generation settings cannot be saved with {names}: left out", flush=True)
+        say(f"the model's generation settings cannot be saved with {names}: left out")
 
 
 def _write_args(trainer: Any, folder: Path) -> None:
@@ -185,5 +188,5 @@ def _write_args(trainer: Any, folder: Path) -> None:
         state = trainer.accelerator.state
         zero = state.deepspeed_plugin.zero_stage if state.deepspeed_plugin else None
         arguments = {"processes": state.num_processes, "zero_stage": zero, **trainer.args.to_dict()}
-        text = json.dumps(arguments, indent=1, default=str)
-        (folder / "trainer_args.json").write_text(text + "\n", encoding="utf-8")
+        text = json.dumps(masked(arguments), indent=1, default=str)
+        write_text(folder / "trainer_args.json", text + "\n")
