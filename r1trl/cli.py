@@ -7,6 +7,7 @@ from pathlib import Path
 
 from r1trl.commands import COMMANDS
 from r1trl.errors import ConfigError, R1trlError
+from r1trl.guard import tell_exits
 from r1trl.terminal import say
 from r1trl.types import ROLES
 
@@ -125,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run a command; print an error that the user can fix as one line."""
+    tell_exits()
     arguments = _parse(sys.argv[1:])
     try:
         return COMMANDS[arguments.command](arguments)

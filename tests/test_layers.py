@@ -15,9 +15,10 @@ CORE = Path(r1trl.__file__).parent
 PLUGINS = CORE.parent / "plugins"
 # From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
-    "errors environment texts",
+    "environment texts",
     "terminal",
-    "decoding packing",
+    "guard",
+    "errors decoding packing",
     "fields chat formats storage",
     "types kind models",
     "samplers",

@@ -114,7 +114,7 @@ def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def hint_of_messages(reward: Any, error: Exception) -> str:
+def hint_of_messages(reward: Any, error: BaseException) -> str:
     """Return what to do if a reward failed because it reads messages and got texts, else ""."""
     read = any(text in str(error) for text in OF_TEXTS)
     if not read or takes_messages(reward):

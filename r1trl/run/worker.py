@@ -23,6 +23,7 @@ from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
 from r1trl.environment import unset
 from r1trl.errors import ConfigError, Interrupted, R1trlError, StageError
+from r1trl.guard import tell_exits
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
@@ -31,6 +32,7 @@ from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, check_world, is_main, world_size
+from r1trl.storage.modes import usual_modes
 from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
@@ -89,8 +91,13 @@ def run_stage_folder(
         )
         result = _with_whole_model(transitions.apply(result))
         result = replace(result, seconds=round(time.monotonic() - started, 3))
-        own = {"stage": spec.at(folder), "result": result}
+        told = replace(result, metrics=dict(result.metrics))  # which a plugin may change
+        own = {"stage": spec.at(folder), "result": told}
         notify(plugins.manager, "r1trl_stage_finished", key, **own)
+        for path in filter(None, (result.model, result.dataset)):
+            if not path.exists():
+                raise StageError(f"{key}: {path.name} was there, and is gone; a plugin removed it")
+            usual_modes(path)
         tracker.finish(result.metrics)
         write_result(result)
 
@@ -148,15 +155,16 @@ def _versions() -> dict[str, str]:
 
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:
     """Carry out a stage; return the exit status after printing what went wrong."""
+    tell_exits()
     try:
-        carry_out(folder)
+        carry_out(folder.absolute())
     except Interrupted as signal:
         say(f"left early on {signal}; the same command continues")
         return LEFT_EARLY
     except R1trlError as error:
         say(f"error: {error}", error=True)
         return FAILED
-    except Exception:  # noqa: BLE001 - a bug: its traceback belongs in the log
+    except BaseException:  # noqa: BLE001 - a bug: its traceback belongs in the log
         say(traceback.format_exc(), error=True, end="")
         return FAILED
     return 0

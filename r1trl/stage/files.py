@@ -1,5 +1,6 @@
 """The files of a stage: the one place that knows their names. See the README for the list."""
 
+import copy
 import hashlib
 import json
 import os
@@ -53,8 +54,8 @@ class StageSpec:
         return int(hashlib.sha256(f"{self.seed} {self.stage}".encode()).hexdigest()[:7], 16)
 
     def at(self, folder: Path) -> Stage:
-        """Return the stage as plugins see it."""
-        return Stage(self.stage, self.kind, folder, self.settings)
+        """Return the stage as plugins see it: with settings of its own."""
+        return Stage(self.stage, self.kind, folder, copy.deepcopy(self.settings))
 
 
 def write_spec(folder: Path, spec: StageSpec) -> None:
