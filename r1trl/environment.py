@@ -85,10 +85,19 @@ def masked(value: Any) -> Any:
 
 def hide(text: str) -> str:
     """Return a text with references in place of secrets: values of variables that are named so."""
-    for name, value in sorted(os.environ.items(), key=lambda item: -len(item[1])):
-        if len(value) >= LONG and value in text and SECRET_VARIABLE.fullmatch(name):
-            text = text if value.startswith("/") else text.replace(value, f"${{oc.env:{name}}}")
+    for name, value in _secrets():
+        text = text.replace(value, f"${{oc.env:{name}}}")
     return str(text)
+
+
+def _secrets() -> list[tuple[str, str]]:
+    """Return the names and values of variables with secrets, the longest first; no paths."""
+    found = [
+        (name, value)
+        for name, value in os.environ.items()
+        if len(value) >= LONG and value[0] != "/" and SECRET_VARIABLE.fullmatch(name)
+    ]
+    return sorted(found, key=lambda each: (-len(each[1]), each[0].startswith(OWN), each[0]))
 
 
 def values_of(config: Any) -> Any:
@@ -161,7 +170,10 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _variable_for(secret: str) -> str:
-    """Put a secret into a variable, whose name is always the same; return the name."""
+    """Put a secret into a variable, unless one has it; return the name, which is always the same."""
+    for name, value in _secrets():
+        if value == secret:
+            return name
     name = OWN + hashlib.sha256(secret.encode()).hexdigest()[:8]
     os.environ[name] = str(secret)
     return name

@@ -118,11 +118,12 @@ def tell_exits() -> None:
         return
 
     def told(status: int) -> NoReturn:
-        caller = sys._getframe(1).f_globals.get("__name__", "")
-        if os.getpid() != pid or caller.partition(".")[0] == "r1trl":
+        names = sys._getframe(1).f_globals
+        if os.getpid() != pid or (names.get("__package__") or "").partition(".")[0] == "r1trl":
             leave(status)
         stack = "".join(traceback.format_stack(sys._getframe(1))[-3:])
-        say(f"{stack}error: {caller} has ended the process by os._exit({status})", error=True)
+        ended = f"{names.get('__name__')} has ended the process by os._exit({status})"
+        say(f"{stack}error: {ended}", error=True)
         leave(status or 1)
 
     told.pid = pid  # type: ignore[attr-defined]

@@ -23,9 +23,11 @@ from r1trl.rescore.changes import changes
 from r1trl.rescore.file import file_rollouts
 from r1trl.rescore.rollouts import Columns, Rollouts, write_table
 from r1trl.rescore.stage import saved_spec, stage_rollouts
-from r1trl.rescore.wants import names, problems_of
+from r1trl.rescore.wants import asked_outside, names, problems_of
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.stage.code import code_of
+from r1trl.terminal import say
 
 NO_REWARDS = "rewards: there are none to score with; give 'rewards={accuracy: {answer: boxed}}'"
 
@@ -56,8 +58,13 @@ def rescore(path: Path, overrides: Sequence[str]) -> tuple[str, Path]:
     target = _target(path if spec else path.parent)
     renaming = Renaming()
     config = _config(own, overrides, renaming)
+    if spec and config.plugins.load == list(spec.plugins.get("load") or ()):
+        for said in code_of(spec, path):
+            say(f"note: {said}", error=True)
     plugins = load_plugins(config.plugins.load, config.plugins.block)
     rewards = _rewards(config, plugins, renaming)
+    for said in asked_outside(rewards, plugins):
+        say(f"note: {said}", error=True)
     rollouts = stage_rollouts(path, spec, plugins) if spec else file_rollouts(path)
     with errors_named("rewards"):
         scorer = make_scorer(rewards, config.scoring, plugins)

@@ -29,6 +29,7 @@ from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
+from r1trl.stage.code import code_of
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, check_world, is_main, world_size
@@ -60,6 +61,8 @@ def run_stage_folder(
         raise StageError(problem)
     hide_gpus(spec.settings.get("args", {}), world_size())
     key = f"stages.{spec.stage}"
+    for said in code_of(spec, folder) if is_main() else ():
+        say(said)
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
     tracker = Tracker(spec, folder, main=is_main())
     transitions = transitions_class(bind_transitions(spec, plugins))
