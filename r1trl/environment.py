@@ -170,7 +170,7 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _variable_for(secret: str) -> str:
-    """Put a secret into a variable, unless one has it; return the name, which is always the same."""
+    """Put a secret into a variable, unless one has it; return its name."""
     for name, value in _secrets():
         if value == secret:
             return name

@@ -79,6 +79,7 @@ def write_stage(stage: PlannedStage) -> None:
 
 def _report_failure(name: str, folder: Path, status: int) -> None:
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
+    how = how if status else "its process has ended without a result; a plugin may have ended it"
     say(f"stage {name} failed ({how}): last lines of {folder / 'log.txt'} follow", error=True)
     say(last_lines(folder), error=True)
 

@@ -2,11 +2,11 @@
 
 import copy
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from json import dumps, loads  # of our own, which no plugin replaces
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def write_result(result: StageResult) -> None:
     for key in ("model", "dataset"):
         path = content[key]
         content[key] = os.path.relpath(path, result.folder) if path else None
-    write_text(result.folder / "result.json", json.dumps(content, indent=1) + "\n")
+    write_text(result.folder / "result.json", dumps(content, indent=1) + "\n")
 
 
 def read_result(folder: Path) -> StageResult | None:
@@ -99,7 +99,7 @@ def read_result(folder: Path) -> StageResult | None:
     if not path.exists():
         return None
     with _readable(path):
-        content = _of_this_format(json.loads(path.read_text(encoding="utf-8")), path)
+        content = _of_this_format(loads(path.read_text(encoding="utf-8")), path)
         result = StageResult(folder=folder, **content)
         return replace(
             result,
