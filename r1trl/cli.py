@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from r1trl.commands import COMMANDS
@@ -135,6 +136,10 @@ def main() -> int:
         return 2
     except R1trlError as error:
         say(f"error: {error}", error=True)
+        return 1
+    except SystemExit as error:  # r1trl's own commands return
+        stack = "".join(traceback.format_exception(error)[-3:])
+        say(f"{stack}error: somebody's code has ended the command", error=True)
         return 1
     except KeyboardInterrupt:
         say("error: interrupted; the last checkpoint counts", error=True)

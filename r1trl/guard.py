@@ -109,7 +109,7 @@ def _of_torch() -> State:
 
 
 def tell_exits() -> None:
-    """Let `os._exit` of this process tell who calls it, and fail; r1trl's own calls stay.
+    """Let `os._exit` of this process tell who calls it, and fail; r1trl's and programs' calls stay.
 
     Children that are forked may end so.
     """
@@ -119,7 +119,8 @@ def tell_exits() -> None:
 
     def told(status: int) -> NoReturn:
         names = sys._getframe(1).f_globals
-        if os.getpid() != pid or (names.get("__package__") or "").partition(".")[0] == "r1trl":
+        package = (names.get("__package__") or "").partition(".")[0]
+        if os.getpid() != pid or package == "r1trl" or names.get("__name__") == "__main__":
             leave(status)
         stack = "".join(traceback.format_stack(sys._getframe(1))[-3:])
         ended = f"{names.get('__name__')} has ended the process by os._exit({status})"

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 HALF = re.compile("[\ud800-\udfff]")
-COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+OF_LIBRARIES = re.compile(r"\x1b\[[0-9;:]*[A-Km]")  # colours, and moves of progress bars
 # Control characters but tab and newline, separators of lines, and marks that turn text around.
 ACTING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -33,6 +33,6 @@ def whole_texts(value: Any) -> Any:
 def printable(text: str) -> str:
     r"""Return a text that does nothing to a terminal: its escapes are seen as `\x1b`.
 
-    Colours are left out, which libraries print. Newlines and tabs are kept.
+    Colours and moves of the cursor are left out, which libraries print. Newlines and tabs are kept.
     """
-    return ACTING.sub(lambda found: ascii(found[0])[1:-1], COLOUR.sub("", text))
+    return ACTING.sub(lambda found: ascii(found[0])[1:-1], OF_LIBRARIES.sub("", text))

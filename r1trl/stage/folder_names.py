@@ -4,8 +4,10 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from r1trl.environment import hide
+
 POSSIBLE = "use letters, digits and . _ = , + -, not with . or - at the begin"
-LONGEST = 100  # bytes; a file's name has 255, and others are added
+LONGEST = 200  # bytes; a file's name has 255, and others are added
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # on Windows
 TAKEN = (".part", ".removed")  # ends of names that writing a file or folder uses
 
@@ -31,6 +33,8 @@ def _problem(name: str) -> str | None:
     """Return what is wrong with a name; None if nothing is."""
     if not re.fullmatch(r"[\w.=,+-]+", name) or name.startswith((".", "-")):
         return f"; {POSSIBLE}"
+    if hide(name) != name:
+        return ": it has a secret in it"
     if len(name.encode()) > LONGEST:
         return f": it has {len(name.encode())} bytes, and {LONGEST} are the most"
     if unicodedata.normalize("NFKC", name) != name:

@@ -14,7 +14,7 @@ from stage_runs import Run
 
 from r1trl import cli
 from r1trl.storage.jsonl import read_rows
-from r1trl.texts import ACTING, COLOUR, whole
+from r1trl.texts import ACTING, OF_LIBRARIES, whole
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +118,7 @@ def test_nothing_that_acts_is_in_a_log_of_r1trls(run: Run) -> None:
     for log in run.stages.glob("*/log.txt"):
         lines = log.read_text().split("\n")
         own = [line for line in lines if "said by a plugin" not in line]
-        assert not ACTING.search(COLOUR.sub("", "\n".join(own)).replace("\r", "")), log
+        assert not ACTING.search(OF_LIBRARIES.sub("", "\n".join(own)).replace("\r", "")), log
 
 
 def test_reports_and_rescoring_show_them_as_they_are(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from stage_runs import workers
 
+from r1trl import cli
 from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError
 from r1trl.run.launch import last_lines
@@ -273,3 +274,15 @@ def test_a_plugin_that_moves_when_imported_leaves_the_driver_where_it_was(tmp_pa
     before = Path.cwd()
     load_plugins([str(tmp_path / "mine.py")])
     assert Path.cwd() == before
+
+
+def test_a_plugin_that_exits_in_a_check_fails_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = "def mine(prompts, completions, completion_ids):\n    import sys\n    sys.exit(0)\n"
+    hook = "@r1trl.hookimpl\ndef r1trl_rewards():\n    return {'mine': mine}\n"
+    (tmp_path / "mine.py").write_text(f"import r1trl\n\n{body}\n{hook}")
+    monkeypatch.setattr("sys.argv", ["r1trl", "check", str(tmp_path / "mine.py")])
+    assert cli.main() == 1
+    out, error = capsys.readouterr()
+    assert "SystemExit" in out + error

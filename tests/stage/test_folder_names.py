@@ -38,8 +38,8 @@ from r1trl.stage.folder_names import name_problems
         "con",
         "NUL.txt",
         "com1",
-        "x" * 101,
-        "长" * 34,
+        "x" * 201,
+        "长" * 67,
         "model.part",
         "*",
         "~",
@@ -55,10 +55,17 @@ def test_a_name_that_could_leave_its_folder_or_hide_is_refused(name: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["zero", "r1-tiny", "a.b", "seed=1,lr=1e-6", "日本", "é", "_x", "+x", "x" * 100, "console"],
+    ["zero", "r1-tiny", "a.b", "seed=1,lr=1e-6", "日本", "é", "_x", "+x", "x" * 200, "console"],
 )
 def test_other_names_are_possible(name: str) -> None:
     assert name_problems({"stages": [name]}) == []
+
+
+def test_a_sweep_over_secrets_makes_no_folders_named_so(composed: Callable[..., Any]) -> None:
+    override = "stages.zero.args.hub_token=hf_TypedTypedTyped987"
+    with pytest.raises(ConfigError) as caught:
+        make_plan(composed("recipe=zero", "scale=tiny", "name=x-hf_TypedTypedTyped987", override))
+    assert "it has a secret in it" in str(caught.value)
 
 
 def test_names_that_differ_in_case_alone_are_one_folder_on_some_disks() -> None:
