@@ -3,10 +3,13 @@
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from r1trl.commands import COMMANDS
 from r1trl.errors import ConfigError, R1trlError
+from r1trl.guard import tell_exits
+from r1trl.terminal import say
 from r1trl.types import ROLES
 
 EXIT_STATUS = """exit status:
@@ -127,17 +130,22 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run a command; print an error that the user can fix as one line."""
+    tell_exits()
     arguments = _parse(sys.argv[1:])
     try:
         return COMMANDS[arguments.command](arguments)
     except ConfigError as error:
-        print("\n".join(f"error: {problem}" for problem in error.problems), file=sys.stderr)
+        say("\n".join(f"error: {problem}" for problem in error.problems), error=True)
         return 2
     except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
+        return 1
+    except SystemExit as error:  # r1trl's own commands return
+        stack = "".join(traceback.format_exception(error)[-3:])
+        say(f"{stack}error: somebody's code has ended the command", error=True)
         return 1
     except KeyboardInterrupt:
-        print("error: interrupted; the last checkpoint counts", file=sys.stderr)
+        say("error: interrupted; the last checkpoint counts", error=True)
         return 130
     except BrokenPipeError:  # somebody read only the first lines
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

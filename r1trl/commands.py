@@ -2,11 +2,11 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 from r1trl.errors import ConfigError
+from r1trl.terminal import say
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -30,9 +30,9 @@ def _plan(arguments: argparse.Namespace) -> int:
 
     for plan, _ in _plans(arguments):
         if not arguments.rehearse:
-            print(describe(plan))
+            say(describe(plan))
         if arguments.verbose:
-            print(f"\n{details(plan)}")
+            say(f"\n{details(plan)}")
         if arguments.preflight:
             _preflight(plan)
         if arguments.rehearse:
@@ -44,9 +44,9 @@ def _rehearse(plan: Any) -> None:
     from r1trl.rehearsal.outcome import outcome
     from r1trl.rehearsal.rehearse import rehearse
 
-    print(f"run {plan.folder} in miniature:", flush=True)
-    done = rehearse(plan, lambda line: print(line, flush=True))
-    print(outcome(plan, done))
+    say(f"run {plan.folder} in miniature:")
+    done = rehearse(plan, say)
+    say(outcome(plan, done))
     if done.problems:
         raise ConfigError(done.problems)
 
@@ -57,11 +57,11 @@ def _preflight(plan: Any) -> None:
     findings = preflight(plan)
     for finding in findings:
         if not finding.wrong:
-            print(f"note: {finding.text}")
+            say(f"note: {finding.text}")
     problems = [finding.text for finding in findings if finding.wrong]
     if problems:
         raise ConfigError(problems)
-    print("preflight: every gold answer that was tried gets the full score, and nothing else does")
+    say("preflight: every gold answer that was tried gets the full score, and nothing else does")
 
 
 def _plans(arguments: argparse.Namespace) -> list[Any]:
@@ -88,7 +88,7 @@ def _plans(arguments: argparse.Namespace) -> list[Any]:
 
 def _print_notes(notes: Iterable[str]) -> None:
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", error=True)
 
 
 def _further(composed: Any) -> list[str]:
@@ -110,11 +110,11 @@ def _plugins(arguments: argparse.Namespace) -> int:
     for role, offers in plugins.offers.items():
         if arguments.role not in (None, role):
             continue
-        print(f"{role}s")
+        say(f"{role}s")
         for name, offer in sorted(offers.items()):
-            print(f"  {name}  ({offer.plugin})  {offer.summary}")
+            say(f"  {name}  ({offer.plugin})  {offer.summary}")
             for line in _options(offer):
-                print(f"      {line}")
+                say(f"      {line}")
     return 0
 
 
@@ -131,7 +131,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from r1trl.trust.check import check, results_table
 
     results = check(arguments.plugin, arguments.options, arguments.rows)
-    print(results_table(results))
+    say(results_table(results))
     return 0 if all(result.passed for result in results) else 1
 
 
@@ -139,7 +139,7 @@ def _rescore(arguments: argparse.Namespace) -> int:
     from r1trl.rescore.rescore import rescore
 
     table, file = rescore(arguments.path, arguments.overrides)
-    print(f"{table}\n\n{file}")
+    say(f"{table}\n\n{file}")
     return 0
 
 
@@ -148,8 +148,8 @@ def _report(arguments: argparse.Namespace) -> int:
 
     if not (arguments.run / "stages").is_dir():
         raise ConfigError([f"{arguments.run} is not the folder of a run: it has no stages/"])
-    print(write_report(arguments.run))
-    print(f"\n{arguments.run / 'report.md'}")
+    say(write_report(arguments.run))
+    say(f"\n{arguments.run / 'report.md'}")
     return 0
 
 

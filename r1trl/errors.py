@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from r1trl.guard import undisturbed
+
 
 class R1trlError(Exception):
     """Anything that is the matter with what was asked for, not with r1trl."""
@@ -36,15 +38,27 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 
 @contextmanager
 def errors_named(key: str) -> Iterator[None]:
-    """Turn what a plugin raises into a StageError that names its key; one that has a key stays."""
+    """Turn what a plugin raises into a StageError that names its key; one that has a key stays.
+
+    What else it does to the process is put right; see `guard.undisturbed`.
+    """
     try:
-        yield
+        with undisturbed(key):
+            yield
     except R1trlError as error:
         if str(error).startswith("stages."):
             raise
         raise StageError(f"{key}: {error}") from error
-    except Exception as error:
-        raise StageError(f"{key}: {type(error).__name__}: {error}") from error
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise StageError(f"{key}: {raised(error)}") from error
+
+
+def raised(error: BaseException) -> str:
+    """Return what somebody's code has raised, in words."""
+    end = " (it ends the process)" if isinstance(error, SystemExit) else ""
+    return f"{type(error).__name__}: {error}{end}"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ class Server(ThreadingHTTPServer):
         self.seconds, self.broken_until, self.dies_after = 0.0, 0.0, 10**9
         self.status, self.failed = 500, 0  # while it is broken: its replies, and their number
         self.requests, self.reply = list[dict[str, Any]](), dict[str, Any]()
+        self.texts = list[str]()  # what it replies, each once, if there are any
         threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
 
     @property
@@ -51,6 +52,8 @@ class Handler(BaseHTTPRequestHandler):
         broken = time.monotonic() < self.server.broken_until
         self.server.failed += broken
         text = f"<answer>{request['seed']}</answer> to {request['prompt'][-12:]}"
+        if self.server.texts:
+            text = self.server.texts.pop()
         choice = {"text": text, "finish_reason": "stop", "stop_reason": None}
         reply = self.server.reply or {"choices": [choice]}
         body = b"it is broken" if broken else json.dumps(reply).encode()

@@ -17,7 +17,7 @@ def read(folder: Path) -> list[Row]:
     """
     file = folder / "metrics.jsonl"
     rows: dict[int, Row] = {}
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+    for line in file.read_bytes().split(b"\n") if file.exists() else []:
         if line.strip():
             row = json.loads(line)
             rows.setdefault(int(row["step"]), {}).update(row)

@@ -115,4 +115,4 @@ def text_of(reply: Any) -> str | Failure:
         return Failure("error", "the judge's reply was cut off at max_tokens")
     if reason != "stop" or not isinstance(content, str):
         return Failure("error", f"the judge gave no whole reply: finish_reason={reason!r}")
-    return content
+    return content.encode(errors="replace").decode()  # half of a character, which no file holds

@@ -10,6 +10,7 @@ from r1trl.checkpoints.unread import sweep
 from r1trl.errors import StageError
 from r1trl.storage.jsonl import read_rows
 from r1trl.storage.writing import remove
+from r1trl.terminal import say
 
 Identity = Mapping[str, Any]
 
@@ -71,14 +72,14 @@ def choose_checkpoint(folder: Path, fit: Fit) -> tuple[Path, Mark] | None:
             break
         skipped[path] = problem or ""
     for path in copies(folder / "checkpoints"):
-        print(f"{path.name} is a copy of another step's, and is left alone", flush=True)
+        say(f"{path.name} is a copy of another step's, and is left alone")
     for path, problem in skipped.items():
         remove(path)
-        print(f"{path.name} {problem}, and is removed", flush=True)
+        say(f"{path.name} {problem}, and is removed")
     if skipped:
         step = chosen[1].step if chosen else 0
         after = f"continues from {chosen[0].name}" if chosen else "begins again"
-        print(f"training {after}; {seconds_after(folder, step):.0f} s of it are lost", flush=True)
+        say(f"training {after}; {seconds_after(folder, step):.0f} s of it are lost")
     return chosen
 
 

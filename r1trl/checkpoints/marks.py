@@ -3,22 +3,20 @@
 A folder is whole if its mark is there, and every file that the mark names is what it was.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from r1trl.storage.digests import Digests, digest_of
 from r1trl.storage.writing import write_text
 
 MARK = "complete.json"  # of a checkpoint
 PLAIN = "transformers"  # a form: each process has the whole model
 PREFIX = "checkpoint-"  # of the names of checkpoints, before the step
 NAMED = rf"{PREFIX}(0|[1-9][0-9]*)"
-THREADS = 8  # hashing leaves the interpreter's lock
 FILE_MODE, FOLDER_MODE = 0o644, 0o755
 
 
@@ -67,7 +65,7 @@ def read_proof(path: Path) -> dict[str, Any]:
 
 
 def _digest_of(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return digest_of(content)
 
 
 def own_checkpoints(folder: Path) -> dict[int, Path]:
@@ -106,17 +104,8 @@ def files_in(folder: Path) -> list[str]:
 
 
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of files of a folder by their names; several are read at once."""
-    names = list(names)
-    with ThreadPoolExecutor(THREADS) as threads:
-        return dict(
-            zip(names, threads.map(lambda name: _digest(folder / name), names), strict=True)
-        )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return the SHA-256 of files of a folder by their names."""
+    return Digests().of_files({name: folder / name for name in names})
 
 
 def damage(folder: Path, files: Mapping[str, str]) -> str | None:

@@ -21,6 +21,7 @@ from r1trl.config.kinds import load_plugins
 from r1trl.config.overrides import PROBLEMS, Override, package_of, read_all, split, unknown_options
 from r1trl.config.parse import Renaming
 from r1trl.config.schema import ONLY_REFERRED_TO, REQUIRED
+from r1trl.environment import secrets_kept, values_of
 from r1trl.errors import ConfigError, suggest
 from r1trl.plugins.loading import config_folders
 
@@ -55,6 +56,7 @@ def compose(overrides: Sequence[str], own: Path | None, tail: str = "") -> Compo
     for key in superseded(values, _dataset_files(choices, folders), renaming.given):
         delete_key(values, key)
     resolved, written = _resolved(values, problems)
+    resolved = secrets_kept(resolved, renaming.notes)
     head = "\n".join(["composed from these overrides:", *(o.text for o in (*groups, *keys))])
     text = f"{textwrap.indent(head, '# ')}\n{written}"
     given = Given(renaming.given, new, referred_to(values, ONLY_REFERRED_TO))
@@ -156,7 +158,7 @@ def _resolved(values: Mapping[str, Any], problems: Sequence[str]) -> tuple[Any, 
         raise ConfigError([*problems, *missing])
     try:
         config = OmegaConf.create(dict(values))
-        return OmegaConf.to_container(config, resolve=True), OmegaConf.to_yaml(config)
+        return values_of(config), OmegaConf.to_yaml(config)
     except OmegaConfBaseException as error:
         text = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error))
         told = f"{error.full_key}: {text.splitlines()[0]}" if error.full_key else text

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.errors import ConfigError
+from r1trl.files.paths import lines_of
+from r1trl.texts import whole_texts
 
 SUFFIXES = (".jsonl", ".parquet")
 
@@ -47,15 +49,14 @@ def _of_json_lines(path: Path) -> dict[str, list[Any]]:
 
 def _objects(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the object of each line that is not empty; raise ValueError with a line's number."""
-    with path.open(encoding="utf-8-sig") as lines:  # a file of Windows may begin with a mark
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"line {number} is no JSON: {error}") from error
-            if not isinstance(row, dict):
-                kind = type(row).__name__
-                raise ValueError(f"line {number} is a {kind}; each line must be an object, {{…}}")
-            yield row
+    for number, line in lines_of(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"line {number} is no JSON: {error}") from error
+        if not isinstance(row, dict):
+            kind = type(row).__name__
+            raise ValueError(f"line {number} is a {kind}; each line must be an object, {{…}}")
+        yield whole_texts(row)

@@ -16,6 +16,8 @@ from r1trl.files.names import CHAT
 from r1trl.files.tables import CHUNK, OWN, put_together, with_column
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.ranks import barrier, is_main
+from r1trl.storage.writing import write_text
+from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -96,13 +98,13 @@ def load_stage_rows(
             shutil.rmtree(folder / ".cache", ignore_errors=True)  # of rows that are gone
             (folder / "new.parquet").replace(folder / "rows.parquet")
         text = json.dumps(counts, indent=1) + "\n"
-        (folder / "filters.json").write_text(text, encoding="utf-8")
+        write_text(folder / "filters.json", text)
     barrier()
     return Dataset.from_parquet(str(folder / "rows.parquet"), cache_dir=str(folder / ".cache"))
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    say(text)
 
 
 def same_files(one: Path, other: Path) -> bool:

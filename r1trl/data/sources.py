@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from r1trl.config.schema import SourceConfig
 from r1trl.data.shapes import normal_rows
 from r1trl.data.templates import fill_or_none, is_template, names_in
-from r1trl.errors import R1trlError, StageError, suggest
+from r1trl.errors import R1trlError, StageError, errors_named, suggest
 from r1trl.files.local import local_rows
 from r1trl.formats import is_local
 from r1trl.plugins.loading import Plugins
@@ -33,11 +33,8 @@ def load_source(
             options = dict(source.options)
             if "seed" in offer.options:
                 options.setdefault("seed", seed)
-            try:
+            with errors_named(f"dataset '{source.dataset}'"):
                 made = offer.bind(options)()
-            except Exception as error:
-                failed = f"dataset '{source.dataset}': {type(error).__name__}: {error}"
-                raise StageError(failed) from error
             rows = made_rows(made, source.dataset)
             if source.take is not None:
                 rows = rows.select(range(min(source.take, len(rows))))

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from r1trl.rewards.texts import gold_text
+from r1trl.texts import whole_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,7 +26,7 @@ def dataset_of(
 ) -> "Dataset":
     """Return columns as a dataset; without `features` of the types that keep their values.
 
-    Raises ValueError if a text is none, having half of a character.
+    Half of a character becomes U+FFFD in texts, as `texts.whole` does.
     """
     from datasets import Dataset, Features
 
@@ -34,8 +35,8 @@ def dataset_of(
         types = {n: given[n] if n in given else feature_of(v, n) for n, v in columns.items()}
         encoded = {name: _as(types[name], values, name) for name, values in columns.items()}
         return Dataset.from_dict(encoded, features=Features(types))
-    except UnicodeEncodeError as error:
-        raise ValueError(f"a text has half of a character: {error.object[:80]!r}") from error
+    except UnicodeEncodeError:  # there is no half of a character in nearly all rows
+        return dataset_of({n: whole_texts(list(v)) for n, v in columns.items()}, features)
 
 
 def dataset_of_rows(rows: Iterable[Mapping[str, Any]]) -> "Dataset":

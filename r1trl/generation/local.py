@@ -17,6 +17,7 @@ from r1trl.errors import StageError
 from r1trl.models.hub import refuse_unreachable
 from r1trl.models.tokenizer import end_token_ids, load_tokenizer, no_embedding
 from r1trl.stage.devices import device
+from r1trl.terminal import say
 from r1trl.types import Completion
 
 
@@ -31,7 +32,7 @@ class LocalModel:
         self.sampling = stage.sampling
         if lacking := lacking_in_decode(self.model.generation_config):
             settings = f"the settings {', '.join(lacking)} in its generation_config.json"
-            print(f"{stage.model}: {settings} are not carried out in this process", flush=True)
+            say(f"{stage.model}: {settings} are not carried out in this process")
 
     def seed(self, seed: int) -> None:
         """Seed PyTorch's default generators, on the CPU and on all devices of this process."""

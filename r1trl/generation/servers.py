@@ -17,6 +17,7 @@ import httpx
 from r1trl.config.stage_parts import EndpointsConfig
 from r1trl.errors import StageError
 from r1trl.pulse import progress
+from r1trl.texts import whole, whole_texts
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
@@ -173,9 +174,12 @@ async def _post(client: httpx.AsyncClient, url: str, request: Request) -> Reply:
         choice: Reply = body["choices"][0]
         if choice["finish_reason"] in ABORTED:
             raise ValueError(f"an aborted completion ({choice['finish_reason']})")
-        return {key: choice[key] for key in ("text", "finish_reason")} | {
-            "stop_reason": choice.get("stop_reason"),
-            "completion_tokens": (body.get("usage") or {}).get("completion_tokens"),
+        tokens = (body.get("usage") or {}).get("completion_tokens")
+        return {
+            "text": whole(choice["text"]),
+            "finish_reason": choice["finish_reason"],
+            "stop_reason": whole_texts(choice.get("stop_reason")),
+            "completion_tokens": None if tokens is None else int(tokens),
         }
-    except (KeyError, IndexError, TypeError) as error:
+    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a completion: {response.text[:200]!r}") from error

@@ -19,6 +19,7 @@ from r1trl.generation.answers import RowGenerator
 from r1trl.stage.ranks import barrier, is_main, rank, world_size
 from r1trl.storage.digests import digest_of
 from r1trl.storage.writing import new_file
+from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,7 +66,7 @@ def generate_shards(
         generator.scorer.stats.add_state(part or {})
     rollouts = joined(paths, shards / ".cache")
     if own := [column for column in rollouts.column_names if column.startswith(OWN)]:
-        print(f"{name}: the rows' own columns {', '.join(own)} are called so here", flush=True)
+        say(f"{name}: the rows' own columns {', '.join(own)} are called so here")
     return rollouts
 
 
@@ -98,7 +99,7 @@ def scoring_of(shard: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         wrong = "it cannot be proven"
     if wrong:
-        print(f"shard {shard.name}: {wrong}, so its rows are generated again", flush=True)
+        say(f"shard {shard.name}: {wrong}, so its rows are generated again")
         return None
     return dict(proof["scoring"])
 
@@ -127,10 +128,9 @@ class ShardProgress:
         self.done, self.tokens = self.done + 1, self.tokens + tokens
         seconds = time.monotonic() - self.start
         left = seconds / self.done * (self.total - self.done)
-        print(
+        say(
             f"{self.name}: {self.done} of {self.total} shards, {self.tokens / seconds:,.0f} "
             f"tokens/s, {duration(left)} left",
-            flush=True,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from r1trl.config.keys import entry, path_in
 from r1trl.config.schema import StageConfig
+from r1trl.environment import hide
 from r1trl.errors import ConfigError, R1trlError
 from r1trl.identity.inputs import UNKNOWN, inputs_identity, inputs_of
 from r1trl.identity.sources import Sources
@@ -80,8 +81,11 @@ def _drop(settings: Any, key: str) -> None:
 
 
 def _copy(value: Any) -> Any:
+    """Return a copy of nested settings, without secrets: another token changes no result."""
     if isinstance(value, Mapping):
         return {str(key): _copy(each) for key, each in value.items()}
+    if isinstance(value, str):
+        return hide(value)
     return [_copy(each) for each in value] if isinstance(value, list | tuple) else value
 
 

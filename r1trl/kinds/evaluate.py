@@ -10,6 +10,7 @@ from r1trl.errors import errors_named, unknown
 from r1trl.files.tables import with_names_aside
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
+from r1trl.terminal import say
 
 
 @dataclass
@@ -38,7 +39,7 @@ def run(work: Work) -> Mapping[str, float]:
             with errors_named(f"{work.key}.benchmarks.{benchmark}"):
                 measured = benchmark_metrics(rollouts, stage.metrics)
             metrics |= {f"{model}/{benchmark}/{metric}": v for metric, v in measured.items()}
-            print(f"{model} on {benchmark}: {summary(measured)}", flush=True)
+            say(f"{model} on {benchmark}: {summary(measured)}")
             names = {"model": model, "benchmark": benchmark}
             constant = {name: [value] * len(rollouts) for name, value in names.items()}
             parts.append(with_names_aside(rollouts, constant))

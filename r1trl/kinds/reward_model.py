@@ -7,6 +7,7 @@ from typing import Any, Literal
 from r1trl import Field, Kind, StageError, Work
 from r1trl.arguments.shared import OWN_LOSS, RENDERED
 from r1trl.kinds.reward_rows import labelled_texts, pairs
+from r1trl.terminal import say
 
 COLUMNS = {"pairwise": ("chosen", "rejected"), "pointwise": ("completion", "label")}
 REWARD_FIELDS: Mapping[str, Field] = {
@@ -56,7 +57,7 @@ def _say_what_is_too_long(work: Work, rows: int, kept: int, longest: int | None)
     if not kept:
         raise StageError(f"{said} tokens, and none is left; raise it")
     if kept < rows and work.is_main:
-        print(f"{said} tokens, and are left out", flush=True)
+        say(f"{said} tokens, and are left out")
 
 
 def problems(stage: Any) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from r1trl import StageError, Work, scored_text
+from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -28,7 +29,7 @@ def labelled_texts(work: Work) -> "Dataset":
     rows = rows.select_columns(["prompt", "completion"]).add_column("number", labels)
     texts = _scored(work, rows, ["completion"], "number")
     if work.is_main and len(set(labels)) == 1:
-        print(f"{work.key}.data: every label is {labels[0]:g}; that is all to learn", flush=True)
+        say(f"{work.key}.data: every label is {labels[0]:g}; that is all to learn")
     return texts.rename_column("number", "label")
 
 
@@ -107,5 +108,5 @@ def _scored(work: Work, rows: "Dataset", texts: list[str], *more: str) -> "Datas
         if not kept:
             raise StageError(f"{key}: nothing can be learned from any of {len(rows)} rows: {said}")
         if work.is_main:
-            print(f"{key}: of {len(rows)} rows these are left out: {said}", flush=True)
+            say(f"{key}: of {len(rows)} rows these are left out: {said}")
     return rows.select(kept).select_columns([*texts, *more])

@@ -15,6 +15,7 @@ from r1trl.data.row_writer import RowWriter
 from r1trl.errors import errors_named
 from r1trl.rewards.pool import cores
 from r1trl.stage.ranks import barrier
+from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -91,7 +92,7 @@ def make_samples(work: Work, rows: "Dataset", tokenizer: Any) -> "tuple[Dataset,
     counted = {name: encoded[name][:] for name in COUNTED}
     lengths = count_lengths(**counted, rows=len(rows), limit=encoder.limit)
     if work.is_main:
-        print(f"{work.key}: {lengths}", flush=True)
+        say(f"{work.key}: {lengths}")
         (work.folder / "data").mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(lengths), indent=1) + "\n"
         (work.folder / "data" / LENGTHS).write_text(text, encoding="utf-8")

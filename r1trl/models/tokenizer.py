@@ -12,6 +12,7 @@ from typing import Any
 from r1trl.chat.ends import end_of_turn
 from r1trl.errors import StageError
 from r1trl.models.hub import refuse_unreachable
+from r1trl.terminal import say
 
 
 def load_tokenizer(path: str, *, chat: bool, trusted: bool = False) -> Any:
@@ -31,7 +32,7 @@ def load_tokenizer(path: str, *, chat: bool, trusted: bool = False) -> Any:
     if end is not None:
         tokenizer.eos_token = end
     if said and os.environ.get("RANK", "0") == "0":
-        print(f"{path}: {said}", flush=True)
+        say(f"{path}: {said}")
     return tokenizer
 
 

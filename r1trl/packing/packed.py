@@ -17,6 +17,7 @@ from r1trl.packing.attention import (
 )
 from r1trl.packing.models import attends_to_all_with_sdpa, config_of, is_plain_decoder
 from r1trl.packing.tokens import TokenBatch
+from r1trl.terminal import say
 
 RELATIVE_TOLERANCE = 0.02  # of the largest log-probability: rounding, in bfloat16 too
 MIN_SHARED_FRACTION = 0.1  # of all tokens that must be saved for prompts to be shared
@@ -148,7 +149,7 @@ def can_pack(model: Any, device: torch.device) -> bool:
     except Exception as error:  # noqa: BLE001 - whatever a model raises is the reason
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
     if problem:
-        print(f"this model cannot be passed packed rows ({problem}): they are padded", flush=True)
+        say(f"this model cannot be passed packed rows ({problem}): they are padded")
     return not problem
 
 

@@ -1,6 +1,5 @@
 """The plan: a recipe checked before anything starts, every problem at once, and laid out."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from r1trl.plan.sources import check_source, note_on_columns
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import StageSpec
+from r1trl.stage.folder_names import name_problems
 from r1trl.stage.inputs import check_references, resolve
 from r1trl.storage.digests import NAME, Digests, digest_of
 from r1trl.types import Benchmarks
@@ -112,12 +112,7 @@ def _names(config: RunConfig) -> list[str]:
         for group, entries in (("data", stage.data), ("benchmarks", stage.benchmarks)):
             names[f"stages.{name}.{group}"] = list(entries)
         names[f"stages.{name}.models"] = list(models_of(stage))
-    return [
-        f"{key}: '{name}' cannot be the name of a folder; use letters, digits and . _ = , + -"
-        for key, group in names.items()
-        for name in group
-        if not re.fullmatch(r"[\w.=,+-]+", str(name)) or str(name) in (".", "..")
-    ]
+    return name_problems(names)
 
 
 def _benchmarks(run: Composed) -> list[str]:

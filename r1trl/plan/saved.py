@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from r1trl.config.checked import checked
+from r1trl.environment import masked, resolved
 from r1trl.plan.plan import Plan, make_plan
 from r1trl.storage.writing import write_text
 
@@ -15,11 +16,11 @@ SETTINGS = "settings.yaml"
 def write_settings(plan: Plan, folder: Path) -> None:
     """Write a run's settings for `read_plan`."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(asdict(plan.config), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(masked(asdict(plan.config)), sort_keys=False, allow_unicode=True)
     write_text(folder / SETTINGS, text)
 
 
 def read_plan(folder: Path) -> Plan:
     """Return the plan of the settings in a folder."""
     text = (folder / SETTINGS).read_text(encoding="utf-8")
-    return make_plan(checked(yaml.safe_load(text), text))
+    return make_plan(checked(resolved(yaml.safe_load(text)), text))

@@ -7,7 +7,8 @@ from typing import Any
 import pluggy
 
 from r1trl import hookspecs
-from r1trl.errors import errors_named, suggest
+from r1trl.errors import errors_named, raised, suggest
+from r1trl.guard import undisturbed
 from r1trl.kind import Kind
 from r1trl.plugins.offer import Offer
 from r1trl.types import ROLES
@@ -48,10 +49,10 @@ def collect_offers(manager: pluggy.PluginManager) -> tuple[Offers, Aliases, list
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             plugin = implementation.plugin_name
             try:
-                offered = implementation.function()
-            except Exception as error:  # noqa: BLE001 - whatever a hook raises is the reason
-                failed = f"{type(error).__name__}: {error}"
-                problems.append(f"plugin '{plugin}': {hook} failed: {failed}")
+                with undisturbed(f"plugin '{plugin}': {hook}"):
+                    offered = implementation.function()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is the reason
+                problems.append(f"plugin '{plugin}': {hook} failed: {raised(error)}")
                 continue
             if not isinstance(offered, Mapping):
                 returned = f"returned {type(offered).__name__}"

@@ -17,7 +17,8 @@ from typing import Any
 import pluggy
 
 from r1trl import hookspecs
-from r1trl.errors import ConfigError, unknown
+from r1trl.errors import ConfigError, raised, unknown
+from r1trl.guard import undisturbed
 from r1trl.kind import Kind
 from r1trl.plugins.hooks import collect_offers, misspelt_hooks
 from r1trl.plugins.offer import Offer
@@ -118,14 +119,15 @@ def _register(
     manager: pluggy.PluginManager, name: str, label: str, find: Callable[[], Any]
 ) -> list[str]:
     try:
-        plugin = find()
+        with undisturbed(label):
+            plugin = find()
         if manager.is_registered(plugin):
             return []
         manager.register(plugin, name=name)
     except pluggy.PluginValidationError as error:
         return [f"{label} has a hook that does not fit: {error}"]
-    except Exception as error:  # noqa: BLE001 - whatever a module raises is the reason
-        return [f"{label} cannot be imported: {type(error).__name__}: {error}"]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module raises is the reason
+        return [f"{label} cannot be imported: {raised(error)}"]
     return []
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from r1trl.errors import StageError
 from r1trl.plugins.offer import OF_TRAINER
+from r1trl.texts import whole, whole_texts
 
 COLUMNS = ("step", "prompt", "completion", "reward")  # of completions.jsonl, r1trl's own
 LISTS = re.compile(r"(list|sequence)\[(list|sequence)\[")
@@ -32,11 +33,11 @@ class Logged:
 
     def log_extra(self, column: str, values: Sequence[Any]) -> None:
         """Log the values of a column; several calls follow one another."""
-        self.extra[column] += map(_plain, values)
+        self.extra[whole(column)] += map(_plain, values)
 
     def log_metric(self, name: str, value: float) -> None:
         """Log a number of the batch; of several the mean is recorded."""
-        self.metrics[name].append(float(value))
+        self.metrics[whole(name)].append(float(value))
 
     def columns(self, reward: str, indices: Sequence[int], count: int) -> dict[str, list[Any]]:
         """Return the columns with `count` entries, None but at the indices that were scored.
@@ -64,9 +65,8 @@ class Logged:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it, what is NumPy's or torch's as numbers."""
-    return json.loads(
-        json.dumps(value.tolist() if hasattr(value, "tolist") else value, default=str)
-    )
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return whole_texts(json.loads(json.dumps(value, default=str)))
 
 
 def given_by_trainer(reward: Any, trainer_state: Any, logged: Logged) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def hint_of_messages(reward: Any, error: Exception) -> str:
+def hint_of_messages(reward: Any, error: BaseException) -> str:
     """Return what to do if a reward failed because it reads messages and got texts, else ""."""
     read = any(text in str(error) for text in OF_TEXTS)
     if not read or takes_messages(reward):

@@ -94,12 +94,15 @@ def _convert_union(value: Any, arguments: list[Any]) -> Any:
 def _convert_plain(value: Any, type_: Any) -> Any:
     kind = getattr(type_, "__name__", str(type_))
     article = "an" if kind[0] in "aeiou" else "a"
-    wrong = ValueError(f"value '{value}' of type '{type(value).__name__}' is not {article} {kind}")
+    given = "str" if isinstance(value, str) else type(value).__name__
+    wrong = ValueError(f"value '{value}' of type '{given}' is not {article} {kind}")
     if type_ is float and isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
             return float(value)
         except ValueError:
             raise wrong from None
+    if type_ is str and isinstance(value, str):  # from the environment, as `environment` marks it
+        return value
     if type_ is float or (type_ in (bool, int, str) and type(value) is not type_):
         raise wrong
     return value

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from r1trl.environment import hide
 from r1trl.errors import ConfigError, R1trlError
 from r1trl.plan.plan import Plan
 from r1trl.plan.saved import read_plan, write_settings
@@ -19,6 +20,8 @@ from r1trl.run.launch import Workers, last_lines
 from r1trl.run.progress import log_shown
 from r1trl.stage.devices import NO_GPU
 from r1trl.storage.writing import write_text
+from r1trl.terminal import say, short
+from r1trl.texts import printable
 
 FINDINGS = "findings.json"
 COLOUR, PLAIN = ("\x1b[32m", "\x1b[0m"), ("⟦", "⟧")
@@ -40,7 +43,7 @@ def check_first(plan: Plan, workers: Workers) -> None:
     write_settings(plan, folder)
     (folder / FINDINGS).unlink(missing_ok=True)
     (folder / "log.txt").unlink(missing_ok=True)
-    print("preflight …", flush=True)
+    say("preflight …")
     with log_shown(folder / "log.txt"):
         status = workers.call("r1trl.rehearsal.first:preflight_run", folder, {})
     if workers.leaving.asked():
@@ -52,7 +55,9 @@ def check_first(plan: Plan, workers: Workers) -> None:
         )
     found = json.loads((folder / FINDINGS).read_text(encoding="utf-8"))
     print(shown(found["rows"], sys.stdout.isatty()), end="")
-    print("".join(f"note: {each['text']}\n" for each in found["findings"] if not each["wrong"]))
+    for each in found["findings"]:
+        if not each["wrong"]:
+            say(f"note: {each['text']}")
     problems = [each["text"] for each in found["findings"] if each["wrong"]]
     if problems:
         of_rewards = any(".rewards." in problem.partition(": ")[0] for problem in problems)
@@ -89,4 +94,4 @@ def shown(rows: Sequence[dict[str, object]], colours: bool) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    return printable(hide(short(text, LONGEST)))

@@ -1,7 +1,8 @@
 """Line and bar charts as SVG text, for a report that is one file and needs nothing to be seen."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
+
+from r1trl.report.tables import in_html
 
 COLORS = ("#2563eb", "#dc2626", "#16a34a", "#d97706", "#7c3aed", "#0891b2")
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 360, 236, 56, 24, 46
@@ -62,7 +63,7 @@ def _text(
     bold = f' font-weight="{weight}"' if weight else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="12" text-anchor="{anchor}" '
-        f'fill="{color}"{bold}>{escape(text)}</text>'
+        f'fill="{color}"{bold}>{in_html(text)}</text>'
     )
 
 

@@ -1,11 +1,12 @@
 """report.html: the scoreboard as bars and a table, and how every training stage went."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from r1trl.report.charts import bars, lines
+from r1trl.report.tables import in_html
 from r1trl.storage.jsonl import read_rows
+from r1trl.terminal import short
 from r1trl.types import StageResult
 
 STYLE = (
@@ -15,22 +16,27 @@ STYLE = (
     ".row{display:flex;flex-wrap:wrap;gap:16px}"
     "pre{background:#f9fafb;padding:8px 12px;white-space:pre-wrap}h2{margin-top:36px}"
 )
+NO_CODE = (  # a page of texts that a model has written loads and runs nothing
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+)
 REWARD = ("rewards/", "/mean")
+SHOWN = 20_000  # characters of a completion
 SINGLES = ("completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy", "accuracy")
 
 
 def page(title: str, tables: Mapping[str, list[list[str]]], results: list[StageResult]) -> str:
     """Write the page; `tables` are by heading, the first row of each its head."""
-    parts = [f"<h1>{escape(title)}</h1>"]
+    parts = [f"<h1>{in_html(title)}</h1>"]
     for heading, rows in tables.items():
-        parts += [f"<h2>{escape(heading)}</h2>", _bars(heading, results), _table(rows)]
+        parts += [f"<h2>{in_html(heading)}</h2>", _bars(heading, results), _table(rows)]
     parts += [section for result in results if (section := _training(result))]
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+    head = f'<meta charset="utf-8">{NO_CODE}<title>{in_html(title)}</title><style>{STYLE}</style>'
     return f"<!doctype html><html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
 
 def _table(rows: list[list[str]]) -> str:
-    cells = [[f"<td>{escape(cell)}</td>" for cell in row] for row in rows]
+    cells = [[f"<td>{in_html(cell)}</td>" for cell in row] for row in rows]
     cells[0] = [cell.replace("td>", "th>") for cell in cells[0]]
     return "<table>" + "".join(f"<tr>{''.join(row)}</tr>" for row in cells) + "</table>"
 
@@ -66,10 +72,11 @@ def _training(result: StageResult) -> str | None:
     if not charts:
         return None
     shown = read_rows(result.folder / "completions.jsonl")[-3:]
-    texts = [f"{row['prompt']}{row['completion']}   → {row['reward']}" for row in shown]
-    samples = "".join(f"<pre>{escape(text)}</pre>" for text in texts)
-    return f"<h2>{escape(result.stage)}</h2><div class=row>{''.join(charts)}</div>{samples}"
+    texts = [f"{r.get('prompt')}{r.get('completion')}   → {r.get('reward')}" for r in shown]
+    samples = "".join(f"<pre>{in_html(short(text, SHOWN))}</pre>" for text in texts)
+    return f"<h2>{in_html(result.stage)}</h2><div class=row>{''.join(charts)}</div>{samples}"
 
 
 def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
-    return [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+    numbers = [(row.get("step"), row.get(name)) for row in rows]
+    return [(x, y) for x, y in numbers if isinstance(x, int | float) and isinstance(y, int | float)]

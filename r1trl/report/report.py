@@ -6,7 +6,7 @@ from pathlib import Path
 
 from r1trl.errors import ConfigError
 from r1trl.report.page import page
-from r1trl.report.tables import markdown
+from r1trl.report.tables import markdown, marked_down
 from r1trl.stage.files import StageSpec, read_result, read_spec
 from r1trl.storage.jsonl import read_rows
 from r1trl.storage.writing import write_text
@@ -35,7 +35,7 @@ def write_report(folder: Path) -> str:
     board = "\n\n".join(map(markdown, boards.values())) or NO_SCOREBOARD
     stages, rewards = stages_table(results), rewards_table(results)
     kept = kept_table(results)
-    parts = [f"# {folder.name}", board, "## Stages", markdown(stages)]
+    parts = [f"# {marked_down(folder.name)}", board, "## Stages", markdown(stages)]
     parts += ["## Rewards", markdown(rewards)] if len(rewards) > 1 else []
     parts += ["## Kept", markdown(kept)] if len(kept) > 1 else []
     parts += [part for r in results if (part := training_summary(r))]
@@ -127,7 +127,10 @@ def _short(start: str, spec: StageSpec) -> str:
 
 def training_summary(result: StageResult) -> str | None:
     """Return how a training stage's numbers moved, from its first tenth to its last."""
-    rows = read_rows(result.folder / "metrics.jsonl")
+    rows = [
+        {name: value for name, value in row.items() if isinstance(value, int | float)}
+        for row in read_rows(result.folder / "metrics.jsonl")
+    ]
     tenth = max(1, len(rows) // 10)
     body = []
     for name in _movers(rows):
@@ -136,7 +139,7 @@ def training_summary(result: StageResult) -> str | None:
         if first and last:
             body.append([name, f"{sum(first) / len(first):.4g}", f"{sum(last) / len(last):.4g}"])
     head = ["metric", "first", "last"]
-    return f"### {result.stage}\n\n{markdown([head, *body])}" if body else None
+    return f"### {marked_down(result.stage)}\n\n{markdown([head, *body])}" if body else None
 
 
 def _movers(rows: list[dict[str, float]]) -> list[str]:

@@ -15,6 +15,7 @@ from r1trl.config.kinds import load_plugins
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import PluginsConfig, StageConfig
 from r1trl.config.stage_parts import ScoringConfig
+from r1trl.environment import masked, resolved, secrets_kept, unset
 from r1trl.errors import ConfigError, StageError, errors_named, unknown
 from r1trl.plan.choices import check_rewards
 from r1trl.plugins.loading import Plugins
@@ -22,9 +23,11 @@ from r1trl.rescore.changes import changes
 from r1trl.rescore.file import file_rollouts
 from r1trl.rescore.rollouts import Columns, Rollouts, write_table
 from r1trl.rescore.stage import saved_spec, stage_rollouts
-from r1trl.rescore.wants import names, problems_of
+from r1trl.rescore.wants import asked_outside, names, problems_of
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.stage.code import code_of
+from r1trl.terminal import say
 
 NO_REWARDS = "rewards: there are none to score with; give 'rewards={accuracy: {answer: boxed}}'"
 
@@ -55,8 +58,13 @@ def rescore(path: Path, overrides: Sequence[str]) -> tuple[str, Path]:
     target = _target(path if spec else path.parent)
     renaming = Renaming()
     config = _config(own, overrides, renaming)
+    if spec and config.plugins.load == list(spec.plugins.get("load") or ()):
+        for said in code_of(spec, path):
+            say(f"note: {said}", error=True)
     plugins = load_plugins(config.plugins.load, config.plugins.block)
     rewards = _rewards(config, plugins, renaming)
+    for said in asked_outside(rewards, plugins):
+        say(f"note: {said}", error=True)
     rollouts = stage_rollouts(path, spec, plugins) if spec else file_rollouts(path)
     with errors_named("rewards"):
         scorer = make_scorer(rewards, config.scoring, plugins)
@@ -90,7 +98,7 @@ def _rewards(config: RescoreConfig, plugins: Plugins, renaming: Renaming) -> dic
 def _config(own: dict[str, Any], overrides: Sequence[str], renaming: Renaming) -> RescoreConfig:
     """Return a stage's own rewards, scoring and plugins with the overrides applied."""
     keys = tuple(RescoreConfig.__dataclass_fields__)
-    config, problems = OmegaConf.create({key: own[key] for key in keys if key in own}), []
+    config, problems = OmegaConf.create(masked({k: own[k] for k in keys if k in own})), []
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or key.partition(".")[0] not in keys:
@@ -103,7 +111,9 @@ def _config(own: dict[str, Any], overrides: Sequence[str], renaming: Renaming) -
             problems.append(f"'{override}': {' '.join(str(error).split())}")
     if problems:
         raise ConfigError(problems)
-    values: Any = OmegaConf.to_container(config)
+    values: Any = secrets_kept(resolved(OmegaConf.to_container(config)), renaming.notes)
+    if problems := list(unset(values)):
+        raise ConfigError(problems)
     parsed, problems = parse(RescoreConfig, rename_keys(RescoreConfig, values, "", renaming))
     if problems:
         raise ConfigError(problems)

@@ -1,12 +1,15 @@
 """What rewards want of rows and cannot get, said before the first one is scored."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from r1trl.errors import StageError, suggest
+from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import description_of
 from r1trl.rescore.rollouts import MissingTokenIds, Rollouts
 from r1trl.rewards.bound_reward import NOT_ROW_COLUMNS, BoundReward, Columns
+from r1trl.rewards.scorer import COMMON_OPTIONS
 from r1trl.rewards.verifier import Verifier
 
 
@@ -36,6 +39,16 @@ def problems_of(reward: BoundReward, columns: Columns, rollouts: Rollouts) -> It
         yield f"{key}: wants token ids: {missing[0].reason}"
     if description_of(reward.reward).needs_groups and "prompt" not in rollouts.saved.column_names:
         yield f"{key}: compares the completions of a prompt, and {where} has no column 'prompt'"
+
+
+def asked_outside(rewards: Mapping[str, Any], plugins: Plugins) -> Iterator[str]:
+    """Yield what rewards ask outside of this machine, such as a judge."""
+    for name, options in rewards.items():
+        offer = plugins.find("reward", (options or {}).get("reward") or name)
+        asks = offer.description.asks_outside if options is not None else None
+        own = {k: v for k, v in (options or {}).items() if k not in COMMON_OPTIONS}
+        if asks and (asked := asks(**own)):
+            yield f"rewards.{name} asks {asked}"
 
 
 def names(rollouts: Rollouts) -> str:

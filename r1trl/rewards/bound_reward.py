@@ -2,13 +2,13 @@
 
 import asyncio
 import inspect
-import math
+import sys
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from r1trl.errors import StageError, suggest
+from r1trl.errors import StageError, raised, suggest
 from r1trl.plugins.offer import OF_TRAINER
 from r1trl.plugins.trl_form import Logged, given_by_trainer, hint_of_messages, texts_or_messages
 from r1trl.pulse import Overdue, bounded, computed_elsewhere
@@ -98,9 +98,9 @@ class BoundReward:
                 returned, durations = self._call(rows, pool, trainer_state, logged)
             except Overdue as error:
                 raise StageError(str(error)) from None
-            except Exception as error:  # a plugin's own error, named and raised on
+            except (Exception, SystemExit) as error:  # a plugin's own error, named and raised on
                 raise StageError(
-                    f"reward '{self.name}' failed: {type(error).__name__}: {error}"
+                    f"reward '{self.name}' failed: {raised(error)}"
                     f"{hint_of_messages(self.reward, error)}"
                 ) from error
             checked = _checked(self.name, returned, len(indices))
@@ -117,6 +117,7 @@ class BoundReward:
         if isinstance(self.reward, Verifier):
             results = self.reward.results(rows, self.options, pool)
             return [r.value for r in results], [r.seconds for r in results]
+        rows = copied(rows)
         columns = {name: values for name, values in rows.items() if name not in NOT_ROW_COLUMNS}
         count, seconds = len(rows["completion"]), pool.batch_patience
         late = f"reward '{self.name}': no values for {count} completions within"
@@ -132,6 +133,11 @@ class BoundReward:
             if inspect.isawaitable(returned):
                 returned = asyncio.run(_await(returned, seconds, late))
         return returned, [None] * count
+
+
+def _is_finite(value: float) -> bool:
+    """Return True for a number that a float holds; whole ones may be larger."""
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 async def _await(awaitable: Awaitable[Any], seconds: float, late: str) -> Any:
@@ -155,8 +161,17 @@ def _select(columns: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any
     }
 
 
+def copied(value: Any) -> Any:
+    """Return a value with lists and mappings of its own, for a reward that changes them."""
+    if isinstance(value, Mapping):
+        return {name: copied(each) for name, each in value.items()}
+    return [copied(each) for each in value] if isinstance(value, list) else value
+
+
 def _checked(name: str, returned: Any, count: int) -> list[Any]:
     try:
+        if isinstance(returned, Mapping | Set):
+            raise TypeError("it has no order of rows")
         values: list[Any] = list(returned)
     except TypeError:
         raise StageError(f"reward '{name}' returned {returned!r}; it must return a list") from None
@@ -167,7 +182,7 @@ def _checked(name: str, returned: Any, count: int) -> list[Any]:
             continue
         if hasattr(value, "item") and not getattr(value, "shape", ()):
             values[i] = value = value.item()  # a number of numpy's or torch's
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not isinstance(value, int | float) or not _is_finite(value):
             raise StageError(
                 f"reward '{name}' returned {value!r} for row {i}; "
                 "it must be a finite number or None"

@@ -47,7 +47,7 @@ def handle(kind: str, content: Any) -> tuple[str, Any]:
             return "value", None
         verifier = import_verifier(content.verifier)
         return "value", verifier.function(*content.arguments, **content.options)
-    except Exception as error:  # noqa: BLE001 - the plugin's own error is the reply
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the plugin's own error is the reply
         return "error", f"{type(error).__name__}: {error}"
 
 
@@ -66,8 +66,11 @@ def serve(connection: Any) -> None:
         if kind == "fork":
             connection.send(fork(connection))
             continue
+        pid = os.getpid()
         with killed_after(seconds + ORPHAN_SECONDS):
             reply = handle(kind, content)
+        if os.getpid() != pid:  # a child that the verifier forked, and that came back from it
+            os._exit(1)
         if kind == "load":
             own, threads = children(os.getpid(), process_table()), threading.active_count()
         else:

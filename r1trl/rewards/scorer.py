@@ -25,6 +25,7 @@ from r1trl.rewards.outcomes import (
 from r1trl.rewards.pool import Failure, Pool, cores
 from r1trl.rewards.stats import ScoringStats
 from r1trl.rewards.verifier import Verifier
+from r1trl.terminal import say
 
 COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_step")
 
@@ -99,7 +100,7 @@ class Scorer:
         for name, column in raw.items():
             self.stats.add(name, results[name], columns)
             if note := self.stats.abstention(name, results[name], columns):
-                print(*filter(None, (self.key, note)), sep=": ", flush=True)
+                say(": ".join(filter(None, (self.key, note))))
             with self._errors_named(name):
                 self._check_failures(name, column, columns)
         values = apply_requires(
@@ -142,7 +143,7 @@ class Scorer:
         i, first = failures[0]
         sample = str(columns["completion"][i])[:200]
         message = f"reward '{name}': {first.kind} on row {i} ({first.message}): {sample!r}"
-        print(f"{len(failures)} of {len(values)} samples without a verdict; {message}", flush=True)
+        say(f"{len(failures)} of {len(values)} samples without a verdict; {message}")
         if self.on_failure == "raise" or len(failures) > self.max_failure_rate * len(values):
             raise StageError(
                 f"{message}; {len(failures)} of {len(values)} samples failed (scoring.on_failure="

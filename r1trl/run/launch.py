@@ -14,7 +14,10 @@ from typing import Any, Self
 
 import yaml
 
+from r1trl.environment import plain
 from r1trl.stage.ranks import EXPECTED
+from r1trl.storage.writing import write_text
+from r1trl.terminal import newest_lines
 from r1trl.watch.beats import read_beats
 from r1trl.watch.control import DRIVER, Bounds, own_name
 from r1trl.watch.leaving import Leaving, Watch
@@ -107,7 +110,7 @@ class Workers:
         assert self._warm
         assert self._warm.stdin
         assert self._warm.stdout
-        line = [function, str(folder), dict(environment)]
+        line = [function, str(folder), plain(dict(environment))]
         try:
             self._warm.stdin.write(yaml.safe_dump(line, default_flow_style=True, width=10**6))
             self._warm.stdin.flush()
@@ -122,7 +125,7 @@ class Workers:
 
     def _accelerate(self, folder: Path, launch: Mapping[str, Any], grace: float) -> int:
         config = folder / "accelerate.yaml"
-        config.write_text(yaml.safe_dump(accelerate_config(launch)), encoding="utf-8")
+        write_text(config, yaml.safe_dump(plain(accelerate_config(launch))))
         command = [sys.executable, "-c", LAUNCH, "--config_file", str(config)]
         added = {EXPECTED: str(launch["processes"]), SHOT: str(int(grace) + 1)}
         with (folder / "log.txt").open("ab") as log:
@@ -173,7 +176,4 @@ def rotate_log(folder: Path) -> None:
 
 def last_lines(folder: Path, count: int = 25) -> str:
     """Return the last lines of a stage's log."""
-    log = folder / "log.txt"
-    if not log.exists():
-        return ""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+    return "\n".join(newest_lines(folder / "log.txt", count))

@@ -1,6 +1,5 @@
 """The loop over the stages of a run: finished ones are skipped, the others carried out."""
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from r1trl.run.launch import LEFT_EARLY, Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
 from r1trl.storage.writing import write_text
+from r1trl.terminal import say
 from r1trl.watch.control import own_name
 from r1trl.watch.leaving import Leaving, seconds_of
 from r1trl.watch.lock import locked, take_over
@@ -50,7 +50,7 @@ def run(
         _do_as_asked(plan)
         for stage in plan.until:
             if (reason := leaving.asked()) and not stage.finished:
-                print(f"left early ({reason}); the same command continues", flush=True)
+                say(f"left early ({reason}); the same command continues")
                 return LEFT_EARLY
             status = _run_stage(stage, workers)
             if status != DONE:
@@ -60,7 +60,7 @@ def run(
         text = write_report(plan.folder)
         if status == DONE:
             seconds, report = time.monotonic() - started, plan.folder / "report.html"
-            print(f"\n{text}\n\n{_how_far(plan)} ({seconds:.0f} s); report: {report}")
+            say(f"\n{text}\n\n{_how_far(plan)} ({seconds:.0f} s); report: {report}")
     return status
 
 
@@ -69,9 +69,9 @@ def _do_as_asked(plan: Plan) -> None:
     for stage in reversed(plan.stages):
         if stage.asked == "redo" and (old := set_aside(stage.folder)):
             name = stage.spec.stage
-            print(f"{name} is carried out again; what was there is in {old}", flush=True)
+            say(f"{name} is carried out again; what was there is in {old}")
     if plan.config.redo:
-        print("to continue from here on, leave out redo=…", flush=True)
+        say("to continue from here on, leave out redo=…")
     for stage in plan.stages:
         if stage.spec.kept:
             record_kept(stage.folder, stage.spec.kept)
@@ -89,7 +89,7 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
     """Carry out a stage unless it is finished; print how it went; return the exit status."""
     name, folder = stage.spec.stage, stage.folder
     if not stage.finished:
-        print(f"{name} ({stage.spec.kind}) …", flush=True)
+        say(f"{name} ({stage.spec.kind}) …")
         began = time.time()
         write_stage(stage)
         with log_shown(folder / "log.txt"):
@@ -103,9 +103,9 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
     remove_unread(folder, stage.config.checkpoints)  # unless the worker could
     done = "is already finished" if stage.finished else f"finished in {result.seconds:.0f} s"
     kept = "; ".join(result.kept.get("differences", ()))
-    print(f"{name} {done}{f' (kept: {kept})' if kept else ''}", flush=True)
+    say(f"{name} {done}{f' (kept: {kept})' if kept else ''}")
     if result.stop:
-        print(f"the run ends after {name}: {result.stop}", file=sys.stderr)
+        say(f"the run ends after {name}: {result.stop}", error=True)
         return FAILED
     return DONE
 
@@ -135,13 +135,14 @@ def _ended_early(name: str, folder: Path, status: int, workers: Workers, began: 
     if error is None and (reason or status == LEFT_EARLY):
         why = reason or "a signal to a worker"
         left = f"{name} left early ({why}): {standing(folder, began)}"
-        print(f"{left}; the same command continues", flush=True)
+        say(f"{left}; the same command continues")
         return LEFT_EARLY
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
+    how = how if status else "its process has ended without a result; a plugin may have ended it"
     log = folder / "log.txt"
     if error is None:
-        print(f"stage {name} failed ({how}): last lines of {log} follow", file=sys.stderr)
-        print(last_lines(folder), file=sys.stderr)
+        say(f"stage {name} failed ({how}): last lines of {log} follow", error=True)
+        say(last_lines(folder), error=True)
     else:
-        print(f"stage {name} failed: {error}\nsee {log}", file=sys.stderr)
+        say(f"stage {name} failed: {error}\nsee {log}", error=True)
     return FAILED

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TAIL_BYTES = 4096
+from r1trl.terminal import newest_lines
+
 PERIOD = 1.0  # seconds
 
 
@@ -36,10 +37,4 @@ def _show(log: Path, ended: threading.Event) -> None:
 
 def newest_line(log: Path) -> str:
     """Return the last line of a log that is not blank; of a progress bar its last state."""
-    if not log.exists():
-        return ""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
-        text = stream.read().decode("utf-8", "replace")
-    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
-    return "".join(letter for letter in lines[-1] if letter.isprintable()) if lines else ""
+    return "".join(newest_lines(log, 1)).strip()

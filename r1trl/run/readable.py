@@ -14,6 +14,7 @@ from r1trl.models.tokenizer import (
     refuse_without_embedding,
 )
 from r1trl.stage.ranks import is_main
+from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,8 +75,7 @@ def check_context(
             )
     short = [i for i, length in lengths.items() if length + longest > context]
     if short and is_main():
-        print(
+        say(
             f"{len(short)} of {len(texts)} prompts, such as that of row {short[0] + 1}, and a "
             f"completion of {longest} tokens do not fit into the model's context of {context}",
-            flush=True,
         )

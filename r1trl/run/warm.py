@@ -113,7 +113,7 @@ def fork_main(function: str, folder: Path, environment: Mapping[str, str], gpu: 
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     os.environ.update(environment)
-    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -20,6 +20,7 @@ from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.run.readable import check_context, ends_for_vllm, refuse_rows, stage_tokenizer
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
+from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import Rows
 
@@ -157,7 +158,7 @@ class StageWork:
         if outcome.signal:
             raise Interrupted(outcome.signal)
         if outcome.reason:
-            print(f"ended early: {outcome.reason}", flush=True)
+            say(f"ended early: {outcome.reason}")
         return outcome.metrics
 
     def draw(

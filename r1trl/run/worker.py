@@ -20,7 +20,9 @@ from r1trl.checkpoints.unread import remove_unread
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
+from r1trl.environment import unset
 from r1trl.errors import ConfigError, R1trlError, StageError
+from r1trl.guard import tell_exits
 from r1trl.identity.found import made_files
 from r1trl.identity.used import read_by_worker
 from r1trl.identity.versions import versions
@@ -30,9 +32,11 @@ from r1trl.plugins.loading import Plugins
 from r1trl.run.made import read_made, write_made
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
+from r1trl.stage.code import code_of
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, from_main, is_main, join, world_size
+from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 from r1trl.watch.control import bounds_of, own_driver
@@ -56,8 +60,12 @@ def run_stage_folder(
     spec = read_spec(folder)
     if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")
+    for problem in unset(spec.settings, f"stages.{spec.stage}"):
+        raise StageError(problem)
     hide_gpus(spec.settings.get("args", {}), world_size())
     key = f"stages.{spec.stage}"
+    for said in code_of(spec, folder) if is_main() else ():
+        say(said)
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
     tracker = Tracker(spec, folder, main=is_main())
     transitions = transitions_class(bind_transitions(spec, plugins))
@@ -80,8 +88,13 @@ def run_stage_folder(
         own: dict[str, Any] = {"inputs": read, "identity": spec.identity, "kept": spec.kept}
         seconds = round(time.monotonic() - started, 3)
         result = replace(result, seconds=seconds, versions=versions(), **own)
-        told = {"stage": spec.at(folder), "result": result}
-        notify(plugins.manager, "r1trl_stage_finished", key, **told)
+        told = replace(result, metrics=dict(result.metrics))  # which a plugin may change
+        hooked = {"stage": spec.at(folder), "result": told}
+        notify(plugins.manager, "r1trl_stage_finished", key, **hooked)
+        for path in filter(None, (result.model, result.dataset)):
+            if not path.exists():
+                raise StageError(f"{key}: {path.name} was there, and is gone; a plugin removed it")
+            usual_modes(path)
         tracker.finish(result.metrics)
         made_now = made_files(folder, result.model or result.dataset)  # hooks may add to it
         write_result(replace(result, made=made_now))
@@ -155,19 +168,20 @@ def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
         if math.isfinite(number):
             metrics[str(name)] = number
         else:
-            print(f"the metric '{name}' is {number}, and is left out", flush=True)
+            say(f"the metric '{name}' is {number}, and is left out")
     return metrics
 
 
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:
     """Carry out a stage; return the exit status after printing what went wrong."""
-    return status_of(folder, carry_out)
+    tell_exits()
+    return status_of(folder.absolute(), carry_out)
 
 
 def main() -> int:
     """Run from the command line."""
     if len(sys.argv) != 2:
-        print("usage: python -m r1trl.run.worker STAGE_FOLDER", file=sys.stderr)
+        say("usage: python -m r1trl.run.worker STAGE_FOLDER", error=True)
         return 2
     if own_driver() is not None:
         end_with_parent()

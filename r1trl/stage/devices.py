@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
+from r1trl.terminal import say
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +111,7 @@ def hide_gpus(args: Mapping[str, Any], processes: int) -> None:
         os.environ[VISIBLE] = ""
     elif processes == 1 and (idle := idle_gpus(os.environ, count)):
         os.environ[VISIBLE] = visible_gpus(os.environ, count)[0]
-        print(idle, flush=True)
+        say(idle)
 
 
 def missing_gpu(
@@ -154,7 +155,7 @@ def take_device(stage: StageConfig, key: str) -> None:
 
             # As accelerate does; a scheduler may show each rank its own GPU alone.
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % usable.number)
-    print(f"rank {os.environ.get('RANK', '0')} is on {described(device())}", flush=True)
+    say(f"rank {os.environ.get('RANK', '0')} is on {described(device())}")
 
 
 def uses_gpu() -> bool:

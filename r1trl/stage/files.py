@@ -1,16 +1,18 @@
 """The files of a stage: the one place that knows their names. See the README for the list."""
 
+import copy
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from json import dumps, loads  # of our own, which no plugin replaces
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from r1trl.environment import masked, resolved
 from r1trl.errors import ConfigError
 from r1trl.storage.digests import digest_of
 from r1trl.storage.writing import write_text
@@ -63,24 +65,25 @@ class StageSpec:
         return int(hashlib.sha256(f"{self.seed} {self.stage}".encode()).hexdigest()[:7], 16)
 
     def at(self, folder: Path) -> Stage:
-        """Return the stage as plugins see it."""
-        return Stage(self.stage, self.kind, folder, self.settings)
+        """Return the stage as plugins see it: with settings of its own."""
+        return Stage(self.stage, self.kind, folder, copy.deepcopy(self.settings))
 
 
 def write_spec(folder: Path, spec: StageSpec) -> None:
-    """Write stage.yaml."""
+    """Write stage.yaml; what is from the environment is a reference in it."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"format": FORMAT, **asdict(spec)}
     content["settings"] = with_values(spec.settings, {p: r for r, p in spec.inputs.items()})
     content["inputs"] = {r: os.path.relpath(p, folder) for r, p in spec.inputs.items()}
-    text = yaml.safe_dump(_with_digest(content), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(_with_digest(masked(content)), sort_keys=False, allow_unicode=True)
     write_text(folder / "stage.yaml", text)
 
 
 def read_spec(folder: Path) -> StageSpec | None:
     """Return stage.yaml; None if the stage has never been started.
 
-    Raises ConfigError if it is of another format or cannot be read.
+    References to environment variables have become their values, unless one is not set. Raises
+    ConfigError if it is of another format or cannot be read.
     """
     path = folder / "stage.yaml"
     if not path.exists():
@@ -88,7 +91,7 @@ def read_spec(folder: Path) -> StageSpec | None:
     with _readable(path):
         text = path.read_text(encoding="utf-8")
         content = _of_this_format(yaml.load(text, Loader), path)  # noqa: S506 - a safe one
-        spec = StageSpec(**content)
+        spec = StageSpec(**resolved(content))
         inputs = {r: os.path.normpath(folder / p) for r, p in spec.inputs.items()}
         return replace(spec, inputs=inputs, settings=with_values(spec.settings, inputs))
 
@@ -109,7 +112,7 @@ def write_result(result: StageResult) -> None:
     for key in ("model", "dataset"):
         path = content[key]
         content[key] = os.path.relpath(path, result.folder) if path else None
-    write_text(result.folder / "result.json", json.dumps(_with_digest(content), indent=1) + "\n")
+    write_text(result.folder / "result.json", dumps(_with_digest(content), indent=1) + "\n")
 
 
 def read_result(folder: Path) -> StageResult | None:
@@ -121,7 +124,7 @@ def read_result(folder: Path) -> StageResult | None:
     if not path.exists():
         return None
     with _readable(path):
-        content = _of_this_format(json.loads(path.read_text(encoding="utf-8")), path)
+        content = _of_this_format(loads(path.read_text(encoding="utf-8")), path)
         result = StageResult(folder=folder, **content)
         return replace(
             result,

@@ -114,6 +114,9 @@ def _check_stage(
     if names.index(other) >= names.index(name):
         return [f"{key}: stage '{other}' comes later in the recipe; a stage uses earlier ones"]
     if reference.file is not None:
+        path = Path(reference.file)
+        if path.is_absolute() or ".." in path.parts:
+            return [f"{key}: '{reference.file}' is not in the folder of stage '{other}'"]
         if reference.wants == "dataset" and format_of(reference.file):
             return []
         rows = f"a file of rows ({POSSIBLE})"

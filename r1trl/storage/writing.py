@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from r1trl.environment import hide
+from r1trl.texts import whole
+
 PART = ".part"  # the end of the name of what is not whole yet
 BLOCK = 1 << 16  # bytes
 
@@ -34,7 +37,12 @@ hook = Hook()
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
     with new_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(written(text), encoding="utf-8", newline="\n")
+
+
+def written(text: str) -> str:
+    """Return a text as files have it: no secrets, and U+FFFD in place of half of a character."""
+    return whole(hide(text))
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -96,7 +104,7 @@ def append_text(path: Path, text: str) -> None:
         end = _end_of_lines(stream)
         stream.truncate(end)
         try:
-            stream.write(text.encode())
+            stream.write(written(text).encode())
             stream.flush()
         except OSError:
             os.truncate(path, end)

@@ -16,6 +16,7 @@ from r1trl.packing.tokens import pad_to_widest
 from r1trl.plugins.loading import Plugins
 from r1trl.samplers import admission, chosen_rows, plain_state, rounds_of
 from r1trl.stage.ranks import is_main
+from r1trl.terminal import say
 from r1trl.types import Group
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class StageSamplers:
         """Load what `state_dict` returned; a sampler that was not there then begins anew."""
         stateful = self._with("load_state_dict")
         for name in sorted(stateful.keys() ^ state.keys()) if is_main() else ():
-            print(f"{self.key}.{name}: differs from the checkpoint, and begins anew", flush=True)
+            say(f"{self.key}.{name}: differs from the checkpoint, and begins anew")
         for name in stateful.keys() & state.keys():
             with errors_named(f"{self.key}.{name}"):
                 stateful[name].load_state_dict(state[name])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1trl.environment import masked
 from r1trl.stage.files import StageSpec
 
 
@@ -27,7 +28,7 @@ class Tracker:
             group=spec.run,
             name=f"{spec.run}/{spec.stage}",
             job_type=spec.kind,
-            config={"stage": spec.stage, "seed": spec.seed, **spec.settings},
+            config=masked({"stage": spec.stage, "seed": spec.seed, **spec.settings}),
             mode=settings["mode"],
             dir=str(folder),
         )
@@ -44,7 +45,7 @@ class Tracker:
 
             columns = list(rows[0])
             data = [[row.get(column) for column in columns] for row in rows]
-            self.run.log({name: wandb.Table(columns=columns, data=data)}, step=step)
+            self.run.log({name: wandb.Table(columns, data, allow_mixed_types=True)}, step=step)
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """Write the stage's final metrics and close."""

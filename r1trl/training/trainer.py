@@ -22,10 +22,12 @@ from r1trl.checkpoints.form import form_of, missing_part
 from r1trl.checkpoints.marks import MARK, Mark
 from r1trl.checkpoints.model import write_model
 from r1trl.checkpoints.sound import SoundNumbers
+from r1trl.environment import masked
 from r1trl.errors import StageError
 from r1trl.models.generation import make_valid
 from r1trl.stage.ranks import from_main, is_main
 from r1trl.storage.writing import write_text
+from r1trl.terminal import say
 from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics
 from r1trl.training.leaving import Leaving
@@ -109,7 +111,7 @@ def _make_savable(model: Any) -> None:
     unset = make_valid(settings) if settings is not None else []
     if unset and is_main():
         names = ", ".join(unset)
-        print(f"the model's generation settings cannot be saved with {names}: left out", flush=True)
+        say(f"the model's generation settings cannot be saved with {names}: left out")
 
 
 def _write_args(trainer: Any, folder: Path) -> None:
@@ -118,5 +120,5 @@ def _write_args(trainer: Any, folder: Path) -> None:
         state = trainer.accelerator.state
         zero = state.deepspeed_plugin.zero_stage if state.deepspeed_plugin else None
         arguments = {"processes": state.num_processes, "zero_stage": zero, **trainer.args.to_dict()}
-        text = json.dumps(arguments, indent=1, default=str)
+        text = json.dumps(masked(arguments), indent=1, default=str)
         write_text(folder / "trainer_args.json", text + "\n")

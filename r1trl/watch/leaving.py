@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
+from r1trl.terminal import say
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 ENDING = (signal.SIGTERM, signal.SIGINT)  # a second one of these ends everything
 SAME_SECONDS = 0.1  # timeout(1) signals its child and then the child's group
@@ -108,7 +110,7 @@ class Watch:
 
 def say(text: str) -> None:
     """Print a line of the driver."""
-    print(text, flush=True)
+    say(text)
 
 
 def seconds_of(limit: float | str | None) -> float | None:

@@ -1,12 +1,12 @@
 """How a rank ends: watched, with an exit status, and its error where the driver finds it."""
 
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from r1trl.errors import Interrupted, R1trlError
 from r1trl.stage.ranks import check_world, rank
+from r1trl.terminal import say
 from r1trl.watch.beats import write_error
 from r1trl.watch.rank import FAILED, LEFT_EARLY, RankWatch
 
@@ -22,7 +22,7 @@ def status_of(folder: Path, carry_out: Callable[[Path], None]) -> int:
             watch.status = _carried_out(folder, carry_out)
         return watch.status
     except R1trlError as error:  # it has not begun
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        say(f"error: {error}", error=True)
         return FAILED
 
 
@@ -30,15 +30,15 @@ def _carried_out(folder: Path, carry_out: Callable[[Path], None]) -> int:
     try:
         carry_out(folder)
     except Interrupted as signal:
-        print(f"left early on {signal}; the same command continues", flush=True)
+        say(f"left early on {signal}; the same command continues")
         return LEFT_EARLY
     except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        say(f"error: {error}", error=True)
         write_error(folder, rank(), str(error))
         return FAILED
-    except Exception as error:  # noqa: BLE001 - a bug: its traceback belongs in the log
+    except BaseException as error:  # noqa: BLE001 - a bug: its traceback belongs in the log
         text = traceback.format_exc()
-        print(text, file=sys.stderr, flush=True)
+        say(text, error=True)
         first = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
         write_error(folder, rank(), f"{first}\n{text}")
         return FAILED

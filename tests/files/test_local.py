@@ -146,7 +146,6 @@ def test_cells_keep_the_spelling_that_a_number_would_lose(tmp_path: Path) -> Non
         ("fewer.csv", "a,b\n1\n", "line 2 has 1 cells, and line 1 has 2 names"),
         ("twice.csv", "a,a\n1,2\n", "line 1 has the column 'a' twice"),
         ("quote.csv", 'a,b\n"1,2\n', "line 2: unexpected end of data"),
-        ("half.jsonl", '{"prompt": "\\ud800"}\n', "half of a character"),
     ],
 )
 def test_a_broken_file_is_named_with_the_line(

@@ -141,7 +141,7 @@ def test_a_worker_is_a_fork_unless_a_new_process_would_differ(
     ]
     plugins = {"load": [plugin_file(KIND)], "block": []}
     settings = {"kind": "shown", "data": {}, "transitions": {}}
-    spec = StageSpec("s", "shown", "x", 1, settings, plugins=plugins)
+    spec = StageSpec("s", "shown", "x", 1, settings, "model", False, plugins=plugins)
     folders = [tmp_path / str(number) for number in range(len(cases))]
     for folder in folders:
         write_spec(folder, spec)

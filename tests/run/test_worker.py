@@ -37,7 +37,7 @@ def carried_out(tmp_path: Path, plugin_file: Any, capfd: Any) -> Any:
         path = plugin_file(f"{kind}\n{textwrap.dedent(source)}")
         plugins = {"load": [path], "block": []}
         settings = {"kind": "odd", "data": {}, "transitions": {}, **more}
-        spec = StageSpec("s", "odd", "x", 1, settings, scores=scores, plugins=plugins)
+        spec = StageSpec("s", "odd", "x", 1, settings, "model", scores, plugins=plugins)
         write_spec(tmp_path / "stage", spec)
         return run_stage(tmp_path / "stage"), "".join(capfd.readouterr())
 
