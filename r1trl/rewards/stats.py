@@ -11,6 +11,7 @@ from typing import Any
 from r1trl.rewards.outcomes import RewardResult, outcome_of
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.texts import gold_hint
+from r1trl.storage.writing import write_text
 
 MAX_EXAMPLES = 10
 MAX_CHARACTERS = 2000
@@ -81,4 +82,4 @@ class ScoringStats:
             for name in self._outcomes
         }
         text = json.dumps(payload, ensure_ascii=False, indent=1)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_text(path, text + "\n")

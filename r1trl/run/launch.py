@@ -16,6 +16,7 @@ from typing import Any, Self
 import yaml
 
 from r1trl.stage.ranks import EXPECTED
+from r1trl.storage.writing import rename, write_text
 
 RUN_STAGE = "r1trl.run.worker:run_stage"
 
@@ -79,7 +80,7 @@ class Workers:
 
     def _accelerate(self, folder: Path, launch: Mapping[str, Any]) -> int:
         config = folder / "accelerate.yaml"
-        config.write_text(yaml.safe_dump(accelerate_config(launch)), encoding="utf-8")
+        write_text(config, yaml.safe_dump(accelerate_config(launch)))
         command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
         with (folder / "log.txt").open("ab") as log:
             self._current = subprocess.Popen(
@@ -123,7 +124,7 @@ def rotate_log(folder: Path) -> None:
         number = 1
         while (folder / f"log.{number}.txt").exists():
             number += 1
-        log.rename(folder / f"log.{number}.txt")
+        rename(log, folder / f"log.{number}.txt")
 
 
 def last_lines(folder: Path, count: int = 25) -> str:

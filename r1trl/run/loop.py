@@ -13,6 +13,7 @@ from r1trl.report.report import write_report
 from r1trl.run.launch import Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import read_result, write_spec
+from r1trl.storage.room import full
 from r1trl.storage.writing import write_text
 
 DONE, FAILED, LEFT_EARLY = 0, 1, 3
@@ -83,6 +84,8 @@ def _report_failure(name: str, folder: Path, status: int) -> None:
         f"stage {name} failed ({how}): last lines of {folder / 'log.txt'} follow", file=sys.stderr
     )
     print(last_lines(folder), file=sys.stderr)
+    if problem := full(folder):  # the log may have had no room for it
+        print(f"error: {problem}", file=sys.stderr)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,7 @@ from r1trl.run.work import StageWork
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, digest, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, check_world, is_main, world_size
+from r1trl.storage.room import explained
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 
@@ -149,13 +151,20 @@ def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder
     except Interrupted as signal:
         print(f"left early on {signal}; the same command continues", flush=True)
         return LEFT_EARLY
-    except R1trlError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return FAILED
-    except Exception:  # noqa: BLE001 - a bug: its traceback belongs in the log
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - a bug's traceback belongs in the log
+        with suppress(OSError):  # the log may be on a full disk: the driver asks the disk too
+            _print_failure(error, folder)
         return FAILED
     return 0
+
+
+def _print_failure(error: Exception, folder: Path) -> None:
+    """Print an error as a sentence, if it is r1trl's own or the disk's, else its traceback."""
+    sentence = explained(error, folder)
+    if not isinstance(error, R1trlError | OSError) or sentence is None:
+        traceback.print_exception(error)
+    if sentence is not None:
+        print(f"error: {sentence}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
