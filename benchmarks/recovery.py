@@ -26,7 +26,8 @@ from typing import Any
 from disturbed.disturber import Disturber, Hit
 from disturbed.equality import compared, differences
 from disturbed.processes import DISTURBANCES
-from disturbed.runs import LARGER, PAPER, SHORT, SmallRun
+from disturbed.recipes import LARGER, PAPER, SHORT
+from disturbed.runs import SmallRun
 from machine import machine
 
 HERE = Path(__file__).parent

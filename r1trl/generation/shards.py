@@ -8,6 +8,7 @@ their number makes shard k.
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,7 +19,6 @@ from r1trl.config.schema import StageConfig
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
 from r1trl.stage.ranks import barrier, is_main, rank, world_size
-from r1trl.storage.writing import new_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -62,8 +62,8 @@ def generate_shards(
     progress = ShardProgress(name, len(mine))
     for k in mine:
         rollouts = generator.generate(numbered.select(ranges[k]), seed + k)
-        with new_file(paths[k]) as part:
-            rollouts.to_parquet(part)
+        rollouts.to_parquet(f"{paths[k]}.part")
+        os.replace(f"{paths[k]}.part", paths[k])
         progress.report(sum(rollouts["tokens_spent"]))
     barrier()
     if not is_main():
