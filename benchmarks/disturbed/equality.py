@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-TIMES = frozenset(  # what a clock says; all else of a run is the same, however it was disturbed
-    {"seconds", "step_time", "train_runtime", "train_samples_per_second", "train_steps_per_second"}
-)
+from r1trl.stage.times import without_times
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -90,9 +88,7 @@ def _numbers(one: Path, other: Path) -> Iterator[str]:
 
 def untimed(values: Any) -> Any:
     """Return a mapping without what a clock says."""
-    if not isinstance(values, Mapping):
-        return values
-    return {name: value for name, value in values.items() if name not in TIMES}
+    return without_times(values) if isinstance(values, Mapping) else values
 
 
 def _first_difference(one: Any, other: Any) -> str:

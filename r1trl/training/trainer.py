@@ -19,7 +19,6 @@ from r1trl.errors import StageError
 from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.models.generation import make_valid
 from r1trl.stage.ranks import is_main
-from r1trl.storage.writing import write_text
 from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics, Signals
 from r1trl.training.checkpoints import Checkpoints, whole_checkpoint
@@ -187,4 +186,4 @@ def _write_args(trainer: Any, folder: Path) -> None:
         zero = state.deepspeed_plugin.zero_stage if state.deepspeed_plugin else None
         arguments = {"processes": state.num_processes, "zero_stage": zero, **trainer.args.to_dict()}
         text = json.dumps(arguments, indent=1, default=str)
-        write_text(folder / "trainer_args.json", text + "\n")
+        (folder / "trainer_args.json").write_text(text + "\n", encoding="utf-8")
