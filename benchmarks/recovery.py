@@ -86,12 +86,12 @@ def main() -> int:
     chosen = (f"launch={args.launch}", "preflight=false", *sizes)
     whole, run = (SmallRun(kept / name, recipe, chosen) for name in ("whole", "disturbed"))
     begun_at = time.monotonic()
-    status, output = whole.carry_out()
+    status, totals = whole.carry_out_observed()
     if status:
-        print(output)
+        print(whole.output)
         return 1
     middle = time.monotonic()
-    disturber = Disturber(whole, run, times, args.seed)
+    disturber = Disturber(whole, totals, run, times, args.seed)
     print("| | disturbed by | stage | steps or shards | then |\n|--:|---|---|---|---|", flush=True)
     status = disturber.carry_out()
     seconds = {"undisturbed": middle - begun_at, "disturbed": time.monotonic() - middle}

@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,14 +51,16 @@ class Aim:
 class Disturber:
     """Disturbs a run until all of `pairs`, (kind of stage, disturbance), are done or too late.
 
-    `whole` is the same run undisturbed.
+    `whole` is the same run undisturbed, `totals` are the units that its stages came to.
     """
 
-    def __init__(self, whole: SmallRun, run: SmallRun, times: int, seed: int) -> None:
+    def __init__(
+        self, whole: SmallRun, totals: Mapping[str, int], run: SmallRun, times: int, seed: int
+    ) -> None:
         self.run, self.random = run, random.Random(seed)
         self.results, self.names = whole.results(), whole.stages()
         self.kinds = {name: self.results[name]["kind"] for name in self.names}
-        self.totals = {name: units(whole.stage(name), 0) for name in self.names}
+        self.totals = {name: totals.get(name, 0) for name in self.names}
         self.pairs = self._pairs(times)
         self.hits: list[Hit] = []
 

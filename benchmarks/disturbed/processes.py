@@ -37,10 +37,10 @@ def processes_of(run: SmallRun) -> dict[int, Found]:
 
 def warm(driver: int, found: Mapping[int, Found]) -> list[int]:
     """Return the driver's own child: the process that has imported torch, or the launcher."""
-    names = ("r1trl.run.warm", "accelerate.commands.launch")
-    mine = [p for p in found.values() if any(name in p.command for name in names)]
-    launchers = [p.pid for p in mine if names[1] in p.command]
-    return launchers or [p.pid for p in mine if p.parent not in {other.pid for other in mine}]
+    launchers = [p.pid for p in found.values() if "launch" in p.command and p.parent == driver]
+    return launchers or [
+        p.pid for p in found.values() if "r1trl.run.warm" in p.command and p.parent == driver
+    ]
 
 
 def ranks(driver: int, found: Mapping[int, Found]) -> list[int]:

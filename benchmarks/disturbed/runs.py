@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,17 @@ class SmallRun:
         before = len(self.output)
         status = self.start(*more, **environment).wait()
         return status, self.output[before:]
+
+    def carry_out_observed(self) -> tuple[int, dict[str, int]]:
+        """Run the command; return its exit status, and the units that each stage came to."""
+        begin, most = time.time(), dict[str, int]()
+        command = self.start()
+        while command.poll() is None:
+            for stage in self.run.glob("stages/*"):
+                if not (stage / "result.json").exists():
+                    most[stage.name] = max(most.get(stage.name, 0), units(stage, begin))
+            time.sleep(0.02)
+        return command.returncode, most
 
     @property
     def output(self) -> str:
