@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def without_room(folder: Path) -> None:
 
 def hidden(folder: Path) -> None:
     """Fail as torch does, whose error says nothing of the disk, and which says so."""
-    folder.rmdir()
+    shutil.rmtree(folder)
     raise RuntimeError("PytorchStreamWriter failed writing file data/0")
 
 
