@@ -99,7 +99,7 @@ def fault(operation: str, path: str, nth: int, action: str) -> dict[str, object]
 
 STATES: Mapping[str, Mapping[str, object]] = {  # where the run is killed
     "rl at step 5": fault("write", "*/rl/metrics.jsonl", 6, "kill"),
-    "samples half drawn": fault("rename", "*/samples/shards/*", 3, "kill"),
+    "samples half drawn": fault("*", "*/samples/shards/*", 5, "kill"),
     "rl and samples finished": fault("write", "*/tuned/data/*", 1, "kill"),
 }
 

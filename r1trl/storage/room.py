@@ -48,7 +48,9 @@ def explained(error: BaseException, folder: Path) -> str | None:
 
 def disk_problem(error: BaseException, folder: Path) -> str | None:
     """Return in which way the disk is the reason of an error, and what to do; None: it is not."""
-    for each in _chain(error):
+    # One with a number also names the file; the words of those around it may repeat the number.
+    chain = sorted(_chain(error), key=lambda each: getattr(each, "errno", None) is None)
+    for each in chain:
         path = _path(each, folder)
         if reason := _reason(each, path, folder):
             return _sentence(reason, path)

@@ -54,9 +54,10 @@ def new_file(path: Path) -> Iterator[Path]:
 
 def rename(source: Path, target: Path) -> None:
     """Give a file or a folder another name, in place of a file of that name."""
-    hook("rename", target)
-    os.replace(source, target)
-    sync(target.parent)
+    with _named(target):
+        hook("rename", target)
+        os.replace(source, target)
+        sync(target.parent)
 
 
 @contextmanager

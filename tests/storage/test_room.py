@@ -157,11 +157,11 @@ def test_the_reason_is_found_in_the_words_of_a_library_and_behind_another_error(
         try:
             raise OSError(number, os.strerror(number), "weights.safetensors.part")
         except OSError as first:
-            raise StageError("stages.zero.transitions.mine: it failed") from first
+            raise StageError(f"stages.zero.transitions.mine: it failed: {first}") from first
     except StageError as error:
         sentence = str(explained(error, tmp_path))
-    start = "stages.zero.transitions.mine: it failed; weights.safetensors: cannot be written: "
-    assert sentence.startswith(start + what)
+    assert sentence.startswith("stages.zero.transitions.mine: it failed: [Errno ")
+    assert f"; weights.safetensors: cannot be written: {what}" in sentence
 
 
 @pytest.mark.parametrize(
