@@ -32,6 +32,7 @@ from machine import machine
 
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate")
+ENOUGH = 0.8  # the share of the disturbances that must not come too late for the run
 LAUNCHES = ("local", "cpu2", "cpu2-zero3", "cpu2-fsdp2")
 
 
@@ -44,7 +45,7 @@ def problems_of(whole: SmallRun, disturber: Disturber, status: int, times: int) 
     hits = disturber.hits
     yield from (f"{hit.disturbance} in {hit.stage}: {p}" for hit in hits for p in hit.problems)
     missed = [f"{disturbance} in {kind}" for kind, disturbance in disturber.pairs]
-    if len(hits) < times:
+    if len(hits) < ENOUGH * times:
         yield f"{len(hits)} disturbances, not {times}: missed {', '.join(missed)}"
     for kind in sorted(set(disturber.kinds.values()) - {hit.kind for hit in hits}):
         yield f"no stage of kind {kind} was disturbed"

@@ -180,7 +180,7 @@ def _said(output: str, run: SmallRun, case: Case) -> tuple[str, str]:
     """Return the sentence about a damage, and what was done."""
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     if errors:
-        return errors[-1].removeprefix("error: ").replace(f"{run.folder}/", ""), "stopped"
+        return errors[0].removeprefix("error: ").replace(f"{run.folder}/", ""), "stopped"
     name = Path(case.file).name
     logs = [log.read_text(errors="replace") for log in run.run.glob("stages/*/log.txt")]
     lines = [line for text in (output, *logs) for line in text.splitlines()]

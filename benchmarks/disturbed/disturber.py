@@ -116,11 +116,14 @@ class Disturber:
 
     def _aim(self, stage: str | None, early: bool) -> Aim | None:
         """Choose a disturbance for a stage, and a moment in what is left of it."""
-        wanted = [done for kind, done in self.pairs if stage and kind == self.kinds[stage]]
-        if stage is None or not wanted:
+        if stage is None:
+            return None
+        later = self.names[self.names.index(stage) :]
+        self._move_late(sorted({self.kinds[name] for name in later}))
+        wanted = [done for kind, done in self.pairs if kind == self.kinds[stage]]
+        if not wanted:
             return None
         name = self.random.choice(wanted)
-        later = self.names[self.names.index(stage) :]
         here = math.ceil(len(wanted) / sum(self.kinds[n] == self.kinds[stage] for n in later))
         if early and name != "kill -9 of a scoring process":
             return Aim(name, stage, -1, self.random.uniform(0, START_SECONDS))
@@ -129,6 +132,13 @@ class Disturber:
         at = min(done + int(way * (total - done + 1)), max(total - 1, 0))
         step = self.results[stage]["seconds"] / (total + 2)
         return Aim(name, stage, at, self.random.uniform(0, step))
+
+    def _move_late(self, kinds: list[str]) -> None:
+        """Move what came too late for its kind of stage to one of these, which are yet to come."""
+        for i, (kind, done) in enumerate(self.pairs):
+            possible = [other for other in kinds if _possible(other, done)]
+            if kind not in kinds and possible:
+                self.pairs[i] = (self.random.choice(possible), done)
 
     def _is_due(self, aim: Aim, begin: float, now: float) -> bool:
         folder = self.run.stage(aim.stage)
