@@ -33,6 +33,7 @@ from machine import machine
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate")
 ENOUGH = 0.8  # the share of the disturbances that must not come too late for the run
+MANY = 30  # disturbances, of which some must be in every kind of stage
 LAUNCHES = ("local", "cpu2", "cpu2-zero3", "cpu2-fsdp2")
 
 
@@ -47,8 +48,9 @@ def problems_of(whole: SmallRun, disturber: Disturber, status: int, times: int) 
     missed = [f"{disturbance} in {kind}" for kind, disturbance in disturber.pairs]
     if len(hits) < ENOUGH * times:
         yield f"{len(hits)} disturbances, not {times}: missed {', '.join(missed)}"
-    for kind in sorted(set(disturber.kinds.values()) - {hit.kind for hit in hits}):
-        yield f"no stage of kind {kind} was disturbed"
+    never = sorted(set(disturber.kinds.values()) - {hit.kind for hit in hits})
+    if never and times >= MANY:
+        yield f"no stage of kind {', '.join(never)} was disturbed"
     yield from differences(whole.run, disturber.run.run)
 
 
