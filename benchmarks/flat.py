@@ -40,7 +40,7 @@ stages:
     samplers: {adaptive: {}}
     args: {max_steps: 500, max_completion_length: 16}
 """
-SIZES = ("scale.rl.save_every=20", "scale.rl.reference_every=20", "scale.rl.learning_rate=1e-5")
+SIZES = ("scale.rl.save_every=4", "scale.rl.reference_every=4", "scale.rl.learning_rate=1e-5")
 PERIOD = 0.5  # seconds
 MIB = 1 << 20
 LINES = ("metrics.jsonl", "completions.jsonl", "log.txt")  # grow by what each step says
