@@ -68,7 +68,7 @@ SMALL = (
     "scale.rl.save_every=2",
     "scale.rl.reference_every=4",
     "scale.zero={first_steps: 8, first_tokens: 48, steps: 6, tokens: 48}",
-    "scale.samples={prompts: 96, n: 8, temperature: 1.0, tokens: 48, batch: 512}",
+    "scale.samples={prompts: 128, n: 8, temperature: 1.0, tokens: 48, batch: 512}",
     "scale.sft.batch=8",
     "scale.sft.micro_batch=4",
     "scale.sft.epochs=2",
@@ -77,18 +77,22 @@ SMALL = (
     "sources.problems.options.count=256",
     "scale.evaluation={n: 2, temperature: 0.6, top_p: 0.95, tokens: 48, batch: 64}",
     "benchmarks.held_out.options.count=16",
-    "scale.distill={epochs: 1, batch: 32, tokens: 256, prompts: 128, n: 1}",
+    "scale.distill={epochs: 1, batch: 32, tokens: 256, prompts: 256, n: 1}",
 )
-OFTEN = "args={save_strategy: steps, save_steps: 2}"
+OFTEN = ("args.save_strategy=steps", "args.save_steps=2")
 LARGER = (  # for PAPER
-    "scale.rejection={prompts: 96, n: 2}",
+    "scale.rejection={prompts: 128, n: 2}",
     "scale.cold_start.epochs=2",
     "scale.general.count=32",
     "scale.dev2={steps: 6, tokens: 48}",
     "scale.r1={steps: 8, general_from: 3, learning_rate: 1e-4, temperature: 0.7, tokens: 48}",
     "scale.student_rl={steps: 6, tokens: 48}",
     "sources.safety_labels.options.count=64",
-    *(f"stages.{name}.{OFTEN}" for name in ("dev1", "dev3", "student", "helpful_rm", "safety_rm")),
+    *(
+        f"stages.{name}.{often}"
+        for name in ("dev1", "dev3", "student", "helpful_rm", "safety_rm")
+        for often in OFTEN
+    ),
     *(
         f"stages.{name}.sampling.shard_size=16"
         for name in ("zero_samples", "dev2_samples", "r1_samples")
