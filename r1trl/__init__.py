@@ -9,6 +9,7 @@ from r1trl.rewards.pool import Failure
 from r1trl.rewards.texts import final_part, gold_texts, scored_text, with_prefill
 from r1trl.rewards.verifier import UNDECIDED, verifier
 from r1trl.samplers import Policy
+from r1trl.storage.writing import new_file
 from r1trl.types import (
     Benchmarks,
     Completion,
@@ -49,6 +50,7 @@ __all__ = [
     "has_adapter",
     "hookimpl",
     "merge_adapter",
+    "new_file",
     "scored_text",
     "verifier",
     "with_prefill",

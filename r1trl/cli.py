@@ -9,6 +9,7 @@ from pathlib import Path
 from r1trl.commands import COMMANDS
 from r1trl.errors import ConfigError, R1trlError
 from r1trl.guard import tell_exits
+from r1trl.storage.room import disk_problem
 from r1trl.terminal import say
 from r1trl.types import ROLES
 
@@ -150,6 +151,12 @@ def main() -> int:
     except BrokenPipeError:  # somebody read only the first lines
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        problem = disk_problem(error, Path())
+        if problem is None:
+            raise
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

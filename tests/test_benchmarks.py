@@ -1,11 +1,13 @@
 """The benchmarks run on few samples; their figures are not tested."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from machine import require
 
 from r1trl.plugins.loading import load
 
@@ -81,3 +83,39 @@ def test_the_benchmarks_beside_trl_run(script, more, systems, tmp_path):
     else:
         assert systems <= set(results["workloads"][0])
         assert all(results["workloads"][0][name]["rate"] > 0 for name in systems)
+
+
+def run_quickly(script, out, *more):
+    """Run a benchmark of recovery; return what it printed and wrote."""
+    command = [sys.executable, BENCHMARKS / f"{script}.py", "--out", out, *more]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads(out.read_text())
+    assert {"date", "cores", "python", "versions"} <= set(results["machine"])
+    return results
+
+
+@pytest.mark.slow
+def test_a_run_that_is_disturbed_ten_times_ends_as_one_that_nobody_has_touched(tmp_path):
+    more = ("--quick", "--folder", tmp_path / "runs")
+    results = run_quickly("recovery", tmp_path / "recovery.json", *more)
+    assert results["problems"] == []
+    assert results["summary"]["disturbances"] >= 8
+    assert set(results["summary"]["by kind"]) >= {"grpo", "sample", "sft", "dpo"}
+    assert results["compared"]["files of models"] > 20
+
+
+@pytest.mark.slow
+def test_nothing_that_is_damaged_is_used(tmp_path):
+    require("mount", os.geteuid() == 0, "small disks in memory need root")
+    more = ("--quick", "--folder", tmp_path / "runs")
+    results = run_quickly("damages", tmp_path / "damages.json", *more)
+    assert results["summary"]["wrong"] == 0
+    assert results["summary"]["damages"] >= 10
+
+
+@pytest.mark.slow
+def test_a_training_of_sixty_steps_does_not_grow(tmp_path):
+    results = run_quickly("flat", tmp_path / "flat.json", "--steps", "60")
+    assert results["problems"] == [] and len(results["points"]) > 10
+    assert (tmp_path / "flat.svg").read_text().count("<polyline") == 4

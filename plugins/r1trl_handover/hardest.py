@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from r1trl import StageResult
+from r1trl import StageResult, new_file
 
 COMPLETION_COLUMNS = (
     *("completion", "completion_tokens", "tokens_spent", "finished", "reward", "label"),
@@ -52,7 +52,8 @@ def hardest_problems(
     hidden = [name for name in own.values() if name in hardest.column_names]
     hardest = hardest.remove_columns(hidden).rename_columns(own)
     hardest = hardest.add_column("pass_rate", [rates[index] for index in chosen])
-    hardest.to_parquet(str(result.folder / "hardest.parquet"))
+    with new_file(result.folder / "hardest.parquet") as part:
+        hardest.to_parquet(part)
     metrics = {"hardest": len(chosen), "hardest_unknown": len(all_rates) - len(rates)}
     return replace(result, metrics={**result.metrics, **metrics})
 

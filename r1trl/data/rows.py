@@ -2,7 +2,6 @@
 
 import filecmp
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from r1trl.files.names import CHAT
 from r1trl.files.tables import CHUNK, OWN, put_together, with_column
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.ranks import barrier, is_main
-from r1trl.storage.writing import write_text
+from r1trl.storage.writing import new_file, remove, rename, write_text
 from r1trl.terminal import say
 
 if TYPE_CHECKING:
@@ -91,14 +90,15 @@ def load_stage_rows(
             sources, filters, plugins, seed, key, group, on_empty, needed, _say
         )
         folder.mkdir(parents=True, exist_ok=True)
-        rows.to_parquet(folder / "new.parquet")
-        if same_files(folder / "new.parquet", folder / "rows.parquet"):
-            (folder / "new.parquet").unlink()
+        new, kept = folder / "new.parquet", folder / "rows.parquet"
+        with new_file(new) as part:
+            rows.to_parquet(part)
+        if same_files(new, kept):
+            remove(new)
         else:
-            shutil.rmtree(folder / ".cache", ignore_errors=True)  # of rows that are gone
-            (folder / "new.parquet").replace(folder / "rows.parquet")
-        text = json.dumps(counts, indent=1) + "\n"
-        write_text(folder / "filters.json", text)
+            remove(folder / ".cache")  # of rows that are gone
+            rename(new, kept)
+        write_text(folder / "filters.json", json.dumps(counts, indent=1) + "\n")
     barrier()
     return Dataset.from_parquet(str(folder / "rows.parquet"), cache_dir=str(folder / ".cache"))
 

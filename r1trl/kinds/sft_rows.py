@@ -15,6 +15,7 @@ from r1trl.data.row_writer import RowWriter
 from r1trl.errors import errors_named
 from r1trl.rewards.pool import cores
 from r1trl.stage.ranks import barrier
+from r1trl.storage.writing import write_text
 from r1trl.terminal import say
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def make_samples(work: Work, rows: "Dataset", tokenizer: Any) -> "tuple[Dataset,
         say(f"{work.key}: {lengths}")
         (work.folder / "data").mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(lengths), indent=1) + "\n"
-        (work.folder / "data" / LENGTHS).write_text(text, encoding="utf-8")
+        write_text(work.folder / "data" / LENGTHS, text)
     _check(lengths, work)
     kept = [i for i, learned in enumerate(encoded["learned"]) if learned]
     if len(kept) < len(encoded):

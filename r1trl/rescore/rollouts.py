@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from r1trl.errors import StageError
+from r1trl.storage.writing import new_file
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -67,10 +67,7 @@ def read_table(path: Path) -> "Table":
 
 
 def write_table(saved: "Table", new: Mapping[str, list[Any]], path: Path) -> None:
-    """Write saved rows with new columns beside theirs: numbers, or texts named `outcome/…`.
-
-    Raises StageError if the file cannot be written.
-    """
+    """Write saved rows with new columns beside theirs: numbers, or texts named `outcome/…`."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -78,12 +75,8 @@ def write_table(saved: "Table", new: Mapping[str, list[Any]], path: Path) -> Non
     for name, values in new.items():
         type_ = pa.string() if name.startswith("outcome/") else pa.float64()
         table = table.append_column(f"{ADDED}{name}", pa.array(values, type_))
-    part = path.with_name(f"{path.name}.part")  # whole or not at all: `path` may be what was read
-    try:
+    with new_file(path) as part:  # `path` may be what was read
         parquet.write_table(table, part)
-        part.replace(path)
-    except OSError as error:
-        raise StageError(f"{path}: cannot be written: {error}") from error
 
 
 def as_table(columns: Columns) -> tuple["Table", list[str]]:

@@ -16,7 +16,7 @@ import yaml
 
 from r1trl.environment import plain
 from r1trl.stage.ranks import EXPECTED
-from r1trl.storage.writing import write_text
+from r1trl.storage.writing import rename, write_text
 from r1trl.terminal import newest_lines
 from r1trl.watch.beats import read_beats
 from r1trl.watch.control import DRIVER, Bounds, own_name
@@ -171,7 +171,7 @@ def rotate_log(folder: Path) -> None:
         number = 1
         while (folder / f"log.{number}.txt").exists():
             number += 1
-        log.rename(folder / f"log.{number}.txt")
+        rename(log, folder / f"log.{number}.txt")
 
 
 def last_lines(folder: Path, count: int = 25) -> str:

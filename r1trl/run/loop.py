@@ -11,6 +11,7 @@ from r1trl.report.report import write_report
 from r1trl.run.launch import LEFT_EARLY, Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
+from r1trl.storage.room import full
 from r1trl.storage.writing import write_text
 from r1trl.terminal import say
 from r1trl.watch.control import own_name
@@ -145,4 +146,6 @@ def _ended_early(name: str, folder: Path, status: int, workers: Workers, began: 
         say(last_lines(folder), error=True)
     else:
         say(f"stage {name} failed: {error}\nsee {log}", error=True)
+    if problem := full(folder):  # the log may have had no room for it
+        say(f"error: {problem}", error=True)
     return FAILED

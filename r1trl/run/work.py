@@ -20,6 +20,7 @@ from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.run.readable import check_context, ends_for_vllm, refuse_rows, stage_tokenizer
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
+from r1trl.storage.writing import new_file
 from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import Rows
@@ -187,6 +188,5 @@ class StageWork:
         self.scorer.close(self.folder if self.is_main else None)
         present = [part for part in parts if part is not None]
         if present and self.is_main:
-            file = self.folder / "rollouts.parquet.part"
-            put_together(present).to_parquet(file)
-            file.rename(self.folder / "rollouts.parquet")
+            with new_file(self.folder / "rollouts.parquet") as part:
+                put_together(present).to_parquet(part)

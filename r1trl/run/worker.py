@@ -36,6 +36,7 @@ from r1trl.stage.code import code_of
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, from_main, is_main, join, world_size
+from r1trl.storage.modes import usual_modes
 from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult

@@ -59,16 +59,34 @@ def replace_text(path: Path, text: str) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """Yield the path to write a file to; it takes its place if the block ends without an error."""
     part = path.with_name(path.name + PART)
-    hook("write", path)
+    with _named(path):
+        hook("write", path)
+        try:
+            yield part
+            sync(part)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        rename(part, path)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file or a folder another name, in place of a file of that name."""
+    with _named(target):
+        hook("rename", target)
+        os.replace(source, target)
+        sync(target.parent)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an error of the disk name a path: those of writing and flushing name none."""
     try:
-        yield part
-    except BaseException:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
-    sync(part)
-    hook("rename", path)
-    os.replace(part, path)
-    sync(path.parent)
 
 
 @contextmanager
@@ -80,18 +98,17 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(path.name + PART)
     shutil.rmtree(part, ignore_errors=True)
-    hook("write", path)
-    part.mkdir(parents=True)
-    try:
-        yield part
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    sync_tree(part)
-    remove(path)
-    hook("rename", path)
-    os.replace(part, path)
-    sync(path.parent)
+    with _named(path):
+        hook("write", path)
+        part.mkdir(parents=True)
+        try:
+            yield part
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        sync_tree(part)
+        remove(path)
+        rename(part, path)
 
 
 def append_text(path: Path, text: str) -> None:
@@ -100,7 +117,7 @@ def append_text(path: Path, text: str) -> None:
     If the disk has no room for all of the text, nothing is appended.
     """
     hook("write", path)
-    with path.open("a+b") as stream:
+    with _named(path), path.open("a+b") as stream:
         end = _end_of_lines(stream)
         stream.truncate(end)
         try:

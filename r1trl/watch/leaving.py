@@ -108,11 +108,6 @@ class Watch:
         self.end()
 
 
-def say(text: str) -> None:
-    """Print a line of the driver."""
-    say(text)
-
-
 def seconds_of(limit: float | str | None) -> float | None:
     """Return a time limit in seconds; raise ValueError with a sentence if it is none."""
     if limit is None or isinstance(limit, int | float):

@@ -2,10 +2,12 @@
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from r1trl.errors import Interrupted, R1trlError
 from r1trl.stage.ranks import check_world, rank
+from r1trl.storage.room import explained
 from r1trl.terminal import say
 from r1trl.watch.beats import write_error
 from r1trl.watch.rank import FAILED, LEFT_EARLY, RankWatch
@@ -32,14 +34,18 @@ def _carried_out(folder: Path, carry_out: Callable[[Path], None]) -> int:
     except Interrupted as signal:
         say(f"left early on {signal}; the same command continues")
         return LEFT_EARLY
-    except R1trlError as error:
-        say(f"error: {error}", error=True)
-        write_error(folder, rank(), str(error))
-        return FAILED
-    except BaseException as error:  # noqa: BLE001 - a bug: its traceback belongs in the log
-        text = traceback.format_exc()
-        say(text, error=True)
-        first = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
-        write_error(folder, rank(), f"{first}\n{text}")
+    except BaseException as error:  # noqa: BLE001 - a bug's traceback belongs in the log
+        _tell(error, folder)
         return FAILED
     return 0
+
+
+def _tell(error: BaseException, folder: Path) -> None:
+    """Print an error as a sentence, if it is r1trl's own or the disk's, else its traceback."""
+    sentence = explained(error, folder)
+    own = sentence is not None and isinstance(error, R1trlError | OSError)
+    trace = "" if own else "".join(traceback.format_exception(error))
+    first = sentence or traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+    with suppress(OSError):  # the log may be on a full disk: the driver asks the disk too
+        say(f"{trace}error: {first}" if sentence else trace, error=True)
+    write_error(folder, rank(), f"{first}\n{trace}")
