@@ -64,8 +64,8 @@ def run_stage_folder(
     for missing in missing_packages(stage.args):
         raise StageError(f"{key}.{missing}, or set it to false")
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
-    own = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
-    work = work_class(stage, spec.stage, *own, identity=spec.identity)
+    rest = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
+    work = work_class(stage, spec.stage, *rest, identity=spec.identity)
     read = read_by_worker(spec, stage, folder) if is_main() else {}
     take_device(work.stage, work.key)
     returned = work.kind.run(work)
@@ -82,15 +82,10 @@ def run_stage_folder(
             )
         if model:
             (model / PICKLE).unlink(missing_ok=True)
-        result = StageResult(spec.stage, spec.kind, folder, model, dataset, metrics)
-        result = _with_whole_model(transitions.apply(result))
-        result = replace(
-            result,
-            inputs=read,
-            identity=spec.identity,
-            kept=spec.kept,
-            versions=versions(),
-        )
+        own: dict[str, Any] = {"inputs": read, "versions": versions()}
+        own |= {"identity": spec.identity, "kept": spec.kept}
+        result = StageResult(spec.stage, spec.kind, folder, model, dataset, metrics, **own)
+        result = replace(_with_whole_model(transitions.apply(result)), **own)
         result = replace(result, seconds=round(time.monotonic() - started, 3))
         told = {"stage": spec.at(folder), "result": result}
         notify(plugins.manager, "r1trl_stage_finished", key, **told)
