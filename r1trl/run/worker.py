@@ -84,11 +84,11 @@ def run_stage_folder(
     made = _made(work, spec)
     if made is not None and is_main():
         model, dataset = outputs(folder, spec.makes)
-        result = StageResult(spec.stage, spec.kind, folder, model, dataset, made)
-        result = _with_whole_model(transitions.apply(result))
-        own: dict[str, Any] = {"inputs": read, "identity": spec.identity, "kept": spec.kept}
-        seconds = round(time.monotonic() - started, 3)
-        result = replace(result, seconds=seconds, versions=versions(), **own)
+        own: dict[str, Any] = {"inputs": read, "versions": versions()}
+        own |= {"identity": spec.identity, "kept": spec.kept}
+        result = StageResult(spec.stage, spec.kind, folder, model, dataset, made, **own)
+        result = replace(_with_whole_model(transitions.apply(result)), **own)
+        result = replace(result, seconds=round(time.monotonic() - started, 3))
         told = replace(result, metrics=dict(result.metrics))  # which a plugin may change
         hooked = {"stage": spec.at(folder), "result": told}
         notify(plugins.manager, "r1trl_stage_finished", key, **hooked)
