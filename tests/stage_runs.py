@@ -83,12 +83,15 @@ class Run:
                     return status
         return 0
 
-    def carry_out_killed(self, stage: str, step: int) -> None:
-        """Run until a worker is killed at a step of a stage, and then to the end."""
+    def carry_out_killed(self, stage: str, step: int, *plugins: Path) -> None:
+        """Run until a worker is killed at a step of a stage, and then to the end.
+
+        `plugins` are loaded too.
+        """
         plugin, once = self.folder / "kill_once.py", self.folder / "killed"
         plugin.write_text(KILL_ONCE)
         options = f"stages.{stage}.transitions.kill_once={{step: {step}, unless: {once}}}"
-        chosen = (f"plugins.load=[{plugin}]", options)
+        chosen = (f"plugins.load=[{','.join(map(str, (plugin, *plugins)))}]", options)
         assert self.carry_out(*chosen) in (KILLED, 1), self.log(stage)  # torchrun says 1
         assert not (self.stages / stage / "result.json").exists()
         assert list((self.stages / stage).glob("checkpoints/*/complete.json"))

@@ -28,10 +28,16 @@ def own_part(weight: torch.Tensor) -> torch.Tensor:
 
 
 def move_reference(policy: Any, reference: Any, alpha: float) -> None:
-    """Replace a reference's weights by (1 - alpha) of their own and alpha of the policy's."""
+    """Replace a reference's weights by (1 - alpha) of their own and alpha of the policy's.
+
+    ZeRO-3 keeps small weights whole on each process, beside their parts: those of the reference are
+    freed, and gathered again from the moved parts when they are used.
+    """
     pairs = zip(reference.parameters(), policy.parameters(), strict=True)
     for target, source in pairs:
         own_part(target).mul_(1.0 - alpha).add_(own_part(source), alpha=alpha)
+        if hasattr(target, "ds_tensor"):
+            target.partition()
 
 
 def move_by_parts(trainer: Any) -> None:

@@ -29,8 +29,8 @@ def describe(plan: Plan) -> str:
     rows = table(plan)
     title = f"run {plan.folder}: {len(plan.stages)} stages, seed {plan.config.seed}"
     here = any(row[5] == HERE for row in rows)
-    text = f"{title}\n\n{aligned(rows)}" + (f"\n\n{EXPLAINED}" if here else "")
-    return f"{text}\n\n{disk(plan)}"
+    text = f"{title}\n\n{aligned(rows)}\n\n{disk(plan)}"
+    return text + (f"\n\n{EXPLAINED}" if here else "")
 
 
 def disk(plan: Plan) -> str:

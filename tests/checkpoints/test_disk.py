@@ -40,6 +40,6 @@ def test_a_training_stage_has_room_for_one_checkpoint_more_than_stay(
 
 def test_the_plan_says_how_much_disk_it_needs_and_has(tmp_path: Path) -> None:
     plan = make_plan(compose(["recipe=zero", "scale=tiny", f"runs_dir={tmp_path}"], None))
-    last = describe(plan).splitlines()[-1]
-    assert last.startswith("disk: at most ") and last.endswith(" are free")
+    (line,) = [line for line in describe(plan).splitlines() if line.startswith("disk: at most ")]
+    assert line.endswith(" are free")
     assert gigabytes(2_500_000_000) == "2.5 GB" and gigabytes(3_000_000) == "3 MB"
