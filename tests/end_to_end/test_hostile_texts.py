@@ -16,7 +16,7 @@ from r1trl import cli
 from r1trl.storage.jsonl import read_rows
 from r1trl.texts import ACTING, OF_LIBRARIES, whole
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RECIPE = """# @package _global_
 defaults:
