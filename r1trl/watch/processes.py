@@ -16,7 +16,8 @@ from typing import Self
 from r1trl.rewards.limits import adopt_orphans, children, process_table, tree
 
 GONE, STOPPED, RUNS, UNKNOWN = "gone", "stopped", "runs", "unknown"
-END_SECONDS, PAUSE = 1.0, 0.02  # until killed processes are gone; between two looks
+# Until killed processes are gone, all of them and those of one look, and between two looks.
+END_SECONDS, KILL_SECONDS, PAUSE = 1.0, 0.3, 0.02
 PDEATHSIG = 1  # of prctl(2)
 FIELD_OF_BIRTH = 19  # of /proc/PID/stat, after the state, which is number 0: the start in ticks
 
@@ -116,7 +117,9 @@ def end_trees(roots: list[int]) -> None:
         for pid in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(PAUSE)
+        gone = min(ends, time.monotonic() + KILL_SECONDS)
+        while any(_stat(pid)[0] not in ("", *"ZX") for pid in left) and time.monotonic() < gone:
+            time.sleep(PAUSE)
 
 
 def end_children() -> None:

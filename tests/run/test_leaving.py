@@ -43,9 +43,13 @@ from pathlib import Path
 import r1trl
 
 
-def mine(prompts, completions, completion_ids, *, seconds: float = 0.0, **columns):
-    """Score by length; sleep once a file is there."""
+def mine(
+    prompts, completions, completion_ids, *, seconds: float = 0.0, fails: str = "", **columns
+):
+    """Score by length after some seconds; fail on a rank."""
     Path("scoring").touch()
+    if os.environ.get("RANK") == fails:
+        raise ValueError("no licence")
     time.sleep(seconds)
     return [len(ids) % 3 / 2 for ids in completion_ids]
 
@@ -134,10 +138,11 @@ def at_work_in(folder: Path) -> list[int]:
     return pids
 
 
-def test_a_time_limit_that_is_over_ends_the_run(driver: Driver, tmp_path: Path) -> None:
-    output, _ = (started := driver("time_limit=0:02", "launch.grace=1")).communicate(timeout=60)
-    assert started.returncode == 3 and at_work_in(tmp_path) == []
-    assert "left early (time_limit)" in output
+def test_a_sweep_ends_with_the_run_that_is_left(driver: Driver, tmp_path: Path) -> None:
+    started = driver("-m", "seed=1,2", "time_limit=0:02", "launch.grace=1")
+    output, _ = started.communicate(timeout=60)
+    assert started.returncode == 3 and at_work_in(tmp_path) == [], output
+    assert output.count("left early (time_limit)") == 1
     assert output.count("the same command continues") == 1
 
 
@@ -178,6 +183,15 @@ def test_a_reward_that_hangs_ends_the_stage_with_its_name(driver: Driver, tmp_pa
     assert started.returncode == 1
     assert f"stage learns failed: stages.learns.rewards.mine: {late}\nsee runs/x" in output
     assert (stage_of(tmp_path) / "ranks" / "0.error").read_text().startswith("stages.learns.rew")
+
+
+@pytest.mark.long
+def test_the_first_error_of_a_rank_is_what_is_shown(driver: Driver, tmp_path: Path) -> None:
+    started = driver("launch=cpu2", "stages.learns.rewards.mine.fails='1'")
+    output, _ = started.communicate(timeout=240)
+    why = "stages.learns.rewards.mine: reward 'mine' failed: ValueError: no licence"
+    assert started.returncode == 1
+    assert output.endswith(f"stage learns failed: {why}\nsee runs/x/stages/learns/log.txt\n")
 
 
 @pytest.mark.long

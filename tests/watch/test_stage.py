@@ -233,6 +233,23 @@ def test_ranks_by_hand_watch_each_other(folder: Path) -> None:
     assert number == 0 and f"rank 1 ({this_process().host}, pid {other.pid}) is stopped" in text
 
 
+def test_what_cannot_be_interrupted_ends_the_rank_with_its_sentence(folder: Path) -> None:
+    begin = f"pulse.overdue = (time.monotonic(), 'the judge is late'); {SAVES}"
+    with ranks(folder, HANGS, begin=begin) as [rank]:
+        assert rank.wait(10) == 1
+    assert errors(folder) == [(0, "the judge is late")]
+    assert "in <module>" in (folder / "ranks" / "0.stack").read_text()
+
+
+def test_a_second_ctrl_c_ends_a_rank_by_hand(folder: Path) -> None:
+    with ranks(folder, HANGS, begin=SAVES, driver="") as [rank]:
+        rank.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert rank.poll() is None
+        rank.send_signal(signal.SIGINT)
+        assert rank.wait(2) == 3
+
+
 def test_no_driver_begins_while_workers_of_another_are_at_work(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr("r1trl.watch.lock.PATIENCE", 0.5)
     run = folder.parent.parent
