@@ -35,17 +35,35 @@ stages:
 """
 
 
+LOAD = "plugins.load=[{}/varied.py]"
+
+
+def run_of(folder: Path, launch: str) -> Run:
+    """Return a run in a folder, with its plugin."""
+    run = Run(folder, RECIPE, f"launch={launch}")
+    (folder / "varied.py").write_text(VARIED)
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole_models(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """Return the divergence from the reference of two processes that have the whole model each."""
+    folder = tmp_path_factory.mktemp("plain")
+    run = run_of(folder, "cpu2")
+    assert run.carry_out(LOAD.format(folder)) == 0, run.log("learn")
+    return [row["kl"] for row in run.metrics("learn")]
+
+
 @pytest.mark.parametrize("launch", ["cpu2-zero3", "cpu2-fsdp2"])
 def test_a_killed_stage_continues_exactly_with_a_reference_that_moves(
-    launch: str, tmp_path: Path
+    launch: str, whole_models: list[float], tmp_path: Path
 ) -> None:
     """It was killed within a logging window, after the reference had moved twice."""
-    plugin = tmp_path / "varied.py"
-    plugin.write_text(VARIED)
-    runs = {name: Run(tmp_path / name, RECIPE, f"launch={launch}") for name in ("whole", "cut")}
-    assert runs["whole"].carry_out(f"plugins.load=[{plugin}]") == 0, runs["whole"].log("learn")
-    runs["cut"].carry_out_killed("learn", 6, plugin)
-    rows = {n: [without_times(row) for row in run.metrics("learn")] for n, run in runs.items()}
-    assert rows["cut"] == rows["whole"] and len(rows["whole"]) == 2
-    assert runs["cut"].weights("learn") == runs["whole"].weights("learn")
-    assert max(row["kl"] for row in rows["whole"]) > 0
+    whole, cut = (run_of(tmp_path / name, launch) for name in ("whole", "cut"))
+    assert whole.carry_out(LOAD.format(whole.folder)) == 0, whole.log("learn")
+    divergence = [row["kl"] for row in whole.metrics("learn")]
+    assert divergence == pytest.approx(whole_models, rel=1e-3) and len(divergence) == 2
+    cut.carry_out_killed("learn", 6, cut.folder / "varied.py")
+    rows = [[without_times(row) for row in run.metrics("learn")] for run in (whole, cut)]
+    assert rows[0] == rows[1]
+    assert whole.weights("learn") == cut.weights("learn")
