@@ -279,7 +279,7 @@ def test_a_plugin_that_moves_when_imported_leaves_the_driver_where_it_was(tmp_pa
 def test_a_plugin_that_exits_in_a_check_fails_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    body = "def mine(prompts, completions, completion_ids):\n    import sys\n    sys.exit(0)\n"
+    body = "import sys\n\ndef mine(prompts, completions, completion_ids, **columns): sys.exit(0)\n"
     hook = "@r1trl.hookimpl\ndef r1trl_rewards():\n    return {'mine': mine}\n"
     (tmp_path / "mine.py").write_text(f"import r1trl\n\n{body}\n{hook}")
     monkeypatch.setattr("sys.argv", ["r1trl", "check", str(tmp_path / "mine.py")])
