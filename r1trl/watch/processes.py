@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from r1trl.rewards.limits import adopt_orphans, children, process_table, tree
+from r1trl.rewards.limits import SUBREAPER, children, process_table, tree
 
 GONE, STOPPED, RUNS, UNKNOWN = "gone", "stopped", "runs", "unknown"
 # Until killed processes are gone, all of them and those of one look, and between two looks.
@@ -103,23 +103,36 @@ def end_trees(roots: list[int]) -> None:
 
     One that another of them starts meanwhile is killed too: this process adopts it.
     """
-    known = children(os.getpid(), process_table()) - set(roots)
-    adopt_orphans()
-    ends = time.monotonic() + END_SECONDS
-    doomed = set(roots)
+    known = children(os.getpid(), process_table()) | set(roots)
+    doomed, ends = set(roots), time.monotonic() + END_SECONDS
+    _adopt(1)
     while time.monotonic() < ends:
         table = process_table()
-        doomed |= {pid for root in roots for pid in tree(root, table)}
-        doomed |= {p for c in children(os.getpid(), table) - known for p in tree(c, table)}
+        adopted = children(os.getpid(), table) - known
+        doomed |= {pid for root in (*roots, *adopted) for pid in tree(root, table)}
         left = {pid for pid in doomed if pid in table and not table[pid].is_zombie}
         if not left:
-            return
-        for pid in left:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        gone = min(ends, time.monotonic() + KILL_SECONDS)
-        while any(_stat(pid)[0] not in ("", *"ZX") for pid in left) and time.monotonic() < gone:
-            time.sleep(PAUSE)
+            break
+        _kill(left, min(ends, time.monotonic() + KILL_SECONDS))
+    _adopt(0)
+    for pid in doomed - known:
+        with suppress(ChildProcessError):  # only what was adopted is a child
+            os.waitpid(pid, os.WNOHANG)
+
+
+def _kill(pids: set[int], until: float) -> None:
+    """Kill processes, and wait until they are gone."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    while any(_stat(pid)[0] not in ("", *"ZX") for pid in pids) and time.monotonic() < until:
+        time.sleep(PAUSE)
+
+
+def _adopt(on: int) -> None:
+    """Make this process the parent of descendants whose own one ends, or no longer."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SUBREAPER, on, 0, 0, 0)
 
 
 def end_children() -> None:

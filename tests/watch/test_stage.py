@@ -40,9 +40,11 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 class Driven:
     """A stage that this process drives, with bounds; `pids` are those that it ends."""
 
-    def __init__(self, folder: Path, grace: float = 60, timeout: float = 60) -> None:
+    def __init__(
+        self, folder: Path, grace: float = 60, timeout: float = 60, watchdog: float = 60
+    ) -> None:
         self.leaving, self.pids = Leaving(), list[int]()
-        bounds = Bounds(grace, timeout, 6 * BEAT_PERIOD)
+        bounds = Bounds(grace, timeout, watchdog)
         self.watch = StageWatch(folder, bounds, self.leaving, lambda: end_trees(self.pids))
 
 
@@ -122,6 +124,7 @@ def test_a_second_signal_ends_everything_within_two_seconds(folder: Path) -> Non
         assert [each.wait(10) for each in started] == [-9, -9]
         assert time.monotonic() - began < 2
         wait_for(lambda: all(name_of(pid).state == "gone" for pid in doomed), 1)
+        assert [pid for pid in doomed if Path(f"/proc/{pid}").exists()] == [], "a zombie is left"
     assert driven.watch.ended == "a second signal"
 
 
@@ -133,7 +136,7 @@ def descendants(roots: list[int]) -> list[int]:
 
 
 def test_a_stopped_rank_is_named_and_the_others_leave_their_stacks(folder: Path) -> None:
-    driven = Driven(folder)
+    driven = Driven(folder, watchdog=8 * BEAT_PERIOD)
     with driven.watch, ranks(folder, WORKS, WORKS, begin=SAVES) as started:
         driven.pids += [each.pid for each in started]
         time.sleep(2 * BEAT_PERIOD)
@@ -174,7 +177,7 @@ def test_ranks_without_progress_hang_and_the_slowest_is_named(folder: Path) -> N
 
 
 def test_what_a_process_computes_before_its_first_step_is_progress(folder: Path) -> None:
-    driven = Driven(folder, timeout=2)
+    driven = Driven(folder, timeout=3)
     with driven.watch, ranks(folder, "sum(range(10**6))") as started:
         driven.pids += [each.pid for each in started]
         time.sleep(4)
@@ -243,6 +246,8 @@ def test_what_cannot_be_interrupted_ends_the_rank_with_its_sentence(folder: Path
 
 def test_a_second_ctrl_c_ends_a_rank_by_hand(folder: Path) -> None:
     with ranks(folder, HANGS, begin=SAVES, driver="") as [rank]:
+        wait_for(lambda: all(beat.saves for beat in read_beats(folder)))
+        time.sleep(0.5)
         rank.send_signal(signal.SIGINT)
         time.sleep(0.5)
         assert rank.poll() is None
