@@ -156,6 +156,8 @@ class Disturber:
         hit = Hit(aim.disturbance, aim.stage, kind, done, self.totals[aim.stage], now)
         self.pairs.remove((kind, aim.disturbance))
         ends = DISTURBANCES[aim.disturbance].ends
+        if ends and aim.units < 0:  # Python itself may not have started yet
+            ends = (*ends, -DISTURBANCES[aim.disturbance].number)
         if not ends:
             hit.lost = 0.0
             return hit
