@@ -112,7 +112,7 @@ def write_result(result: StageResult) -> None:
     for key in ("model", "dataset"):
         path = content[key]
         content[key] = os.path.relpath(path, result.folder) if path else None
-    write_text(result.folder / "result.json", dumps(_with_digest(content), indent=1) + "\n")
+    write_text(result.folder / "result.json", dumps(_with_digest(masked(content)), indent=1) + "\n")
 
 
 def read_result(folder: Path) -> StageResult | None:
