@@ -12,7 +12,9 @@ import pytest
 from r1trl.config.checked import checked
 from r1trl.plan.plan import Plan, make_plan
 from r1trl.run import loop
+from r1trl.run.launch import Workers
 from r1trl.run.worker import run_stage
+from r1trl.watch.control import DRIVER, own_name
 
 PLUGIN = '''
 import dataclasses
@@ -69,19 +71,10 @@ def r1trl_rewards():
 '''
 
 
-class HereWorkers:
+class HereWorkers(Workers):
     """Workers that carry a stage out in this process, in place of processes of their own."""
 
-    signal_number = None
-
-    def __enter__(self) -> "HereWorkers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def run(self, folder: Path, launch: Any) -> int:
-        """Carry a stage out."""
+    def _fork(self, function: str, folder: Path, environment: Any) -> int:
         return run_stage(folder)
 
 
@@ -160,4 +153,5 @@ class ToyRun:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyRun:
     """Return a run that has not begun."""
     monkeypatch.setattr(loop, "Workers", HereWorkers)
+    monkeypatch.setenv(DRIVER, own_name())
     return ToyRun(tmp_path)
