@@ -1,7 +1,7 @@
 """Which prompts are rolled out next, and which groups of completions are trained on.
 
-Samplers are called on every process with equal arguments and return equal answers. What they have
-learned is in their `state_dict`, which is saved with the checkpoint.
+Samplers are called on every process with equal arguments and return equal answers; their
+`state_dict` is saved with the checkpoint.
 """
 
 import random
@@ -177,14 +177,13 @@ def _filled(parts: Sequence[Part], missing: int, wanted: int) -> list[Part]:
 def _joined(trainer: Any, parts: Sequence[Part], size: int) -> Output:
     """Return the chosen groups of several rollouts as one: prompts padded left, others right."""
     used = [(output, _rows(groups, size)) for output, groups in parts if groups]
-    padding = trainer.processing_class.pad_token_id
-    joined: Output = {}
+    padding, joined = trainer.processing_class.pad_token_id, dict[str, Any]()
     for key, first in used[0][0].items():
         if not isinstance(first, torch.Tensor) or first.dim() == 0:
             continue
         pieces = [output[key][rows.to(first.device)] for output, rows in used]
-        fill = padding if key.endswith("_ids") else 0
-        joined[key] = torch.cat(pad_to_widest(pieces, fill, left=key.startswith("prompt")))
+        fill, left = padding if key.endswith("_ids") else 0, key.startswith("prompt")
+        joined[key] = torch.cat(pad_to_widest(pieces, fill, left=left))
     if "num_items_in_batch" in used[0][0]:
         tokens = joined["completion_mask"].sum()
         joined["num_items_in_batch"] = trainer.accelerator.gather(tokens).sum()

@@ -23,8 +23,8 @@ def status_of(folder: Path, carry_out: Callable[[Path], None]) -> int:
         with RankWatch(folder) as watch:
             watch.status = _carried_out(folder, carry_out)
         return watch.status
-    except R1trlError as error:  # it has not begun
-        say(f"error: {error}", error=True)
+    except (R1trlError, OSError) as error:  # it has not begun, and another may be at work there
+        say(f"error: {explained(error, folder) or error}", error=True)
         return FAILED
 
 
