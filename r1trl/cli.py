@@ -155,7 +155,7 @@ def main() -> int:
         problem = disk_problem(error, Path())
         if problem is None:
             raise
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {problem}", error=True)
         return 1
 
 

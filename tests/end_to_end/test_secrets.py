@@ -17,6 +17,7 @@ defaults:
   - _self_
 stages:
   tuned:
+    checkpoints: keep
     template: "{{ prompt }}"
     data: {rows: {path: "${oc.env:PLACE}/rows.jsonl"}}
     max_truncated_rate: 1.0

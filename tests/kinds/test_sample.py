@@ -113,9 +113,9 @@ def test_a_stage_generates_more_completions_until_enough_are_right(stage: Stage)
 def test_a_half_done_stage_does_not_go_on_with_other_settings_and_is_done_anew_or_kept(
     stage: Stage,
 ) -> None:
-    four = "stages.samples.data.problems.sample_rows=4"
-    short = (four, "stages.samples.sampling.max_tokens=3")
-    folder = stage("same", four)
+    four = ("stages.samples.data.problems.sample_rows=4", "stages.samples.checkpoints=keep")
+    short = (*four, "stages.samples.sampling.max_tokens=3")
+    folder = stage("same", *four)
     run_stage_folder(folder)
     before = rollouts(folder)
     (folder / "result.json").unlink()
