@@ -20,6 +20,7 @@ FAILED = 1
 LOOK_PERIOD = 1.0  # seconds
 STACK_SECONDS = 3.0  # until ranks that can have written their stacks
 FAILED_SECONDS = 3.0  # until the other ranks of one that failed are ended
+BEAT_SECONDS = 1.2  # after an order, until ranks have said that they save something
 
 
 class StageWatch(Watch):
@@ -34,7 +35,7 @@ class StageWatch(Watch):
         self.control = Control(this_process(), 0, bounds)
         self.look, self.looked = Look(folder, bounds), 0.0
         self.failed_at: float | None = None
-        self.written = 0.0
+        self.written, self.acknowledged = 0.0, False
 
     def __enter__(self) -> Self:
         """Take the stage over; raise ConfigError if somebody is at work in its run."""
@@ -43,6 +44,11 @@ class StageWatch(Watch):
         self._write()
         return super().__enter__()
 
+    def __exit__(self, *caught: object) -> None:
+        super().__exit__(*caught)
+        if self.control.leave and not self.acknowledged:
+            say(f"leaving ({self.control.leave})")
+
     def tick(self) -> None:
         """Look once: at the order to leave, at the ranks, at the clock."""
         now = time.monotonic()
@@ -50,7 +56,9 @@ class StageWatch(Watch):
             say("leaving at once")
             return self._end("a second signal")
         if self.leaving.asked() and self.control.leave is None:
-            self._acknowledge(read_beats(self.folder))
+            self._write(leave=self.leaving.reason)
+        if self.control.leave and not self.acknowledged:
+            self._acknowledge(self.control.leave, now)
         elif self.control.leave and now > self.leaving.since + self.bounds.grace:
             say(f"launch.grace={self.bounds.grace:g} is over: all processes are ended")
             self._end(self.control.leave)
@@ -61,18 +69,16 @@ class StageWatch(Watch):
             self._write()
         return None
 
-    def _acknowledge(self, beats: list[Beat]) -> None:
-        """Order the ranks to leave, and say how; end them if they lose nothing by it."""
-        reason, grace = self.leaving.reason, self.bounds.grace
-        assert reason
-        saving = [beat for beat in beats if beat.saves]
-        if not saving:
+    def _acknowledge(self, reason: str, now: float) -> None:
+        """Say how the ranks will leave; end them if they lose nothing by it."""
+        saving = [beat for beat in read_beats(self.folder) if beat.saves]
+        if saving:
+            how = _how(saving, self.bounds.grace)
+            say(f"leaving ({reason}): {how}; a second Ctrl-C ends everything at once")
+        elif now > self.leaving.since + BEAT_SECONDS:
             say(f"leaving ({reason})")
-            return self._end(reason)
-        how = _how(saving, grace)
-        say(f"leaving ({reason}): {how}; a second Ctrl-C ends everything at once")
-        self._write(leave=reason)
-        return None
+            self._end(reason)
+        self.acknowledged = bool(saving or self.ended)
 
     def _look(self) -> None:
         """Look at the ranks; end all of them if one is dead, stopped or has failed, or all hang."""
