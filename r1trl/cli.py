@@ -8,9 +8,9 @@ from pathlib import Path
 
 from r1trl.commands import COMMANDS
 from r1trl.errors import ConfigError, R1trlError
-from r1trl.guard import tell_exits
+from r1trl.process.guard import tell_exits
+from r1trl.process.terminal import say
 from r1trl.storage.room import disk_problem
-from r1trl.terminal import say
 from r1trl.types import ROLES
 
 EXIT_STATUS = """exit status:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from r1trl.errors import ConfigError
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from r1trl.guard import undisturbed
+from r1trl.process.guard import undisturbed
 
 
 class R1trlError(Exception):

@@ -15,9 +15,7 @@ CORE = Path(r1trl.__file__).parent
 PLUGINS = CORE.parent / "plugins"
 # From low to high; those on one line do not import each other. `names` is r1trl/__init__.py.
 LAYERS = (
-    "pulse environment texts",
-    "terminal",
-    "guard",
+    "process",
     "errors decoding packing",
     "fields chat formats storage",
     "types kind models",

@@ -17,9 +17,9 @@ from r1trl.checkpoints.marks import (
     PREFIX,
     Mark,
     digests,
-    files_in,
     make_readable,
     marked_steps,
+    names_in,
 )
 from r1trl.checkpoints.reference import load_reference, move_by_parts, moves, save_reference
 from r1trl.errors import StageError, errors_named
@@ -169,7 +169,7 @@ class Checkpoints(TrainerCallback):
         accelerator = self.trainer.accelerator
         accelerator.wait_for_everyone()
         main = accelerator.is_main_process
-        (names,) = broadcast_object_list([files_in(folder) if main else None])
+        (names,) = broadcast_object_list([names_in(folder) if main else None])
         own = names[accelerator.process_index :: accelerator.num_processes]
         return dict(sorted(gather_object(list(digests(folder, own).items()))))
 

@@ -8,9 +8,9 @@ from typing import Any
 from r1trl.checkpoints.marks import MARK, Mark, copies, damage, own_checkpoints, read_mark
 from r1trl.checkpoints.unread import sweep
 from r1trl.errors import StageError
+from r1trl.process.terminal import say
 from r1trl.storage.jsonl import read_rows
 from r1trl.storage.writing import remove
-from r1trl.terminal import say
 
 Identity = Mapping[str, Any]
 

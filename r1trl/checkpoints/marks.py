@@ -97,7 +97,7 @@ def marked_steps(folder: Path) -> list[int]:
     return [step for step, path in own_checkpoints(folder).items() if (path / MARK).exists()]
 
 
-def files_in(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
     """Return the names of the files in a folder, relative to it, in order; its mark is left out."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(name for name in names if name != MARK)

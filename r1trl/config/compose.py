@@ -21,9 +21,9 @@ from r1trl.config.kinds import load_plugins
 from r1trl.config.overrides import PROBLEMS, Override, package_of, read_all, split, unknown_options
 from r1trl.config.parse import Renaming
 from r1trl.config.schema import ONLY_REFERRED_TO, REQUIRED
-from r1trl.environment import secrets_kept, values_of
 from r1trl.errors import ConfigError, suggest
 from r1trl.plugins.loading import config_folders
+from r1trl.process.environment import secrets_kept, values_of
 
 
 def conf_folder() -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from r1trl.errors import ConfigError
 from r1trl.files.paths import lines_of
-from r1trl.texts import whole_texts
+from r1trl.process.texts import whole_texts
 
 SUFFIXES = (".jsonl", ".parquet")
 

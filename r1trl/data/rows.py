@@ -14,9 +14,9 @@ from r1trl.errors import StageError
 from r1trl.files.names import CHAT
 from r1trl.files.tables import CHUNK, OWN, put_together, with_column
 from r1trl.plugins.loading import Plugins
+from r1trl.process.terminal import say
 from r1trl.stage.ranks import barrier, is_main
 from r1trl.storage.writing import new_file, remove, rename, write_text
-from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicLayer
 
 from r1trl.decoding.kv_cache import PreallocatedLayer
 from r1trl.decoding.sampling_params import SamplingParams, sample_token_ids
-from r1trl.pulse import progress
+from r1trl.process.pulse import progress
 
 COMPACT_BELOW = 0.7  # fraction of unfinished rows at which finished rows are dropped
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from r1trl.process.texts import whole_texts
 from r1trl.rewards.texts import gold_text
-from r1trl.texts import whole_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,8 +16,8 @@ from r1trl.decoding.sampling_params import SamplingParams
 from r1trl.errors import StageError
 from r1trl.models.hub import refuse_unreachable
 from r1trl.models.tokenizer import end_token_ids, load_tokenizer, no_embedding
+from r1trl.process.terminal import say
 from r1trl.stage.devices import device
-from r1trl.terminal import say
 from r1trl.types import Completion
 
 

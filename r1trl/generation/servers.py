@@ -16,8 +16,8 @@ import httpx
 
 from r1trl.config.stage_parts import EndpointsConfig
 from r1trl.errors import StageError
-from r1trl.pulse import progress
-from r1trl.texts import whole, whole_texts
+from r1trl.process.pulse import progress
+from r1trl.process.texts import whole, whole_texts
 
 Request = dict[str, Any]
 Reply = dict[str, Any]

@@ -16,10 +16,10 @@ from r1trl.checkpoints.marks import damage, digests, read_proof, write_proof
 from r1trl.errors import StageError
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
+from r1trl.process.terminal import say
 from r1trl.stage.ranks import barrier, is_main, rank, world_size
 from r1trl.storage.digests import digest_of
 from r1trl.storage.writing import new_file
-from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset

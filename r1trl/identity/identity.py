@@ -10,10 +10,10 @@ from typing import Any
 
 from r1trl.config.keys import entry, path_in
 from r1trl.config.schema import StageConfig
-from r1trl.environment import hide
 from r1trl.errors import ConfigError, R1trlError
 from r1trl.identity.inputs import UNKNOWN, inputs_identity, inputs_of
 from r1trl.identity.sources import Sources
+from r1trl.process.environment import hide
 from r1trl.stage.files import NOTHING, StageSpec, changed_values
 from r1trl.storage.digests import Digests, digest_of
 

@@ -10,7 +10,7 @@ from r1trl.errors import errors_named, unknown
 from r1trl.files.tables import with_names_aside
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from r1trl import Field, Kind, StageError, Work
 from r1trl.arguments.shared import OWN_LOSS, RENDERED
 from r1trl.kinds.reward_rows import labelled_texts, pairs
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 COLUMNS = {"pairwise": ("chosen", "rejected"), "pointwise": ("completion", "label")}
 REWARD_FIELDS: Mapping[str, Field] = {

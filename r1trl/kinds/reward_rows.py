@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from r1trl import StageError, Work, scored_text
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset

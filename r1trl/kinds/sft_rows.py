@@ -13,10 +13,10 @@ from r1trl.chat.samples import IGNORED, Sample
 from r1trl.data.prompts import row_named
 from r1trl.data.row_writer import RowWriter
 from r1trl.errors import errors_named
+from r1trl.process.terminal import say
 from r1trl.rewards.pool import cores
 from r1trl.stage.ranks import barrier
 from r1trl.storage.writing import write_text
-from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -12,7 +12,7 @@ from typing import Any
 from r1trl.chat.ends import end_of_turn
 from r1trl.errors import StageError
 from r1trl.models.hub import refuse_unreachable
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 
 def load_tokenizer(path: str, *, chat: bool, trusted: bool = False) -> Any:

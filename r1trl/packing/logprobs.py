@@ -11,7 +11,7 @@ import torch
 
 from r1trl.packing.packed import PackedRows
 from r1trl.packing.tokens import TokenBatch
-from r1trl.pulse import progress
+from r1trl.process.pulse import progress
 
 
 class LogpsAndEntropies(NamedTuple):

@@ -17,7 +17,7 @@ from r1trl.packing.attention import (
 )
 from r1trl.packing.models import attends_to_all_with_sdpa, config_of, is_plain_decoder
 from r1trl.packing.tokens import TokenBatch
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 RELATIVE_TOLERANCE = 0.02  # of the largest log-probability: rounding, in bfloat16 too
 MIN_SHARED_FRACTION = 0.1  # of all tokens that must be saved for prompts to be shared

@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 
 from r1trl.config.checked import checked
-from r1trl.environment import masked, resolved
 from r1trl.plan.plan import Plan, make_plan
+from r1trl.process.environment import masked, resolved
 from r1trl.storage.writing import write_text
 
 SETTINGS = "settings.yaml"

@@ -8,9 +8,9 @@ import pluggy
 
 from r1trl import hookspecs
 from r1trl.errors import errors_named, raised, suggest
-from r1trl.guard import undisturbed
 from r1trl.kind import Kind
 from r1trl.plugins.offer import Offer
+from r1trl.process.guard import undisturbed
 from r1trl.types import ROLES
 
 HOOK_OF = {role: f"r1trl_{role}s" for role in ROLES}

@@ -18,10 +18,10 @@ import pluggy
 
 from r1trl import hookspecs
 from r1trl.errors import ConfigError, raised, unknown
-from r1trl.guard import undisturbed
 from r1trl.kind import Kind
 from r1trl.plugins.hooks import collect_offers, misspelt_hooks
 from r1trl.plugins.offer import Offer
+from r1trl.process.guard import undisturbed
 
 GROUP = "r1trl"
 CORE = "r1trl"  # its conf/ is the shipped one, not a plugin's

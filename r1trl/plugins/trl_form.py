@@ -16,7 +16,7 @@ from typing import Any
 
 from r1trl.errors import StageError
 from r1trl.plugins.offer import OF_TRAINER
-from r1trl.texts import whole, whole_texts
+from r1trl.process.texts import whole, whole_texts
 
 COLUMNS = ("step", "prompt", "completion", "reward")  # of completions.jsonl, r1trl's own
 LISTS = re.compile(r"(list|sequence)\[(list|sequence)\[")

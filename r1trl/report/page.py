@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from r1trl.process.terminal import short
 from r1trl.report.charts import bars, lines
 from r1trl.report.tables import in_html
 from r1trl.storage.jsonl import read_rows
-from r1trl.terminal import short
 from r1trl.types import StageResult
 
 STYLE = (

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from r1trl.texts import printable
+from r1trl.process.texts import printable
 
 # What Markdown or HTML in it would act on; an underscore or a tilde only at the edge of a word.
 MARKS = re.compile(r"[\\`*\[\]|<>&#!]|(?<!\w)[_~]|[_~](?!\w)|:(?=//)|(?<=www)\.")

@@ -15,10 +15,11 @@ from r1trl.config.kinds import load_plugins
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import PluginsConfig, StageConfig
 from r1trl.config.stage_parts import ScoringConfig
-from r1trl.environment import masked, resolved, secrets_kept, unset
 from r1trl.errors import ConfigError, StageError, errors_named, unknown
 from r1trl.plan.choices import check_rewards
 from r1trl.plugins.loading import Plugins
+from r1trl.process.environment import masked, resolved, secrets_kept, unset
+from r1trl.process.terminal import say
 from r1trl.rescore.changes import changes
 from r1trl.rescore.file import file_rollouts
 from r1trl.rescore.rollouts import Columns, Rollouts, write_table
@@ -27,7 +28,6 @@ from r1trl.rescore.wants import asked_outside, names, problems_of
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.stage.code import code_of
-from r1trl.terminal import say
 
 NO_REWARDS = "rewards: there are none to score with; give 'rewards={accuracy: {answer: boxed}}'"
 

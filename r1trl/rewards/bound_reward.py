@@ -11,7 +11,7 @@ from typing import Any
 from r1trl.errors import StageError, raised, suggest
 from r1trl.plugins.offer import OF_TRAINER
 from r1trl.plugins.trl_form import Logged, given_by_trainer, hint_of_messages, texts_or_messages
-from r1trl.pulse import Overdue, bounded, computed_elsewhere
+from r1trl.process.pulse import Overdue, bounded, computed_elsewhere
 from r1trl.rewards.outcomes import RewardResult
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.verifier import Verifier

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from r1trl.pulse import progress
+from r1trl.process.pulse import progress
 from r1trl.rewards.fork_server import START_SECONDS, ForkServer, Process
 from r1trl.rewards.limits import Limits
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
+from r1trl.process.terminal import say
 from r1trl.rewards.bound_reward import BoundReward, Columns
 from r1trl.rewards.outcomes import (
     RewardResult,
@@ -25,7 +26,6 @@ from r1trl.rewards.outcomes import (
 from r1trl.rewards.pool import Failure, Pool, cores
 from r1trl.rewards.stats import ScoringStats
 from r1trl.rewards.verifier import Verifier
-from r1trl.terminal import say
 
 COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_step")
 

@@ -14,10 +14,10 @@ from typing import Any, Self
 
 import yaml
 
-from r1trl.environment import plain
+from r1trl.process.environment import plain
+from r1trl.process.terminal import newest_lines
 from r1trl.stage.ranks import EXPECTED
 from r1trl.storage.writing import rename, write_text
-from r1trl.terminal import newest_lines
 from r1trl.watch.beats import read_beats
 from r1trl.watch.control import DRIVER, Bounds, own_name
 from r1trl.watch.leaving import Leaving, Watch

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1trl.checkpoints.marks import damage, digests, files_in, read_proof, write_proof
+from r1trl.checkpoints.marks import damage, digests, names_in, read_proof, write_proof
 
 MADE = "made.json"
 
@@ -17,7 +17,7 @@ MADE = "made.json"
 def write_made(output: Path, metrics: Mapping[str, float], identity: Mapping[str, Any]) -> None:
     """Write which files an output, a folder or a file, consists of, and the metrics of its run."""
     is_folder = output.is_dir()
-    names = [f"{output.name}/{n}" for n in files_in(output)] if is_folder else [output.name]
+    names = [f"{output.name}/{n}" for n in names_in(output)] if is_folder else [output.name]
     folder = output.parent
     content = {"identity": identity, "metrics": metrics, "files": digests(folder, names)}
     write_proof(folder / MADE, content)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from r1trl.terminal import newest_lines
+from r1trl.process.terminal import newest_lines
 
 PERIOD = 1.0  # seconds
 

@@ -13,8 +13,8 @@ from r1trl.models.tokenizer import (
     load_tokenizer,
     refuse_without_embedding,
 )
+from r1trl.process.terminal import say
 from r1trl.stage.ranks import is_main
-from r1trl.terminal import say
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,12 +16,12 @@ from r1trl.errors import Interrupted, StageError, errors_named
 from r1trl.files.tables import put_together
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
+from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.run.readable import check_context, ends_for_vllm, refuse_rows, stage_tokenizer
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
 from r1trl.storage.writing import new_file
-from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import Rows
 

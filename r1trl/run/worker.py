@@ -20,15 +20,16 @@ from r1trl.checkpoints.unread import remove_unread
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import StageConfig
-from r1trl.environment import unset
 from r1trl.errors import ConfigError, R1trlError, StageError
-from r1trl.guard import tell_exits
 from r1trl.identity.found import made_files
 from r1trl.identity.used import read_by_worker
 from r1trl.identity.versions import versions
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
+from r1trl.process.environment import unset
+from r1trl.process.guard import tell_exits
+from r1trl.process.terminal import say
 from r1trl.run.made import read_made, write_made
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
@@ -37,7 +38,6 @@ from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, from_main, is_main, join, world_size
 from r1trl.storage.modes import usual_modes
-from r1trl.terminal import say
 from r1trl.training.tracking import Tracker
 from r1trl.types import StageResult
 from r1trl.watch.control import bounds_of, own_driver

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from r1trl.environment import masked, resolved
 from r1trl.errors import ConfigError
+from r1trl.process.environment import masked, resolved
 from r1trl.storage.digests import digest_of
 from r1trl.storage.writing import write_text
 from r1trl.types import Stage, StageResult

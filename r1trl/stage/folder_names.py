@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from r1trl.environment import hide
+from r1trl.process.environment import hide
 
 POSSIBLE = "use letters, digits and . _ = , + -, not with . or - at the begin"
 LONGEST = 200  # bytes; a file's name has 255, and others are added

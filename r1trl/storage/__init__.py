@@ -1,4 +1,4 @@
 """Files that survive a kill and a full disk: written whole or not at all, and known by digests.
 
-It may import errors.py, environment.py and texts.py. What r1trl writes goes through this folder.
+It may import errors.py and process. What r1trl writes goes through this folder.
 """

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from r1trl.environment import hide
-from r1trl.texts import whole
+from r1trl.process.environment import hide
+from r1trl.process.texts import whole
 
 PART = ".part"  # the end of the name of what is not whole yet
 BLOCK = 1 << 16  # bytes

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from r1trl.pulse import progress, pulse
+from r1trl.process.pulse import progress, pulse
 
 NEVER = 1e9  # seconds; a float32 holds it
 

@@ -14,9 +14,9 @@ from accelerate.utils import gather_object
 from r1trl.errors import errors_named
 from r1trl.packing.tokens import pad_to_widest
 from r1trl.plugins.loading import Plugins
+from r1trl.process.terminal import say
 from r1trl.samplers import admission, chosen_rows, plain_state, rounds_of
 from r1trl.stage.ranks import is_main
-from r1trl.terminal import say
 from r1trl.types import Group
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from r1trl.decoding.decode import GeneratedTokens, decode
 from r1trl.packing.logprobs import are_completions, pad_logps
 from r1trl.packing.passes import PassesMixin
 from r1trl.packing.tokens import TokenBatch
-from r1trl.pulse import computed_elsewhere
+from r1trl.process.pulse import computed_elsewhere
 from r1trl.rewards.bound_reward import NOT_ROW_COLUMNS
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer

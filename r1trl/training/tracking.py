@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1trl.environment import masked
+from r1trl.process.environment import masked
 from r1trl.stage.files import StageSpec
 
 

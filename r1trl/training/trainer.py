@@ -22,12 +22,12 @@ from r1trl.checkpoints.form import form_of, missing_part
 from r1trl.checkpoints.marks import MARK, Mark
 from r1trl.checkpoints.model import write_model
 from r1trl.checkpoints.sound import SoundNumbers
-from r1trl.environment import masked
 from r1trl.errors import StageError
 from r1trl.models.generation import make_valid
+from r1trl.process.environment import masked
+from r1trl.process.terminal import say
 from r1trl.stage.ranks import from_main, is_main
 from r1trl.storage.writing import write_text
-from r1trl.terminal import say
 from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics
 from r1trl.training.leaving import Leaving

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 ENDING = (signal.SIGTERM, signal.SIGINT)  # a second one of these ends everything

@@ -18,7 +18,7 @@ from typing import IO, Any, Self
 import psutil
 
 from r1trl.errors import R1trlError
-from r1trl.pulse import pulse
+from r1trl.process.pulse import pulse
 from r1trl.stage.ranks import rank
 from r1trl.watch.beats import PERIOD, RANKS, Beat, clear, write_beat, write_error
 from r1trl.watch.control import bounds_of, own_driver, read_control, time_of

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from r1trl.terminal import say
+from r1trl.process.terminal import say
 from r1trl.watch.beats import PERIOD, Beat, clear, errors, read_beats, stacks
 from r1trl.watch.control import Bounds, Control, own_name, renew, write_control
 from r1trl.watch.leaving import TICK, Leaving, Watch

@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from r1trl.errors import Interrupted, R1trlError
+from r1trl.process.terminal import say
 from r1trl.stage.ranks import check_world, rank
 from r1trl.storage.room import explained
-from r1trl.terminal import say
 from r1trl.watch.beats import write_error
 from r1trl.watch.rank import FAILED, LEFT_EARLY, RankWatch
 

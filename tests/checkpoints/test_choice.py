@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from r1trl.checkpoints.choice import Fit, choose_checkpoint
-from r1trl.checkpoints.marks import MARK, Mark, digests, files_in, make_readable, own_checkpoints
+from r1trl.checkpoints.marks import MARK, Mark, digests, make_readable, names_in, own_checkpoints
 from r1trl.errors import StageError
 
 FILES = ("model.safetensors", "optimizer.pt", "r1trl_state.json", "part/states.pt")
@@ -33,7 +33,7 @@ def checkpoint(stage: Path, step: int, *names: str, **mark: Any) -> Path:
     for name in names or FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{name} at {step}")
-    own = {"step": step, "identity": IDENTITY, "files": digests(folder, files_in(folder)), **mark}
+    own = {"step": step, "identity": IDENTITY, "files": digests(folder, names_in(folder)), **mark}
     Mark(**own).write(folder)
     return folder
 

@@ -13,8 +13,8 @@ from hostile_texts import ALL, jsonl
 from stage_runs import Run
 
 from r1trl import cli
+from r1trl.process.texts import ACTING, OF_LIBRARIES, whole
 from r1trl.storage.jsonl import read_rows
-from r1trl.texts import ACTING, OF_LIBRARIES, whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 

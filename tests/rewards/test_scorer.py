@@ -18,7 +18,7 @@ from r1trl.config.stage_parts import ScoringConfig
 from r1trl.errors import StageError
 from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer
-from r1trl.pulse import pulse
+from r1trl.process.pulse import pulse
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.scorer import Scorer, make_scorer

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from r1trl.pulse import pulse
+from r1trl.process.pulse import pulse
 from r1trl.training.leaving import Leaving, steps_per_rollout
 
 pytestmark = pytest.mark.slow  # imports torch and transformers

@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from r1trl.pulse import progress, pulse
+from r1trl.process.pulse import progress, pulse
 from r1trl.watch import rank
 
 rank.PERIOD, rank.TICK = {period}, 0.1

@@ -13,7 +13,10 @@ import yaml
 from omegaconf import OmegaConf
 
 from r1trl.config.checked import Composed
-from r1trl.environment import (
+from r1trl.errors import ConfigError
+from r1trl.plan.plan import make_plan
+from r1trl.plan.saved import read_plan, write_settings
+from r1trl.process.environment import (
     OWN,
     FromEnvironment,
     hide,
@@ -23,13 +26,10 @@ from r1trl.environment import (
     unset,
     values_of,
 )
-from r1trl.errors import ConfigError
-from r1trl.plan.plan import make_plan
-from r1trl.plan.saved import read_plan, write_settings
+from r1trl.process.terminal import say
 from r1trl.run.worker import run_stage
 from r1trl.stage.files import StageSpec, read_spec, write_spec
 from r1trl.storage.writing import append_text, write_text
-from r1trl.terminal import say
 
 SECRET = "hf_AbCdEf0123456789xyz"
 WORD = "correct-horse-battery"

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from r1trl.environment import hide
-from r1trl.texts import printable
+from r1trl.process.environment import hide
+from r1trl.process.texts import printable
 
 WIDTH = 2000  # characters of a line of a log that is shown
 TAIL = 1 << 18  # bytes of a log that are read for its last lines
