@@ -28,6 +28,7 @@ from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.plugins.hooks import notify
 from r1trl.plugins.loading import Plugins
 from r1trl.process.environment import unset
+from r1trl.process.extensions import prepare_extensions
 from r1trl.process.guard import tell_exits
 from r1trl.process.terminal import say
 from r1trl.run.made import read_made, write_made
@@ -176,6 +177,7 @@ def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:
     """Carry out a stage; return the exit status after printing what went wrong."""
     tell_exits()
+    prepare_extensions()
     return status_of(folder.absolute(), carry_out)
 
 
