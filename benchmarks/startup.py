@@ -82,7 +82,7 @@ def lay_out(folder: Path, name: str) -> Any:
 
 def measured(folder: Path, name: str, warm: bool) -> dict[str, float]:
     """Run the stages; return the seconds until each trains or generates."""
-    from r1trl.run.launch import Workers
+    from r1trl.launch.workers import Workers
     from r1trl.stage.files import write_spec
 
     seconds = {}

@@ -11,8 +11,8 @@ from r1trl.process.terminal import say
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from r1trl.launch.workers import LEFT_EARLY
     from r1trl.rehearsal.first import check_first
-    from r1trl.run.launch import LEFT_EARLY
     from r1trl.run.loop import run
     from r1trl.watch.leaving import Leaving
 

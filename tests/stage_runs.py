@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.config.compose import compose
+from r1trl.launch.workers import Workers
 from r1trl.plan.plan import make_plan
-from r1trl.run.launch import Workers
 from r1trl.stage.files import write_spec
 
 KILLED = -signal.SIGKILL

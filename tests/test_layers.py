@@ -26,7 +26,7 @@ LAYERS = (
     "names stage arguments",
     "files identity watch",
     "data report checkpoints",
-    "generation plan training",
+    "generation plan training launch",
     "trust rescore",
     "kinds",
     "run",

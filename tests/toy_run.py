@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from r1trl.config.checked import checked
+from r1trl.launch.workers import Workers
 from r1trl.plan.plan import Plan, make_plan
 from r1trl.run import loop
-from r1trl.run.launch import Workers
 from r1trl.run.worker import run_stage
 from r1trl.watch.control import DRIVER, own_name
 

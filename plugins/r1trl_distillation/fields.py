@@ -39,8 +39,8 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
     if "max_completion_length" in args and args["max_completion_length"] is None:
         yield "args.max_completion_length", "must be a number"
     size, mode = args.get("vllm_tensor_parallel_size", 1), args.get("vllm_mode", "colocate")
-    if args.get("use_vllm") and mode == "colocate" and stage.launch.processes % size:
+    if args.get("use_vllm") and mode == "colocate" and stage.launch.world % size:
         yield (
             "args.vllm_tensor_parallel_size",
-            f"{size} does not divide launch.processes={stage.launch.processes}",
+            f"{size} does not divide launch.nodes × launch.processes={stage.launch.world}",
         )

@@ -15,9 +15,11 @@ from typing import Any, Literal
 from r1trl.config.stage_parts import (
     AdapterConfig,
     EndpointsConfig,
+    LaunchConfig,
     RolloutConfig,
     SamplingConfig,
     ScoringConfig,
+    WatchdogConfig,
     number,
 )
 from r1trl.types import Model, Rows
@@ -57,27 +59,6 @@ class SourceConfig:
     sample_rows: int | None = number(None, alias="limit", at_least=1)  # at random, after filters
     weight: float | None = number(None, above=0)  # share of the mixture, next to the others'
     take: int | None = number(None, alias="stream", at_least=1)  # rows read, from the head
-
-
-@dataclass
-class LaunchConfig:
-    """How a stage's worker is started."""
-
-    how: Literal["local", "accelerate"] = "local"
-    processes: int = number(1, at_least=1)  # on this machine
-    config: dict[str, Any] = field(default_factory=dict)  # accelerate's own configuration file
-    environment: dict[str, str] = field(default_factory=dict)
-    grace: float = number(60.0, at_least=0)  # seconds to leave in; then all processes are killed
-    # Seconds without progress of any process after which a stage is hung; of a collective, too.
-    timeout: float = number(600.0, above=0)
-
-
-@dataclass
-class WatchdogConfig:
-    """When a process that says nothing counts as dead or stopped."""
-
-    # Seconds without a sign of life, which comes every 5 s. Of the driver: its workers leave.
-    seconds: float = number(30.0, at_least=10)
 
 
 @dataclass

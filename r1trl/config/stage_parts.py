@@ -86,3 +86,41 @@ class AdapterConfig:
     target_modules: list[str] = field(default_factory=list, metadata={"alias": "layers"})
     # The frozen weights in 4 bits (QLoRA, arXiv 2305.14314), on a GPU; the merged model is whole.
     quantize: Literal["4bit"] | None = None
+
+
+@dataclass
+class LaunchConfig:
+    """How a stage's worker is started.
+
+    `how`: in one process here; in several here by accelerate; or in several on each of some nodes,
+    by accelerate in a step of a Slurm job or in tasks of a Ray cluster.
+    """
+
+    how: Literal["local", "accelerate", "slurm", "ray"] = "local"
+    nodes: int = number(1, at_least=1)
+    processes: int = number(1, at_least=1)  # on each node
+    config: dict[str, Any] = field(default_factory=dict)  # accelerate's own configuration file
+    environment: dict[str, str] = field(default_factory=dict)
+    grace: float = number(60.0, at_least=0)  # seconds to leave in; then all processes are killed
+    # Seconds without progress of any process after which a stage is hung; of a collective, too.
+    timeout: float = number(600.0, above=0)
+    setup: list[str] = field(default_factory=list)  # lines of shell before anything, on each node
+    # Options of sbatch and srun by their long names; true gives one without a value, null none.
+    sbatch: dict[str, Any] = field(default_factory=dict)
+    srun: dict[str, Any] = field(default_factory=dict)
+    requeues: int = number(3, at_least=0)  # how often a Slurm job that was ended early is continued
+    address: str = "auto"  # of the Ray cluster
+    resources: dict[str, float] = field(default_factory=dict)  # Ray's, on each node
+
+    @property
+    def world(self) -> int:
+        """Return the number of processes on all nodes."""
+        return self.nodes * self.processes if self.how != "local" else 1
+
+
+@dataclass
+class WatchdogConfig:
+    """When a process that says nothing counts as dead or stopped."""
+
+    # Seconds without a sign of life, which comes every 5 s. Of the driver: its workers leave.
+    seconds: float = number(30.0, at_least=10)

@@ -46,10 +46,10 @@ def rollout_problems(stage: Any, beta: float) -> Iterator[tuple[str, str]]:
             "needs a reference model, and with args.beta=0 there is none; set one of them",
         )
     size, mode = args.get("vllm_tensor_parallel_size", 1), args.get("vllm_mode", "colocate")
-    if args.get("use_vllm") and mode == "colocate" and stage.launch.processes % size:
+    if args.get("use_vllm") and mode == "colocate" and stage.launch.world % size:
         yield (
             "args.vllm_tensor_parallel_size",
-            f"{size} does not divide launch.processes={stage.launch.processes}",
+            f"{size} does not divide launch.nodes × launch.processes={stage.launch.world}",
         )
 
 

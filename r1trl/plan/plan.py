@@ -150,7 +150,7 @@ def _laid_out(
         stage = whole if "benchmarks" in kind.needs else config.stages[name]
         spec = _spec(config, name, stage, folder, plugins)
         identity = identity_of(spec, stage, identities, digests, sources)
-        told = {key: getattr(whole.launch, key) for key in ("how", "processes")}
+        told = {"how": whole.launch.how, "processes": whole.launch.world}
         spec = replace(spec, identity=identity, versions=now, launch=told)
         unmade = [each.spec.stage for each in planned if not each.finished]
         stands = standing(spec, folder, say, readers_of(config, name), unmade, digests)

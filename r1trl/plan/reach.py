@@ -12,6 +12,8 @@ from r1trl.kind import Kind, NoSettings
 from r1trl.plan.choices import active
 from r1trl.watch.leaving import seconds_of
 
+OF_ENGINES = {"setup": ("slurm", "ray"), "sbatch": ("slurm",), "srun": ("slurm",)}
+OF_ENGINES |= {"requeues": ("slurm",), "address": ("ray",), "resources": ("ray",)}
 OF_LOADED_WEIGHTS = ("dtype", "attn_implementation", "sampling.batch_size")
 
 
@@ -70,12 +72,17 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
 
 
 def _launch(launch: LaunchConfig) -> Iterator[str]:
-    """Yield what a launch of one local process does not read."""
-    if launch.how == "local":
-        if launch.processes != 1:
-            yield "processes: how=local starts one process; give how=accelerate too"
-        if launch.config:
-            yield "config: how=local does not use accelerate; give how=accelerate too"
+    """Yield what a launch does not read."""
+    if launch.how == "local" and launch.processes != 1:
+        yield "processes: how=local starts one process; give how=accelerate too"
+    if launch.how == "local" and launch.config:
+        yield "config: how=local does not use accelerate; give how=accelerate too"
+    if launch.how in ("local", "accelerate") and launch.nodes != 1:
+        yield f"nodes: how={launch.how} starts on this machine; give how=slurm or how=ray too"
+    for name, engines in OF_ENGINES.items():
+        if getattr(launch, name) != getattr(LaunchConfig(), name) and launch.how not in engines:
+            does = " or ".join(f"how={engine}" for engine in engines)
+            yield f"{name}: how={launch.how} does not read it; {does} does"
 
 
 def _steps(stage: StageConfig, kind: Kind) -> Iterator[str]:

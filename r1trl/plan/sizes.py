@@ -12,21 +12,21 @@ from r1trl.stage.checkpoints import CheckpointReader, checkpoints_made, too_few
 
 def check_batch(stage: StageConfig, launch: LaunchConfig) -> Iterator[str]:
     """Yield why an update of `batch` rows does not divide into micro-batches."""
-    micro = whole(stage.args, "per_device_train_batch_size", 8) * launch.processes
+    micro = whole(stage.args, "per_device_train_batch_size", 8) * launch.world
     if stage.batch is None or (micro > 0 and stage.batch % micro == 0):
         return
-    per = f"args.per_device_train_batch_size × {launch.processes} processes"
+    per = f"args.per_device_train_batch_size × {launch.world} processes"
     yield f"batch: {stage.batch} does not divide into micro-batches of {micro} ({per})"
 
 
 def check_rollout(stage: StageConfig, launch: LaunchConfig, plugins: Plugins) -> Iterator[str]:
     """Yield why the numbers of a rollout do not divide."""
-    rollout, args, processes = stage.rollout, stage.args, launch.processes
+    rollout, args, processes = stage.rollout, stage.args, launch.world
     micro = whole(args, "per_device_train_batch_size", 8) * processes
     group = whole(args, "num_generations", 8)
     numbers = {
         "args.num_generations": group,
-        "args.per_device_train_batch_size × launch.processes": micro,
+        "args.per_device_train_batch_size × launch.nodes × launch.processes": micro,
     }
     small = [f"{key}: {number} is less than 1" for key, number in numbers.items() if number < 1]
     if small:

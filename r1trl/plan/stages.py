@@ -47,10 +47,9 @@ class StageCheck:
 
     @property
     def launch(self) -> LaunchConfig:
-        """Return how the stage is launched; a local launch has one process."""
-        launch = self.stage.launch
-        assert launch
-        return replace(launch, processes=1) if launch.how == "local" else launch
+        """Return how the stage is launched."""
+        assert self.stage.launch
+        return self.stage.launch
 
     @property
     def kind(self) -> Kind:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.errors import R1trlError
+from r1trl.launch.workers import LEFT_EARLY, Workers, last_lines
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.plan.saved import write_settings
 from r1trl.rehearsal.shrink import PREPARED, models_to_shrink
 from r1trl.rehearsal.small_plan import SmallPlan, changes, small_plan
-from r1trl.run.launch import LEFT_EARLY, Workers, last_lines
 from r1trl.run.loop import write_stage
 from r1trl.stage.devices import NO_GPU
 from r1trl.stage.files import outputs, read_result, write_result

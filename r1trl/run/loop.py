@@ -6,10 +6,10 @@ from pathlib import Path
 
 from r1trl.checkpoints.unread import remove_unread
 from r1trl.identity.used import ready, record_kept, set_aside
+from r1trl.launch.workers import LEFT_EARLY, Workers, last_lines, rotate_log
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.process.terminal import say
 from r1trl.report.report import write_report
-from r1trl.run.launch import LEFT_EARLY, Workers, last_lines, rotate_log
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
 from r1trl.storage.room import full

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1trl.config.schema import LaunchConfig, WatchdogConfig
+from r1trl.config.stage_parts import LaunchConfig, WatchdogConfig
 from r1trl.storage.writing import replace_text
 from r1trl.watch.processes import ProcessName, this_process
 

@@ -11,7 +11,7 @@ from stage_runs import workers
 from r1trl import cli
 from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError
-from r1trl.run.launch import last_lines
+from r1trl.launch.workers import last_lines
 from r1trl.stage.files import StageSpec, write_spec
 
 pytestmark = pytest.mark.slow

@@ -149,8 +149,8 @@ def test_a_run_stops_before_its_first_stage_on_what_is_wrong(r1trl: Any, tmp_pat
 
 
 def test_preflight_can_be_turned_off(composed: Callable[..., Any]) -> None:
+    from r1trl.launch.workers import Workers
     from r1trl.rehearsal.first import check_first
-    from r1trl.run.launch import Workers
 
     plan = make_plan(composed("recipe=zero", "scale=tiny", "preflight=false"))
     check_first(plan, Workers())

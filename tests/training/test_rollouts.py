@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from r1trl.config.stage_parts import ScoringConfig
+from r1trl.launch.accelerate import accelerate_config
 from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
-from r1trl.run.launch import accelerate_config
 from r1trl.stage.ranks import rank
 from r1trl.training.trainers import with_rollouts
 

@@ -1,4 +1,4 @@
-"""Starting workers: one through a warm process, or several through accelerate.
+"""Starting workers: one through a warm process, or several in a step of an engine.
 
 Importing torch and TRL takes many seconds and a run has a dozen stages, so local workers are forks
 of one process that has imported them (r1trl.run.warm). A fork runs the same code as
@@ -14,10 +14,11 @@ from typing import Any, Self
 
 import yaml
 
+from r1trl.launch.step import Steps
 from r1trl.process.environment import plain
 from r1trl.process.terminal import newest_lines
 from r1trl.stage.ranks import EXPECTED
-from r1trl.storage.writing import rename, write_text
+from r1trl.storage.writing import rename
 from r1trl.watch.beats import read_beats
 from r1trl.watch.control import DRIVER, Bounds, own_name
 from r1trl.watch.leaving import Leaving, Watch
@@ -26,16 +27,6 @@ from r1trl.watch.stage import StageWatch
 
 RUN_STAGE = "r1trl.run.worker:run_stage"
 LEFT_EARLY = 3
-# SIGUSR1 to all processes of a job is for the driver; torch's launcher would die of it, and passes
-# the other signals that mean to leave on.
-LAUNCH = """
-import signal
-from accelerate.commands.launch import main
-
-signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-main()
-"""
-SHOT = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"  # seconds that torch's launcher waits, then it kills
 
 
 class Workers:
@@ -55,7 +46,7 @@ class Workers:
         self.leaving, self.watchdog = leaving or Leaving(), watchdog
         self.watch: StageWatch | None = None
         self._warm: subprocess.Popen[str] | None = None
-        self._launcher: subprocess.Popen[Any] | None = None
+        self._steps = Steps(self.environment)
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +60,9 @@ class Workers:
 
     def end(self) -> None:
         """Kill all processes that this has started, and all that those have."""
-        end_trees([each.pid for each in (self._launcher, self._warm) if each])
+        self._steps.end()
+        if self._warm:
+            end_trees([self._warm.pid])
 
     def warm_up(self) -> None:
         """Start importing in the background; a local stage then starts at once."""
@@ -91,11 +84,13 @@ class Workers:
         given = {name: launch[name] for name in ("grace", "timeout") if name in launch}
         bounds = Bounds(**given, watchdog=self.watchdog)
         with StageWatch(folder, bounds, self.leaving, self.end) as self.watch:
-            if launch["how"] == "accelerate":
-                status = self._accelerate(folder, launch, bounds.grace)
-            else:
-                status = self._fork(RUN_STAGE, folder, launch["environment"])
-        return status
+            if launch["how"] == "local":
+                return self._fork(RUN_STAGE, folder, launch["environment"])
+            status = self._steps.run(folder, launch, bounds.grace)
+            self.watch.last_look()
+            self._end_left(folder)
+        ends = [beat.ended for beat in read_beats(folder)]
+        return LEFT_EARLY if status and ends and set(ends) == {LEFT_EARLY} else status
 
     def call(self, function: str, folder: Path, environment: Mapping[str, str]) -> int:
         """Call a function, "module:name", with a folder in a fork; return its exit status.
@@ -123,45 +118,10 @@ class Workers:
             return 1
         return int(reply)
 
-    def _accelerate(self, folder: Path, launch: Mapping[str, Any], grace: float) -> int:
-        config = folder / "accelerate.yaml"
-        write_text(config, yaml.safe_dump(plain(accelerate_config(launch))))
-        command = [sys.executable, "-c", LAUNCH, "--config_file", str(config)]
-        added = {EXPECTED: str(launch["processes"]), SHOT: str(int(grace) + 1)}
-        with (folder / "log.txt").open("ab") as log:
-            self._launcher = subprocess.Popen(
-                [*command, "--module", "r1trl.run.worker", str(folder)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment, **added, **launch["environment"]},
-                start_new_session=True,
-            )
-            status = self._launcher.wait()
-        if self.watch:
-            self.watch.last_look()
-        self._end_left(folder)
-        self._launcher = None
-        ends = [beat.ended for beat in read_beats(folder)]
-        return LEFT_EARLY if status and ends and set(ends) == {LEFT_EARLY} else status
-
     def _end_left(self, folder: Path) -> None:
         """Kill the ranks of a launcher that has ended without them."""
         beats = [beat for beat in read_beats(folder) if beat.ended is None]
         end_trees([beat.process.pid for beat in beats if beat.process.state in ("runs", "stopped")])
-
-
-def accelerate_config(launch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return accelerate's configuration file for a launch."""
-    return {
-        "compute_environment": "LOCAL_MACHINE",
-        "distributed_type": "MULTI_GPU" if launch["processes"] > 1 else "NO",
-        "num_machines": 1,
-        "num_processes": launch["processes"],
-        "machine_rank": 0,
-        "main_process_port": 0,
-        "mixed_precision": "no",
-        **launch["config"],
-    }
 
 
 def rotate_log(folder: Path) -> None:
