@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (
         ("run", "carry out a run, or continue it"),
         ("plan", "check everything and print what would run; start nothing"),
+        ("submit", "check everything, and submit the run as a Slurm job that continues itself"),
     ):
         command = commands.add_parser(
             name,
@@ -62,6 +63,11 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config-dir", type=Path, metavar="DIR", help="a folder of recipes of your own"
         )
+        if name == "submit":
+            command.add_argument(
+                "--dry-run", action="store_true", help="print the batch script; submit nothing"
+            )
+            continue
         command.add_argument(
             "-m",
             "--multirun",

@@ -11,6 +11,7 @@ from r1trl.process.terminal import say
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from r1trl.launch.submit import requeue
     from r1trl.launch.workers import LEFT_EARLY
     from r1trl.rehearsal.first import check_first
     from r1trl.run.loop import run
@@ -22,10 +23,26 @@ def _run(arguments: argparse.Namespace) -> int:
             status = max(status, run(plan, text, check_first, leaving))
             if status == LEFT_EARLY:  # a sweep ends with its run
                 break
+        if status == LEFT_EARLY:
+            requeue()
         if leaving.at_once:  # Python's own end would take a second of a busy machine
             sys.stdout.flush()
             os._exit(status)
     return status
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    from r1trl.launch.submit import batch_script, driver_command, submit
+
+    arguments.multirun = False
+    ((plan, _),) = _plans(arguments)
+    script = batch_script(plan, driver_command(arguments.overrides, arguments.config_dir))
+    if arguments.dry_run:
+        say(script, end="")
+        return 0
+    if plan.config.preflight:
+        _preflight(plan)
+    return submit(plan, script)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -159,6 +176,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 COMMANDS = {
     "run": _run,
+    "submit": _submit,
     "plan": _plan,
     "plugins": _plugins,
     "check": _check,

@@ -12,7 +12,8 @@ from r1trl.arguments.check import args_of
 from r1trl.config.checked import Composed
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
-from r1trl.config.schema import LaunchConfig, RunConfig, StageConfig
+from r1trl.config.schema import RunConfig, StageConfig
+from r1trl.config.stage_parts import LaunchConfig
 from r1trl.kind import Kind
 from r1trl.plan.stages import StageCheck
 from r1trl.run.transitions import StageTransitions

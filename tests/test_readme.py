@@ -10,7 +10,7 @@ import yaml
 from r1trl import hookspecs
 from r1trl.config.kinds import load_plugins
 from r1trl.config.parse import parse
-from r1trl.config.schema import LaunchConfig
+from r1trl.config.stage_parts import LaunchConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ def srun(launch: Mapping[str, Any], name: str) -> list[str]:
     `--overlap`, as other steps may be at work there: servers, or this run's last one, which ends.
     """
     nodes = str(launch["nodes"])
-    own = {"nodes": nodes, "ntasks": nodes, "ntasks-per-node": "1", "relative": "0"}
+    own: dict[str, Any] = {"nodes": nodes, "ntasks": nodes, "ntasks-per-node": "1", "relative": "0"}
     own |= {"overlap": True, "kill-on-bad-exit": "1", "job-name": name}
     return ["srun", *options({**own, **launch["srun"]})]
 

@@ -52,7 +52,7 @@ def look(folder: Path, nodes: int, token: str) -> Node:
     """Return what this node, one of several, sees of a folder and of the others."""
     number, began = own_node(nodes), time.monotonic()
     with socket.create_server(("", 0), backlog=1024) as listener:
-        own = {"host": socket.gethostname(), "addresses": list(addresses())}
+        own: dict[str, Any] = {"host": socket.gethostname(), "addresses": list(addresses())}
         own |= {"port": listener.getsockname()[1]}
         folder.mkdir(parents=True, exist_ok=True)
         replace_text(_file(folder, token, number), json.dumps(own))

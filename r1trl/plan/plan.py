@@ -150,6 +150,7 @@ def _laid_out(
         stage = whole if "benchmarks" in kind.needs else config.stages[name]
         spec = _spec(config, name, stage, folder, plugins)
         identity = identity_of(spec, stage, identities, digests, sources)
+        assert whole.launch
         told = {"how": whole.launch.how, "processes": whole.launch.world}
         spec = replace(spec, identity=identity, versions=now, launch=told)
         unmade = [each.spec.stage for each in planned if not each.finished]

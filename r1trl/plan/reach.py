@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from r1trl.config.checked import Composed
 from r1trl.config.keys import concerns
 from r1trl.config.kinds import models_of
-from r1trl.config.schema import ONLY_REFERRED_TO, LaunchConfig, StageConfig
-from r1trl.config.stage_parts import ScoringConfig
+from r1trl.config.schema import ONLY_REFERRED_TO, StageConfig
+from r1trl.config.stage_parts import LaunchConfig, ScoringConfig
 from r1trl.errors import suggest
 from r1trl.kind import Kind, NoSettings
 from r1trl.plan.choices import active

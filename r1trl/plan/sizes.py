@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from r1trl.config.schema import LaunchConfig, StageConfig
+from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import LaunchConfig
 from r1trl.plan.choices import active, check_offers, needing_groups
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.checkpoints import CheckpointReader, checkpoints_made, too_few

@@ -9,7 +9,8 @@ from typing import Any
 from r1trl.arguments.check import check_args, possible_args
 from r1trl.arguments.source import attention_implementations
 from r1trl.config.checked import Composed
-from r1trl.config.schema import REQUIRED, LaunchConfig, SourceConfig, StageConfig
+from r1trl.config.schema import REQUIRED, SourceConfig, StageConfig
+from r1trl.config.stage_parts import LaunchConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plan.choices import active, check_filters, check_rewards

@@ -8,7 +8,8 @@ from typing import Any
 from r1trl.config.checked import Composed
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
-from r1trl.config.schema import LaunchConfig, SourceConfig, StageConfig, WandbConfig
+from r1trl.config.schema import SourceConfig, StageConfig, WandbConfig
+from r1trl.config.stage_parts import LaunchConfig
 from r1trl.errors import ConfigError, errors_named
 from r1trl.plan.choices import active
 from r1trl.plan.plan import Plan, PlannedStage, make_plan

@@ -14,7 +14,7 @@ from typing import Any
 from r1trl.arguments.source import fields
 from r1trl.config.kinds import stage_class
 from r1trl.config.parse import parse
-from r1trl.config.schema import LaunchConfig
+from r1trl.config.stage_parts import LaunchConfig
 from r1trl.trust.candidate import OfferUnderTest
 
 

@@ -8,7 +8,7 @@ import pytest
 from one_step import SETTINGS, OneStep
 
 from r1trl.arguments.source import fields
-from r1trl.config.schema import LaunchConfig
+from r1trl.config.stage_parts import LaunchConfig
 
 EVALUATE = "r1trl's training stages evaluate nothing; add a stage of kind evaluate"
 NOT_EVALUATED = f"evaluation is all that reads it, and {EVALUATE}"
