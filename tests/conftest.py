@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import textwrap
@@ -26,6 +27,7 @@ ENVIRONMENT = {
     "WANDB_MODE": "offline",
 }
 os.environ.update(ENVIRONMENT)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # undo what nohup does to all that tests start
 CACHE = tempfile.mkdtemp(prefix="r1trl-tests-")
 os.environ["HF_DATASETS_CACHE"] = CACHE
 os.environ["HF_MODULES_CACHE"] = f"{CACHE}/modules"  # the code of models that bring their own

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,7 @@ class SmallRun:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for this run alone
+                preexec_fn=_heed_hang_up,
             )
 
     def carry_out(self, *more: str, **environment: str) -> tuple[int, str]:
@@ -127,3 +129,8 @@ def _newer(path: Path, since: float) -> bool:
         return path.stat().st_mtime > since
     except FileNotFoundError:
         return False
+
+
+def _heed_hang_up() -> None:
+    """Undo what nohup has done to this process."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -1,5 +1,6 @@
 """A run's settings in a file, for a process other than the driver that needs the plan."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import yaml
 from r1trl.config.checked import checked
 from r1trl.plan.plan import Plan, make_plan
 from r1trl.process.environment import masked, resolved
+from r1trl.stage.devices import NO_GPU
 from r1trl.storage.writing import write_text
 
 SETTINGS = "settings.yaml"
@@ -21,6 +23,16 @@ def write_settings(plan: Plan, folder: Path) -> None:
 
 
 def read_plan(folder: Path) -> Plan:
-    """Return the plan of the settings in a folder."""
+    """Return the plan of the settings in a folder, as the driver has made it.
+
+    GPUs that are hidden from this process alone count: the stages will have them.
+    """
     text = (folder / SETTINGS).read_text(encoding="utf-8")
-    return make_plan(checked(resolved(yaml.safe_load(text)), text))
+    config = checked(resolved(yaml.safe_load(text)), text)
+    hidden = {name: value for name, value in NO_GPU.items() if os.environ.get(name) == value}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        return make_plan(config)
+    finally:
+        os.environ.update(hidden)

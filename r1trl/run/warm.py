@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -47,6 +48,8 @@ class WorkerForkServer:
         replies = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print while they are imported is no reply
         import_everything()
+        # From Python 3.12 a fork beside threads warns; those here, of libraries, allow for forks.
+        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
         gpu = may_have_gpu()
         gc.collect()
         gc.freeze()  # forks need not traverse, and so copy, what has been imported

@@ -19,6 +19,12 @@ PART = r"(\d+(?:\.\d+)?)\s*(min|d|h|m|s)\s*"
 FORMS = "give seconds, HH:MM:SS, D-HH:MM:SS, or units as in 3h50m"
 
 
+def heeded() -> tuple[signal.Signals, ...]:
+    """Return the signals that mean to leave; under nohup a hang-up means nothing."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return tuple(each for each in SIGNALS if not (ignored and each == signal.SIGHUP))
+
+
 class Leaving:
     """Whether a command is to leave, why and since when; as a context manager it takes signals.
 
@@ -37,7 +43,7 @@ class Leaving:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._receive) for number in heeded()}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -22,7 +22,7 @@ from r1trl.process.pulse import pulse
 from r1trl.stage.ranks import rank
 from r1trl.watch.beats import PERIOD, RANKS, Beat, clear, write_beat, write_error
 from r1trl.watch.control import bounds_of, own_driver, read_control, time_of
-from r1trl.watch.leaving import SIGNALS
+from r1trl.watch.leaving import heeded
 from r1trl.watch.lock import hold_locks
 from r1trl.watch.look import Look
 from r1trl.watch.processes import GONE, end_children, this_process
@@ -58,7 +58,7 @@ class RankWatch:
             raise R1trlError(f"{self.folder}: this worker has not begun: {problem}")
         clear(self.folder, str(self.rank))
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._receive) for number in heeded()}
         pulse.begin()
         self._beat()
         self.thread = threading.Thread(target=self._watch, name="r1trl-watch", daemon=True)

@@ -161,7 +161,7 @@ def _how(beats: list[Beat], grace: float) -> str:
     if all(beat.step is None for beat in beats):
         return "finishing this stage"
     if need is None:
-        return "at the end of this step"
+        return "finishing this rollout"  # the first one, of which no time is known yet
     if need > grace:
         rest = f"the rest of this rollout takes about {need:.0f} s"
         return f"{rest}, longer than launch.grace={grace:g}: the last checkpoint counts"

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from stand_ins import CHATML
 
+from r1trl.plan import stages
 from r1trl.plan.plan import make_plan
+from r1trl.plan.saved import read_plan, write_settings
 from r1trl.rehearsal.first import shown
 from r1trl.rehearsal.training_rows import training_rows
+from r1trl.stage import devices
 
 MESSAGES = """
 # @package _global_
@@ -192,3 +195,20 @@ def test_a_model_without_chat_template_is_told_where_one_is_needed(
         "stages.rm.template: the tokenizer has no chat template; give the stage a template=…, "
         f"or one of kind sft args.chat_template_path=… ({chatml})"
     ]
+
+
+def test_a_plan_that_needs_a_gpu_is_read_where_the_gpus_are_hidden(
+    composed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "driver_gpus", lambda: devices.Gpus(1))
+    monkeypatch.setattr(stages, "find_spec", lambda name: name)
+    quantized = "stages.dev1.adapter={quantize: 4bit}"
+    with monkeypatch.context() as driver:
+        for name in devices.NO_GPU:
+            driver.delenv(name, raising=False)
+        plan = make_plan(composed("recipe=r1", "scale=tiny", quantized))
+    write_settings(plan, tmp_path)
+    for name, value in devices.NO_GPU.items():
+        monkeypatch.setenv(name, value)
+    assert read_plan(tmp_path).config == plan.config
+    assert {name: os.environ[name] for name in devices.NO_GPU} == devices.NO_GPU

@@ -205,7 +205,7 @@ def test_a_rollout_is_finished_if_there_is_time(grace: int, driver: Driver, tmp_
     reached, saved = steps(tmp_path), checkpoints(tmp_path)
     if grace:
         assert reached % 4 == 0 and saved[-1] == reached and reached > 4
-        assert "leaving (SIGTERM): finishing this rollout, about " in output
+        assert "leaving (SIGTERM): finishing this rollout" in output
         left = f"learns left early (SIGTERM): checkpoint-{reached} stands, nothing is lost; the sam"
     else:
         left = f"learns left early (SIGTERM): checkpoint-{saved[-1]} stands, "

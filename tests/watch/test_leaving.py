@@ -140,3 +140,16 @@ def test_what_an_earlier_attempt_has_left_is_no_rank(tmp_path: Path) -> None:
     assert look.trouble() is None
     now[0] = 99.0
     assert look.trouble() is None
+
+
+def test_under_nohup_a_hang_up_means_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Leaving() as leaving:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert leaving.asked() is None
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert leaving.asked() == "SIGUSR1"
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
