@@ -11,6 +11,7 @@ from r1trl.errors import R1trlError
 
 JOB, JOB_NODES = "SLURM_JOB_ID", ("SLURM_JOB_NUM_NODES", "SLURM_NNODES")
 NODE = "R1TRL_NODE"  # the number of a node among those of a stage, from 0
+FIRST = "{first}"  # in a command of Ray's step: the address of the node that is the first this time
 SLURM_NODE = "SLURM_NODEID"
 CANCEL_SECONDS = 10.0
 SETUP = 'exec "$@"'

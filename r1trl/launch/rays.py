@@ -12,10 +12,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from r1trl.errors import R1trlError
-from r1trl.launch.engines import NODE
+from r1trl.launch.engines import FIRST, NODE
 from r1trl.process.terminal import say
 from r1trl.stage.devices import wants_cpu
 from r1trl.watch.processes import end_with_parent
@@ -25,19 +26,33 @@ NAME = "r1trl"
 OWN = ("R1TRL_", "WANDB_", "HF_")  # variables of the driver that win over a node's
 
 
-def run_here(
-    number: int, command: Sequence[str], inherited: Mapping[str, str], named: Mapping[str, str]
-) -> tuple[int, str]:
-    """Run a command as a node's part; return its exit status and what it printed. A task of Ray."""
+@dataclass(frozen=True)
+class Part:
+    """What each node runs: a command, in which folder, and with which variables.
+
+    A node's own variables win over those that are `inherited`, the `named` ones over both.
+    """
+
+    command: Sequence[str]
+    folder: str
+    inherited: Mapping[str, str]
+    named: Mapping[str, str]
+
+
+def run_here(number: int, part: Part) -> tuple[int, str]:
+    """Run a node's part; return its exit status and what it printed. A task of Ray."""
+    if not os.path.isdir(part.folder):
+        return 1, f"error: {socket.gethostname()} has no folder {part.folder}\n"
     kept = {name: v for name, v in os.environ.items() if not name.startswith(OWN)}
     done = subprocess.run(
-        command,
+        part.command,
+        cwd=part.folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**inherited, **kept, **named, NODE: str(number)},
+        env={**part.inherited, **kept, **part.named, NODE: str(number)},
         preexec_fn=end_with_parent,
     )
     return done.returncode, done.stdout
@@ -57,23 +72,32 @@ def step(given: argparse.Namespace) -> int:
     if not group.wait(PLACED_SECONDS):
         raise R1trlError(_no_place(ray, wanted, given.nodes))
     cpus, gpus = wanted.pop("CPU"), wanted.pop("GPU", 0.0)
-    task = ray.remote(run_here).options(
-        num_cpus=cpus, num_gpus=gpus, resources=wanted, max_retries=0, name=NAME
-    )
+    own = {"num_cpus": cpus, "num_gpus": gpus, "resources": wanted, "max_retries": 0, "name": NAME}
     named = {name: os.environ[name] for name in given.environment}
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("RAY_")}
-    started = [
-        task.options(
-            scheduling_strategy=PlacementGroupSchedulingStrategy(
-                placement_group=group, placement_group_bundle_index=number
-            )
-        ).remote(number, given.command, inherited, named)
-        for number in range(given.nodes)
-    ]
+    first = _addresses(ray, group)[0]
+    command = [word.replace(FIRST, first) for word in given.command]
+    part = Part(command, os.getcwd(), inherited, named)
+    started = []
+    for number in range(given.nodes):
+        place = PlacementGroupSchedulingStrategy(
+            placement_group=group, placement_group_bundle_index=number
+        )
+        task = ray.remote(run_here).options(scheduling_strategy=place, **own)
+        started.append(task.remote(number, part))
     try:
         return _ended(ray, started)
     except RayError as error:
         raise R1trlError(f"launch.how=ray: {str(error).strip().splitlines()[0]}") from error
+
+
+def _addresses(ray: Any, group: Any) -> list[str]:
+    """Return the addresses of the nodes of a placement group, in the order of its bundles."""
+    from ray.util.placement_group import placement_group_table
+
+    of_nodes = {node["NodeID"]: str(node["NodeManagerAddress"]) for node in ray.nodes()}
+    placed = placement_group_table(group)["bundles_to_node_id"]
+    return [of_nodes[placed[number]] for number in sorted(placed)]
 
 
 def _ended(ray: Any, started: list[Any]) -> int:

@@ -11,7 +11,7 @@ import yaml
 
 from r1trl.errors import R1trlError
 from r1trl.launch.accelerate import accelerate_config, some_port
-from r1trl.launch.engines import cancel, on_nodes
+from r1trl.launch.engines import FIRST, cancel, on_nodes
 from r1trl.launch.node import CONFIG, PORT_TAKEN
 from r1trl.launch.nodes import Nodes
 from r1trl.process.environment import plain
@@ -45,6 +45,8 @@ class Steps:
         if launch["how"] == "accelerate":
             return self._run(command, folder, added)
         address = self._nodes.address(folder, launch)
+        if launch["how"] == "ray":  # each step may have other nodes
+            address = FIRST
         for _ in range(TRIES):
             meet = [str(launch["nodes"]), f"{address}:{some_port()}"]
             status = self._run([*command, *meet], folder, added)
