@@ -27,6 +27,7 @@ class Hosts:
     def __init__(self, count: int = 2) -> None:
         self.numbers = range(1, count + 1)
         self.names = [self.name(k) for k in self.numbers]
+        self.were_cut: set[int] = set()
         self._hosts: list[Host] = []
         self._slow: set[int] = set()
         self._stack = ExitStack()
@@ -93,6 +94,7 @@ class Hosts:
     def cut(self, k: int) -> None:
         """Pull the cable of host k: nothing arrives, and nobody is told."""
         self.ask(0, ["ip", "link", "set", f"v{k}", "down"])
+        self.were_cut.add(k)
 
     def slow(self, k: int, rate: str) -> None:
         """Limit the cable of host k in both directions to a rate of `tc`, such as 1mbit."""

@@ -16,7 +16,6 @@ SIZE = ("--num-cpus=2", f"--object-store-memory={80 * 2**20}")
 OWN = Path("/tmp/ray")
 # No warnings on standard error about a full disk, accelerators and metrics that nobody asked for.
 QUIET = {
-    "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_local_fs_capacity_threshold": "1",
     "RAY_enable_metrics_collection": "0",
@@ -34,6 +33,7 @@ class Rays:
         self.address = f"{hosts.address(1)}:{PORT}"
         self.environment = {**os.environ, **QUIET, "RAY_ADDRESS": self.address}
         self._mark = {"R1TRL_TEST_RAY": str(folder)}
+        self._own: list[int] = []
 
     def __enter__(self) -> Self:
         try:
@@ -47,13 +47,16 @@ class Rays:
     def __exit__(self, *_: object) -> None:
         for k in self.hosts.numbers:
             self.kill(k)
+        while self._own:
+            self.hosts.shared_folder(self._own.pop(), OWN)
 
     def start(self, k: int) -> None:
         """Start Ray on host k: the head on the first, a raylet on another."""
-        logs = self.folder / self.hosts.name(k)
-        if not logs.exists():
+        if k not in self._own:
+            logs = self.folder / self.hosts.name(k)
             logs.mkdir()
             self.hosts.own_folder(k, OWN, logs)
+            self._own.append(k)
         head = ("--head", f"--port={PORT}", "--include-dashboard=false")
         role = head if k == 1 else (f"--address={self.address}",)
         where = f"--node-ip-address={self.hosts.address(k)}"
@@ -66,11 +69,16 @@ class Rays:
         self.hosts.kill_all(k, **self._mark)
 
     def ready(self) -> None:
-        """Start Ray again where it has ended."""
-        for k in self.hosts.numbers:
-            if not self.hosts.processes(k, "raylet/raylet"):
-                self.kill(k)
-                self.start(k)
+        """Start Ray anew where it has ended or was cut off, and everywhere if its head was."""
+        numbers = self.hosts.numbers
+        lost = {k for k in numbers if not self.hosts.processes(k, "raylet/raylet")}
+        lost |= self.hosts.were_cut  # the others have given them up, which they learn when mended
+        self.hosts.were_cut.clear()
+        again = numbers if 1 in lost else sorted(lost)
+        for k in again:
+            self.kill(k)
+        for k in again:
+            self.start(k)
 
     def on(self, command: Sequence[str | Path], **popen: Any) -> Command:
         """Start a command, a driver for example, on `n1`."""

@@ -40,9 +40,7 @@ def test_each_host_has_a_node_and_takes_a_task(rays: Rays) -> None:
     assert rays.ask([sys.executable, "-c", TASKS]).splitlines()[-1] == "n1 n2"
 
 
-def test_a_killed_raylet_ends_its_tasks_within_seconds_and_another_takes_its_place(
-    rays: Rays,
-) -> None:
+def test_a_killed_raylet_ends_its_tasks_within_seconds(rays: Rays) -> None:
     command = [sys.executable, "-c", TASKS, "60"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with rays.on(command, **pipes) as driver:
@@ -50,6 +48,11 @@ def test_a_killed_raylet_ends_its_tasks_within_seconds_and_another_takes_its_pla
         rays.kill(2)
         assert "NodeDiedError" in driver.communicate(timeout=60)[1]
         assert driver.returncode == 1
+
+
+def test_a_host_that_was_cut_off_has_a_node_again(rays: Rays) -> None:
+    rays.hosts.cut(2)
+    rays.hosts.mend(2)
     rays.ready()
     assert rays.ask([sys.executable, "-c", TASKS]).splitlines()[-1] == "n1 n2"
 
