@@ -27,6 +27,7 @@ class Hosts:
     def __init__(self, count: int = 2) -> None:
         self.numbers = range(1, count + 1)
         self.names = [self.name(k) for k in self.numbers]
+        self.were_cut: set[int] = set()
         self._hosts: list[Host] = []
         self._slow: set[int] = set()
         self._stack = ExitStack()
@@ -43,21 +44,25 @@ class Hosts:
         self._stack.close()
 
     def _start(self) -> None:
-        files = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="r1trl-hosts-")))
-        lines = [f"{self.address(k)} {self.name(k)}\n" for k in (0, *self.numbers)]
-        (files / "hosts").write_text("".join(["127.0.0.1 localhost\n", *lines]), encoding="utf-8")
-        (files / "resolv.conf").write_text(RESOLVER, encoding="utf-8")
         for k in (0, *self.numbers):
-            host = Host(self.name(k))
-            self._stack.callback(host.stop)
-            self._hosts.append(host)
-            for name in ("hosts", "resolv.conf"):
-                self.ask(k, ["mount", "--bind", files / name, f"/etc/{name}"])
+            self._hosts.append(Host(self.name(k)))
+            self._stack.callback(self._hosts[k].stop)
+        self._name()
         self.ask(0, ["ip", "link", "add", "switch", "type", "bridge"])
         self._connect(0, "switch")
         for k in self.numbers:
             self._plug(k)
             self._connect(k, "eth0")
+
+    def _name(self) -> None:
+        """Tell each host the names of all; its mounts keep the files when their folder is gone."""
+        lines = [f"{self.address(k)} {self.name(k)}\n" for k in (0, *self.numbers)]
+        texts = {"hosts": "".join(["127.0.0.1 localhost\n", *lines]), "resolv.conf": RESOLVER}
+        with tempfile.TemporaryDirectory(prefix="r1trl-hosts-") as folder:
+            for name, text in texts.items():
+                (Path(folder) / name).write_text(text, encoding="utf-8")
+                for k in (0, *self.numbers):
+                    self.ask(k, ["mount", "--bind", f"{folder}/{name}", f"/etc/{name}"])
 
     def _plug(self, k: int) -> None:
         """Lay a cable from the switch to a host; from outside, where both can be named."""
@@ -93,6 +98,7 @@ class Hosts:
     def cut(self, k: int) -> None:
         """Pull the cable of host k: nothing arrives, and nobody is told."""
         self.ask(0, ["ip", "link", "set", f"v{k}", "down"])
+        self.were_cut.add(k)
 
     def slow(self, k: int, rate: str) -> None:
         """Limit the cable of host k in both directions to a rate of `tc`, such as 1mbit."""

@@ -62,7 +62,7 @@ def test_nothing_goes_through_a_cable_that_was_pulled_until_it_is_mended(hosts: 
 @pytest.mark.parametrize(("reader", "server"), [(1, 2), (2, 1)])
 def test_a_slow_cable_is_slow_in_both_directions(hosts: Hosts, reader: int, server: int) -> None:
     hosts.slow(2, "1mbit")
-    assert 1 < seconds_to_read(hosts, 250_000, reader, server) < 8  # two seconds at 1 Mbit/s
+    assert 1 < seconds_to_read(hosts, 250_000, reader, server) < 20  # two seconds at 1 Mbit/s
     hosts.mend(2)
     assert seconds_to_read(hosts, 250_000, reader, server) < 1
 

@@ -111,6 +111,6 @@ def test_ranks_of_two_hosts_sum_and_fail_when_the_cable_is_cut(hosts: Hosts) -> 
     begin = time.monotonic()
     hosts.cut(2)
     told = [rank.communicate(timeout=60)[0] for rank in ranks]
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 45
     assert all(rank.returncode == 1 for rank in ranks), told
     assert all("gloo" in text.lower() for text in told), told
