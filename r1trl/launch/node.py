@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from r1trl.launch.engines import own_node
+from r1trl.watch.processes import end_with_parent
 
 CONFIG = "accelerate.yaml"
 WORKER = "r1trl.run.worker"
@@ -28,6 +29,7 @@ def main() -> int:
     folder, meet = Path(sys.argv[1]), sys.argv[2:]
     sys.argv = ["accelerate", f"--config_file={folder / CONFIG}"]
     if meet:
+        end_with_parent()  # a task that lost its engine would go on for ever
         nodes, (host, _, port) = int(meet[0]), meet[1].rpartition(":")
         node = own_node(nodes)
         if node == 0 and _is_taken(int(port)):

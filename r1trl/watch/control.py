@@ -28,6 +28,8 @@ class Bounds:
 class Control:
     """What a driver orders: `leave` is why to leave, in `seconds`; `stacks`: ranks write theirs.
 
+    `end`: ranks end at once, wherever they are.
+
     `count` grows with every writing.
     """
 
@@ -37,6 +39,7 @@ class Control:
     leave: str | None = None
     seconds: float | None = None
     stacks: bool = False
+    end: bool = False
 
 
 def write_control(folder: Path, control: Control) -> None:

@@ -23,6 +23,7 @@ from r1trl.stage.ranks import rank
 from r1trl.watch.beats import PERIOD, RANKS, Beat, clear, write_beat, write_error
 from r1trl.watch.control import bounds_of, own_driver, read_control, time_of
 from r1trl.watch.leaving import heeded
+from r1trl.watch.link import Link
 from r1trl.watch.lock import hold_locks
 from r1trl.watch.look import Look
 from r1trl.watch.processes import GONE, end_children, this_process
@@ -46,6 +47,7 @@ class RankWatch:
         self.computed = (time.monotonic(), 0.0)  # until when, how many seconds
         self.heard, self.written = time.monotonic(), 0
         self.look = Look(folder, self.bounds, fresh=False)
+        self.link = Link(self.bounds.watchdog)
         self.with_stacks = False
         self._before: dict[int, Any] = {}
         self._ended = threading.Event()
@@ -87,6 +89,8 @@ class RankWatch:
                 self._beat()
                 if alone and (trouble := self.look.trouble()):
                     self._fail(str(trouble))
+                if problem := self.link.problem():
+                    self._fail(problem)
             if pulse.overdue and time.monotonic() > pulse.overdue[0]:
                 self._fail(pulse.overdue[1])
             if pulse.leave and not pulse.saves:
@@ -107,6 +111,8 @@ class RankWatch:
             pulse.order(control.leave, time.monotonic() + seconds)
         if control and control.stacks and not self.with_stacks:
             self._write_stacks()
+        if control and control.end:
+            self.end("ended by the driver", LEFT_EARLY if control.leave else FAILED)
         return False
 
     def _deserted(self) -> str | None:

@@ -108,7 +108,11 @@ class StageWatch(Watch):
         while len(stacks(self.folder)) < len(going) and time.monotonic() < ends:
             time.sleep(TICK)
 
-    def _write(self, leave: str | None = None, *, stacks: bool = False) -> None:
+    def _end(self, why: str) -> None:
+        self._write(end=True)  # for ranks that no signal from here reaches
+        super()._end(why)
+
+    def _write(self, leave: str | None = None, *, stacks: bool = False, end: bool = False) -> None:
         """Write the control file, with its next number; a full disk is tried again."""
         now, before = time.monotonic(), self.control
         leave, seconds = leave or before.leave, None
@@ -120,6 +124,7 @@ class StageWatch(Watch):
             leave=leave,
             seconds=seconds,
             stacks=before.stacks or stacks,
+            end=before.end or end,
         )
         self.written = now
         try:

@@ -19,6 +19,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_local_fs_capacity_threshold": "1",
     "RAY_enable_metrics_collection": "0",
+    "RAY_worker_niceness": "0",  # else a test beside others waits for ever
 }
 
 
