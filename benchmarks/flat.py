@@ -43,7 +43,8 @@ stages:
 SIZES = ("scale.rl.save_every=4", "scale.rl.reference_every=4", "scale.rl.learning_rate=1e-5")
 PERIOD = 0.5  # seconds
 MIB = 1 << 20
-LINES = ("metrics.jsonl", "completions.jsonl", "log.txt")  # grow by what each step says
+# These grow by what each step says; the last is transformers' history of them in a checkpoint.
+LINES = ("metrics.jsonl", "completions.jsonl", "log.txt", "trainer_state.json")
 # Of what is measured, how much more the last quarter may have than the second.
 ALLOWED = {"memory, MiB": 0.03, "descriptors": 0.0, "processes": 0.0, "disk, MiB": 0.01}
 Point = tuple[int, dict[str, float]]
@@ -55,7 +56,7 @@ def measured(run: SmallRun) -> dict[str, float]:
     for pid in processes_of(run):
         with suppress(psutil.Error):
             process = psutil.Process(pid)
-            memory += process.memory_full_info().pss
+            memory += process.memory_full_info().uss  # others do not change it
             descriptors += process.num_fds()
             processes += 1
     files = [(path.name, _size(path)) for path in run.run.rglob("*")]

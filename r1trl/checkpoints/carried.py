@@ -6,9 +6,11 @@ tests/training/test_trl_contract.py names each private thing used.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
+from accelerate.data_loader import SkipBatchSampler
 from accelerate.utils import gather_object
 from trl.trainer.utils import RepeatSampler
 
@@ -46,6 +48,7 @@ def restore(trainer: Any, state: Mapping[str, Any], passes: int, loader: Any) ->
     for name, value in state["counts"].items():
         setattr(trainer, name, value)
     trainer._initial_global_step = 0  # the mean loss at the end is of all steps
+    count_remainders()
     logged = getattr(trainer, "_metrics", {}).get("train", {})
     for name, values in state["metrics"].items():
         logged[name] = list(values)
@@ -53,6 +56,26 @@ def restore(trainer: Any, state: Mapping[str, Any], passes: int, loader: Any) ->
     if isinstance(sampler, RepeatSampler):
         for _ in range(passes):
             next(iter(sampler), None)  # draws the order of a pass
+
+
+def count_remainders() -> None:
+    """Have the rest of a resumed epoch know how many rows its last batch has over all processes.
+
+    Metrics of that batch count no row twice, which processes get to have equal batches. accelerate
+    finds the number by these attributes, which its sampler of the rest lacks: it would count all.
+    """
+    for name in ("batch_size", "num_processes", "split_batches"):
+        setattr(SkipBatchSampler, name, property(partial(_of_whole, name=name)))
+
+
+def _of_whole(rest: SkipBatchSampler, *, name: str) -> Any:
+    """Return an attribute of the sampler whose first batches are skipped; without rest it has none.
+
+    Raises AttributeError if it leaves incomplete batches out.
+    """
+    if getattr(rest.batch_sampler, "drop_last", False):
+        raise AttributeError(name)
+    return getattr(rest.batch_sampler, name)
 
 
 def sampler_of(loader: Any) -> Any:

@@ -67,3 +67,34 @@ def test_a_killed_stage_continues_exactly_with_a_reference_that_moves(
     rows = [[without_times(row) for row in run.metrics("learn")] for run in (whole, cut)]
     assert rows[0] == rows[1]
     assert whole.weights("learn") == cut.weights("learn")
+
+
+TUNED = """
+# @package _global_
+defaults:
+  - /stage@stages.learn: sft
+stages:
+  learn:
+    data: {general: {sample_rows: 33}}
+    batch: 8
+    args:
+      per_device_train_batch_size: 4
+      num_train_epochs: 2
+      max_steps: -1
+      save_strategy: steps
+      save_steps: 2
+      logging_strategy: steps
+      logging_steps: 5
+"""
+
+
+def test_the_metrics_of_an_epochs_last_batch_are_those_of_a_run_never_stopped(
+    tmp_path: Path,
+) -> None:
+    """It has one row, and a process that has none of its own is given another's."""
+    whole, cut = (Run(tmp_path / name, TUNED, "launch=cpu2") for name in ("whole", "cut"))
+    assert whole.carry_out() == 0, whole.log("learn")
+    cut.carry_out_killed("learn", 5)
+    rows = [[without_times(row) for row in run.metrics("learn")] for run in (whole, cut)]
+    assert rows[0] == rows[1] and len(rows[0]) == 2
+    assert whole.weights("learn") == cut.weights("learn")
