@@ -12,16 +12,12 @@ import sys
 from pathlib import Path
 
 from r1trl.launch.engines import own_node
+from r1trl.stage.logs import log_of
 from r1trl.watch.processes import end_with_parent
 
 CONFIG = "accelerate.yaml"
 WORKER = "r1trl.run.worker"
 PORT_TAKEN = 75  # exit status of the first node; it would have failed only after all others had
-
-
-def log_of(folder: Path, node: int, nodes: int) -> Path:
-    """Return the log of a node's processes."""
-    return folder / ("log.txt" if nodes == 1 else f"log.node{node}.txt")
 
 
 def main() -> int:

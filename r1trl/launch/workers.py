@@ -16,9 +16,7 @@ import yaml
 
 from r1trl.launch.step import Steps
 from r1trl.process.environment import plain
-from r1trl.process.terminal import newest_lines
 from r1trl.stage.ranks import EXPECTED
-from r1trl.storage.writing import rename
 from r1trl.watch.beats import read_beats
 from r1trl.watch.control import DRIVER, Bounds, own_name
 from r1trl.watch.leaving import Leaving, Watch
@@ -122,18 +120,3 @@ class Workers:
         """Kill the ranks of a launcher that has ended without them."""
         beats = [beat for beat in read_beats(folder) if beat.ended is None]
         end_trees([beat.process.pid for beat in beats if beat.process.state in ("runs", "stopped")])
-
-
-def rotate_log(folder: Path) -> None:
-    """Keep the log of an earlier attempt as log.1.txt, log.2.txt and so on."""
-    log = folder / "log.txt"
-    if log.exists():
-        number = 1
-        while (folder / f"log.{number}.txt").exists():
-            number += 1
-        rename(log, folder / f"log.{number}.txt")
-
-
-def last_lines(folder: Path, count: int = 25) -> str:
-    """Return the last lines of a stage's log."""
-    return "\n".join(newest_lines(folder / "log.txt", count))

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from r1trl.errors import ConfigError, R1trlError
-from r1trl.launch.workers import Workers, last_lines
+from r1trl.launch.workers import Workers
 from r1trl.plan.plan import Plan
 from r1trl.plan.saved import read_plan, write_settings
 from r1trl.process.environment import hide
@@ -21,6 +21,7 @@ from r1trl.process.terminal import say, short
 from r1trl.process.texts import printable
 from r1trl.run.progress import log_shown
 from r1trl.stage.devices import NO_GPU
+from r1trl.stage.logs import last_lines
 from r1trl.storage.writing import write_text
 
 FINDINGS = "findings.json"

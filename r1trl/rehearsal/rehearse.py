@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.errors import R1trlError
-from r1trl.launch.workers import LEFT_EARLY, Workers, last_lines
+from r1trl.launch.workers import LEFT_EARLY, Workers
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.plan.saved import write_settings
 from r1trl.rehearsal.shrink import PREPARED, models_to_shrink
@@ -20,6 +20,7 @@ from r1trl.run.loop import write_stage
 from r1trl.stage.devices import NO_GPU
 from r1trl.stage.files import outputs, read_result, write_result
 from r1trl.stage.inputs import references_of
+from r1trl.stage.logs import last_lines
 from r1trl.stage.notes import read_notes
 from r1trl.types import StageResult
 from r1trl.watch.leaving import Leaving

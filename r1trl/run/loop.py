@@ -6,12 +6,13 @@ from pathlib import Path
 
 from r1trl.checkpoints.unread import remove_unread
 from r1trl.identity.used import ready, record_kept, set_aside
-from r1trl.launch.workers import LEFT_EARLY, Workers, last_lines, rotate_log
+from r1trl.launch.workers import LEFT_EARLY, Workers
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.process.terminal import say
 from r1trl.report.report import write_report
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
+from r1trl.stage.logs import last_lines, log_of, rotate_logs, where
 from r1trl.storage.room import full
 from r1trl.storage.writing import write_text
 from r1trl.watch.control import own_name
@@ -93,7 +94,7 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
         say(f"{name} ({stage.spec.kind}) …")
         began = time.time()
         write_stage(stage)
-        with log_shown(folder / "log.txt"):
+        with log_shown(log_of(folder, 0, stage.launch["nodes"])):
             status = workers.run(folder, stage.launch)
         if not (folder / "result.json").exists():
             return _ended_early(name, folder, status, workers, began)
@@ -117,7 +118,7 @@ def write_stage(stage: PlannedStage) -> None:
     Raises ConfigError if it is half done, and an earlier stage has made something else since then.
     """
     spec = prepared(stage)
-    rotate_log(stage.folder)
+    rotate_logs(stage.folder)
     write_spec(stage.folder, spec)
 
 
@@ -140,12 +141,11 @@ def _ended_early(name: str, folder: Path, status: int, workers: Workers, began: 
         return LEFT_EARLY
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
     how = how if status else "its process has ended without a result; a plugin may have ended it"
-    log = folder / "log.txt"
     if error is None:
-        say(f"stage {name} failed ({how}): last lines of {log} follow", error=True)
+        say(f"stage {name} failed ({how}): last lines of {where(folder)} follow", error=True)
         say(last_lines(folder), error=True)
     else:
-        say(f"stage {name} failed: {error}\nsee {log}", error=True)
+        say(f"stage {name} failed: {error}\nsee {where(folder)}", error=True)
     if problem := full(folder):  # the log may have had no room for it
         say(f"error: {problem}", error=True)
     return FAILED

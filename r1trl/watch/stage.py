@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from r1trl.process.terminal import say
+from r1trl.stage.logs import logs
 from r1trl.watch.beats import PERIOD, Beat, clear, errors, read_beats, stacks
 from r1trl.watch.control import Bounds, Control, own_name, renew, write_control
 from r1trl.watch.leaving import TICK, Leaving, Watch
@@ -20,6 +21,9 @@ FAILED = 1
 LOOK_PERIOD = 1.0  # seconds
 STACK_SECONDS = 3.0  # until ranks that can have written their stacks
 FAILED_SECONDS = 3.0  # until the other ranks of one that failed are ended
+# What gloo and NCCL say of a rank that has gone.
+LOST = re.compile(r"(?i)connection (closed|reset)|closed by peer|broken pipe|remote process exited")
+LOST_WIDTH = 200
 BEAT_SECONDS = 1.2  # after an order, until ranks have said that they save something
 
 
@@ -149,13 +153,23 @@ class StageWatch(Watch):
         if self.trouble:
             where = f"; stacks of the ranks: {self.folder / 'ranks'}/*.stack"
             return f"{self.trouble}{where if stacks(self.folder) else ''}"
-        found = errors(self.folder)
+        return self._first_error()
+
+    def _first_error(self) -> str | None:
+        """Return the first error of a rank, unless it is that another one has gone: that one."""
+        found, beats = errors(self.folder), read_beats(self.folder)
+        if found and LOST.search(found[0][1]):
+            told = {number for number, _ in found}
+            gone = [beat for beat in beats if beat.ended is None and beat.rank not in told]
+            if gone:
+                lost = found[0][1].splitlines()[0][:LOST_WIDTH]
+                return f"{gone[0]} has died, or was killed, and rank {found[0][0]} lost it: {lost}"
         return found[0][1] if found else None
 
     def _signal(self, pid: int) -> int:
         """Return the signal that a rank has died of, which torch's launcher logs; 0: unknown."""
-        log = self.folder / "log.txt"
-        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs(self.folder)]
+        text = "\n".join(texts)
         found = re.findall(rf"exitcode *: -(\d+) \(pid: {pid}\)", text)
         return int(found[-1]) if found else 0
 

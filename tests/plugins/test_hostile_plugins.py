@@ -11,8 +11,8 @@ from stage_runs import workers
 from r1trl import cli
 from r1trl.config.kinds import load_plugins
 from r1trl.errors import ConfigError
-from r1trl.launch.workers import last_lines
 from r1trl.stage.files import StageSpec, write_spec
+from r1trl.stage.logs import last_lines
 
 pytestmark = pytest.mark.slow
 

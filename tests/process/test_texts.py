@@ -13,13 +13,13 @@ import r1trl
 from r1trl.data.columns import read_columns
 from r1trl.files.local import local_rows
 from r1trl.files.tables import dataset_of
-from r1trl.launch.workers import last_lines
 from r1trl.process.terminal import say
 from r1trl.process.texts import ACTING, printable, whole, whole_texts
 from r1trl.rehearsal.first import shown
 from r1trl.report.page import page
 from r1trl.report.tables import aligned, markdown
 from r1trl.run.progress import newest_line
+from r1trl.stage.logs import last_lines
 from r1trl.storage.jsonl import append_rows, read_rows, write_rows
 
 CORE = Path(r1trl.__file__).parent
