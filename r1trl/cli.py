@@ -29,6 +29,14 @@ RUN_EXAMPLES = """examples:
   r1trl run --config-dir my_conf recipe=mine
 """
 
+DOCTOR_EXAMPLES = """examples:
+  r1trl doctor                                      this machine
+  r1trl doctor launch=accelerate launch.processes=8
+  r1trl doctor launch=slurm launch.nodes=2          the nodes of this Slurm job
+  r1trl doctor launch=ray launch.nodes=2            nodes of this Ray cluster
+  r1trl doctor recipe=r1 launch=zero3               also what the stages of a run need
+"""
+
 RESCORE_EXAMPLES = """examples:
   r1trl rescore runs/demo/stages/scoreboard rewards.accuracy.answer=last_number
   r1trl rescore runs/demo/stages/zero_samples 'rewards={accuracy: {answer: answer_tag}}'
@@ -50,19 +58,25 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (
         ("run", "carry out a run, or continue it"),
         ("plan", "check everything and print what would run; start nothing"),
+        (
+            "doctor",
+            "look at this machine, or at the nodes of a launch; exit with 1 if it cannot run",
+        ),
         ("submit", "check everything, and submit the run as a Slurm job that continues itself"),
     ):
         command = commands.add_parser(
             name,
             help=text,
             description=text,
-            epilog=RUN_EXAMPLES + "\n" + EXIT_STATUS,
+            epilog=f"{DOCTOR_EXAMPLES if name == 'doctor' else RUN_EXAMPLES}\n{EXIT_STATUS}",
             formatter_class=raw,
         )
         command.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides")
         command.add_argument(
             "--config-dir", type=Path, metavar="DIR", help="a folder of recipes of your own"
         )
+        if name == "doctor":
+            continue
         if name == "submit":
             command.add_argument(
                 "--dry-run", action="store_true", help="print the batch script; submit nothing"

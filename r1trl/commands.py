@@ -174,10 +174,17 @@ def _report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from r1trl.doctor.doctor import doctor
+
+    return doctor(arguments.overrides, arguments.config_dir)
+
+
 COMMANDS = {
     "run": _run,
     "submit": _submit,
     "plan": _plan,
+    "doctor": _doctor,
     "plugins": _plugins,
     "check": _check,
     "rescore": _rescore,

@@ -28,7 +28,7 @@ LAYERS = (
     "data report checkpoints",
     "generation plan training",
     "launch",
-    "trust rescore",
+    "trust rescore doctor",
     "kinds",
     "run",
     "rehearsal",

@@ -1,7 +1,8 @@
-"""A node's part of a stage: `python -m r1trl.launch.node FOLDER [NODES ADDRESS:PORT]`.
+"""A node's part of a stage: `python -m r1trl.launch.node MODULE FOLDER [NODES ADDRESS:PORT]`.
 
-It becomes accelerate's launcher, which starts the node's ranks. Of several nodes each has a log of
-its own, `log.node<k>.txt`, and all are given the address of the first, where rank 0 is.
+It becomes accelerate's launcher, which starts the node's ranks, the module with the folder. Of
+several nodes each has a log of its own, `log.node<k>.txt`, and all are given the address of the
+first, where rank 0 is.
 """
 
 import errno
@@ -22,7 +23,7 @@ PORT_TAKEN = 75  # exit status of the first node; it would have failed only afte
 
 def main() -> int:
     """Start the ranks of this node, and return the exit status."""
-    folder, meet = Path(sys.argv[1]), sys.argv[2:]
+    module, folder, meet = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     sys.argv = ["accelerate", f"--config_file={folder / CONFIG}"]
     if meet:
         end_with_parent()  # a task that lost its engine would go on for ever
@@ -33,7 +34,7 @@ def main() -> int:
         _log_to(log_of(folder, node, nodes))
         sys.argv += [f"--machine_rank={node}", f"--main_process_ip={host}"]
         sys.argv += [f"--main_process_port={port}"]
-    sys.argv += ["--module", WORKER, str(folder)]
+    sys.argv += ["--module", module, str(folder)]
     # SIGUSR1 to all processes of a job is for the driver; torch's launcher would die of it, and
     # passes the other signals that mean to leave on.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

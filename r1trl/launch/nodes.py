@@ -46,29 +46,47 @@ class Nodes:
         """Return what each node of a launch says; raise R1trlError if one says nothing."""
         token, shared = uuid.uuid4().hex[:12], run / FOLDER
         own = [sys.executable, "-m", "r1trl.launch.probe", str(shared), str(launch["nodes"]), token]
-        environment = {**self.environment, **launch["environment"]}
-        started = subprocess.Popen(
-            on_nodes(launch, own),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env={**os.environ, **environment},
-            start_new_session=True,
-        )
         try:
-            said = started.communicate(timeout=SECONDS)[0]
-        except subprocess.TimeoutExpired:
-            end_trees([started.pid])
-            said = started.communicate()[0]
+            told, said = hear(launch, own, self.environment)
         finally:
             shutil.rmtree(shared, ignore_errors=True)
-        lines = [line.partition(MARK)[2] for line in said.splitlines() if MARK in line]
-        nodes = sorted((Node(**json.loads(line)) for line in lines), key=lambda node: node.number)
+        nodes = sorted((Node(**each) for each in told), key=lambda node: node.number)
         if len(nodes) < launch["nodes"]:
             raise R1trlError(_silent(launch, nodes, said))
         return nodes
+
+
+def hear(
+    launch: Mapping[str, Any],
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float = SECONDS,
+) -> tuple[list[Any], str]:
+    """Run a command once on each node; return what its marked lines hold, and all that was said.
+
+    It is killed after `seconds`. `environment` is added to its own. Raises R1trlError if there are
+    no such nodes.
+    """
+    started = subprocess.Popen(
+        on_nodes(launch, command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, **environment, **launch["environment"]},
+        start_new_session=True,
+    )
+    try:
+        said = started.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        end_trees([started.pid])
+        said = started.communicate()[0]
+    finally:
+        if started.poll() is None:
+            end_trees([started.pid])
+    lines = [line.partition(MARK)[2] for line in said.splitlines() if MARK in line]
+    return [json.loads(line) for line in lines], said
 
 
 def _silent(launch: Mapping[str, Any], nodes: Sequence[Node], said: str) -> str:
@@ -89,14 +107,25 @@ def address_of(nodes: Sequence[Node], run: Path) -> str:
 
 
 def _problems(nodes: Sequence[Node], run: Path) -> Iterator[str]:
+    yield from unshared(nodes, run)
+    yield from unreached(nodes)
+    yield from other_versions(nodes)
+
+
+def unshared(nodes: Sequence[Node], run: Path) -> Iterator[str]:
+    """Yield which nodes do not see what others write to a folder."""
     hosts = {node.number: node.host for node in nodes}
     for node in nodes:
         if node.missing:
             unseen = ", ".join(hosts[number] for number in node.missing)
             yield (
-                f"folder: {node.host} does not see what {unseen} has written to {run}; all nodes "
-                "of a launch need one shared disk: set folder to a place on it"
+                f"runs_dir: {node.host} does not see what {unseen} has written to {run}; all nodes "
+                "of a launch need one shared disk: set runs_dir to a place on it"
             )
+
+
+def unreached(nodes: Sequence[Node]) -> Iterator[str]:
+    """Yield which nodes do not reach the first one."""
     for node in nodes[1:]:
         if node.address is None:
             tried = ", ".join(node.tried) or "no address"
@@ -105,6 +134,10 @@ def _problems(nodes: Sequence[Node], run: Path) -> Iterator[str]:
                 "network between them, or choose the interface by NCCL_SOCKET_IFNAME and "
                 "GLOO_SOCKET_IFNAME in launch.environment"
             )
+
+
+def other_versions(nodes: Sequence[Node]) -> Iterator[str]:
+    """Yield which nodes have other versions than this process."""
     own = versions()
     for node in nodes:
         differ = {name for name in own if node.versions.get(name) != own[name]}

@@ -12,7 +12,7 @@ import yaml
 from r1trl.errors import R1trlError
 from r1trl.launch.accelerate import accelerate_config, some_port
 from r1trl.launch.engines import FIRST, cancel, on_nodes
-from r1trl.launch.node import CONFIG, PORT_TAKEN
+from r1trl.launch.node import CONFIG, PORT_TAKEN, WORKER
 from r1trl.launch.nodes import Nodes
 from r1trl.process.environment import plain
 from r1trl.stage.ranks import EXPECTED
@@ -24,10 +24,10 @@ TRIES = 3  # with another port each
 
 
 class Steps:
-    """Starts steps, one at a time; `environment` is added to theirs."""
+    """Starts steps, one at a time; `environment` is added to theirs, `module` is what ranks run."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = environment
+    def __init__(self, environment: Mapping[str, str], module: str = WORKER) -> None:
+        self.environment, self.module = environment, module
         self._nodes = Nodes(environment)
         self._step: subprocess.Popen[Any] | None = None
         self._launch: Mapping[str, Any] = {}
@@ -40,7 +40,7 @@ class Steps:
         """
         self._launch, self._ended = launch, False
         write_text(folder / CONFIG, yaml.safe_dump(plain(accelerate_config(launch))))
-        command = [sys.executable, "-m", "r1trl.launch.node", str(folder)]
+        command = [sys.executable, "-m", "r1trl.launch.node", self.module, str(folder)]
         added = {EXPECTED: str(launch["nodes"] * launch["processes"]), SHOT: str(int(grace) + 1)}
         if launch["how"] == "accelerate":
             return self._run(command, folder, added)

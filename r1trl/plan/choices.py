@@ -47,7 +47,7 @@ def check_offer(
     if not isinstance(options, Mapping):
         return [f"{key}: must be a mapping of options, such as {{}}"]
     common = COMMON_OPTIONS if role == "reward" else ()
-    return check_options(offers[name], options, key, common) or _missing_requirements(
+    return check_options(offers[name], options, key, common) or missing_requirements(
         offers[name], options, key
     )
 
@@ -74,7 +74,7 @@ def check_filters(
     return problems
 
 
-def _missing_requirements(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
+def missing_requirements(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
     """Return what this machine lacks for an offer that can say so."""
     check = offer.description.missing_requirements
     try:
@@ -107,7 +107,7 @@ def check_rewards(
     at = f"{stage_key}.rewards"
     for name, options in stage.rewards.items():
         offer = options.get("reward", name) if isinstance(options, Mapping) else name
-        own = _own(options)
+        own = own_options(options)
         problems += check_offer(plugins, "reward", offer, own, f"{at}.{name}", at)
     rewards, offers = active(stage.rewards), plugins.offers["reward"]
     for name, options in rewards.items():
@@ -148,7 +148,7 @@ def _hidden(offer: Offer, stage: StageConfig, stage_key: str, key: str) -> list[
     ]
 
 
-def _own(options: Any) -> Any:
+def own_options(options: Any) -> Any:
     """Return a reward's own options, without the keys that every reward takes."""
     if not isinstance(options, Mapping):
         return options

@@ -1,0 +1,37 @@
+"""What plugins need of a machine, as they themselves say: a sandbox, packages, programs."""
+
+import time
+from collections.abc import Iterator
+
+from r1trl.config.kinds import load_plugins
+from r1trl.doctor.asked import Asked
+from r1trl.doctor.finding import Finding
+from r1trl.errors import ConfigError
+from r1trl.plan.choices import missing_requirements
+from r1trl.plugins.offer import Offer
+
+
+def need_findings(asked: Asked) -> Iterator[Finding]:
+    """Yield what this node lacks for what plugins offer; wrong where a stage chooses it."""
+    try:
+        offers = load_plugins(asked.load, asked.block).offers
+    except ConfigError as error:
+        yield from (Finding("wrong", "plugins", problem) for problem in error.problems)
+        return
+    for each in asked.chosen:
+        for problem in missing_requirements(offers[each.role][each.name], each.options, each.key):
+            yield Finding("wrong", "plugins", problem)
+    asking = [o for named in offers.values() for o in named.values() if _says(o)]
+    for offer in asking:
+        began, key = time.monotonic(), f"{offer.role} {offer.name}"
+        problems = missing_requirements(offer, {}, key)
+        seconds = time.monotonic() - began
+        ready = f"{key}: has what it needs (seen in {seconds:.1f} s)"
+        yield from (Finding("note", "plugins", problem) for problem in problems)
+        yield from [] if problems else [Finding("ok", "plugins", ready)]
+
+
+def _says(offer: Offer) -> bool:
+    """Return True if an offer can say what it lacks without being told how it is used."""
+    required = [p.default is p.empty for p in offer.options.values()]
+    return offer.description.missing_requirements is not None and not any(required)
