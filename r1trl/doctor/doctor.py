@@ -19,8 +19,8 @@ from r1trl.doctor.exchange import exchange_findings
 from r1trl.doctor.finding import Finding
 from r1trl.doctor.machine import END, written
 from r1trl.errors import R1trlError
-from r1trl.launch.nodes import CLOCKS, MARK, Nodes, hear, other_versions, unreached, unshared
-from r1trl.launch.probe import Node
+from r1trl.launch.nodes import CLOCKS, Nodes, hear, other_versions, unreached, unshared
+from r1trl.launch.probe import MARK, Node
 from r1trl.process.terminal import say, short
 from r1trl.process.texts import printable
 from r1trl.storage.room import disk_problem, full

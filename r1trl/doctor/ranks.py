@@ -22,8 +22,8 @@ from r1trl.watch.processes import end_with_parent
 
 RESULT = "all_reduce.json"
 BYTES, TIMES = 64 << 20, 5
-JOIN_SECONDS = 60.0
-SECONDS = 150  # it ends itself then
+JOIN_SECONDS = 120.0
+SECONDS = 200  # it ends itself then
 
 
 def measure() -> dict[str, Any]:
