@@ -91,8 +91,12 @@ def asked_of(config: RunConfig, launch: Mapping[str, Any]) -> Asked:
 
 def _chosen(name: str, stage: StageConfig) -> list[Chosen]:
     return [
-        Chosen(f"stages.{name}.{group}.{entry}", role, options.get("reward", entry), own)
+        Chosen(
+            f"stages.{name}.{group}.{entry}",
+            role,
+            options.get("reward", entry) if role == "reward" else entry,
+            {**(own_options(options) if role == "reward" else options)},
+        )
         for role, group in ROLES.items()
         for entry, options in active(getattr(stage, group)).items()
-        if isinstance(own := own_options(options) if role == "reward" else dict(options), dict)
     ]

@@ -1,6 +1,5 @@
 """What plugins need of a machine, as they themselves say: a sandbox, packages, programs."""
 
-import time
 from collections.abc import Iterator
 
 from r1trl.config.kinds import load_plugins
@@ -21,14 +20,14 @@ def need_findings(asked: Asked) -> Iterator[Finding]:
     for each in asked.chosen:
         for problem in missing_requirements(offers[each.role][each.name], each.options, each.key):
             yield Finding("wrong", "plugins", problem)
-    asking = [o for named in offers.values() for o in named.values() if _says(o)]
-    for offer in asking:
-        began, key = time.monotonic(), f"{offer.role} {offer.name}"
-        problems = missing_requirements(offer, {}, key)
-        seconds = time.monotonic() - began
-        ready = f"{key}: has what it needs (seen in {seconds:.1f} s)"
+    ready = []
+    for offer in (o for named in offers.values() for o in named.values() if _says(o)):
+        name = f"{offer.role} {offer.name}"
+        problems = missing_requirements(offer, {}, name)
         yield from (Finding("note", "plugins", problem) for problem in problems)
-        yield from [] if problems else [Finding("ok", "plugins", ready)]
+        ready += [] if problems else [name]
+    if ready:
+        yield Finding("ok", "plugins", f"what they need is here, and works: {', '.join(ready)}")
 
 
 def _says(offer: Offer) -> bool:

@@ -46,7 +46,7 @@ def _answer(url: str, token: str | None) -> int | str:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
             answers.append(httpx.get(url, headers=headers, timeout=HUB_SECONDS).status_code)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             answers.append(f"{type(error).__name__}: {error}".partition("\n")[0])
 
     asking = threading.Thread(target=ask, daemon=True)
