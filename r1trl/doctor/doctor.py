@@ -129,27 +129,26 @@ def _of_each(launch: Mapping[str, Any], asked: Asked, nodes: Sequence[Node]) -> 
     except R1trlError as error:
         yield Finding("wrong", "machine", str(error))
         return
-    found = [(number, Finding(*finding)) for number, *finding in told]
-    ended = [number for number, finding in found if finding.what == END]
-    yield from merged([each for each in found if each[1].what != END], [n.host for n in nodes])
-    for node in nodes:
-        if node.number not in ended:
-            yield Finding("wrong", "machine", f"{node.host} has not looked to the end{_last(said)}")
+    found = [(host, Finding(*finding)) for host, *finding in told]
+    yield from merged([each for each in found if each[1].what != END], len(nodes))
+    if missing := len(nodes) - sum(finding.what == END for _, finding in found):
+        text = f"{missing} of {len(nodes)} nodes have not looked to the end{_last(said)}"
+        yield Finding("wrong", "machine", text)
 
 
-def merged(found: Sequence[tuple[int, Finding]], hosts: Sequence[str]) -> Iterator[Finding]:
+def merged(found: Sequence[tuple[str, Finding]], nodes: int) -> Iterator[Finding]:
     """Yield what nodes have found; what differs in nothing but measured numbers is one finding.
 
-    `found` is (number of a node, finding); the finding names the hosts, unless all have it.
+    `found` is (host, finding); the finding names the hosts, unless all of the nodes have it.
     """
-    alike: dict[Finding, list[tuple[int, str]]] = {}
-    for number, finding in sorted(found, key=lambda each: each[0]):
+    alike: dict[Finding, list[tuple[str, str]]] = {}
+    for host, finding in found:
         key = finding._replace(text=MEASURED.sub("", finding.text))
-        alike.setdefault(key, []).append((number, finding.text))
+        alike.setdefault(key, []).append((host, finding.text))
     for finding, each in alike.items():
-        where = ", ".join(hosts[number] for number, _ in each)
         text = _with_ranges([text for _, text in each])
-        yield finding._replace(text=text if len(each) == len(hosts) else f"{where}: {text}")
+        hosts = ", ".join(sorted(host for host, _ in each))
+        yield finding._replace(text=text if len(each) == nodes else f"{hosts}: {text}")
 
 
 def _with_ranges(texts: Sequence[str]) -> str:

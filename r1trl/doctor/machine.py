@@ -5,6 +5,7 @@
 
 import json
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -51,9 +52,9 @@ def main() -> int:
     """Print what this node has."""
     signal.alarm(SECONDS)
     nodes, asked = int(sys.argv[1]), read(sys.argv[2])
-    number = own_node(nodes)
+    number, host = own_node(nodes), socket.gethostname()
     for finding in (*findings(asked, number), Finding("ok", END, "")):
-        print(f"{MARK}{json.dumps([number, *finding])}", flush=True)
+        print(f"{MARK}{json.dumps([host, *finding])}", flush=True)
     return 0
 
 

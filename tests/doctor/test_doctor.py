@@ -137,10 +137,10 @@ def test_a_run_has_each_launch_of_its_stages_once() -> None:
 
 
 def test_what_nodes_have_alike_is_one_line_with_the_range_of_numbers() -> None:
-    said = {0: "2.0 GiB of 9.0 GiB are free", 1: "3.5 GiB of 9.0 GiB are free"}
-    found = [(number, Finding("ok", "disk", text)) for number, text in said.items()]
-    gpus = [(number, Finding("ok", "gpus", f"{8 - number} x H100")) for number in said]
-    assert [*merged(found + gpus, ["a", "b"])] == [
+    said = {"a": "2.0 GiB of 9.0 GiB are free", "b": "3.5 GiB of 9.0 GiB are free"}
+    found = [(host, Finding("ok", "disk", text)) for host, text in said.items()]
+    gpus = [(host, Finding("ok", "gpus", f"{n} x H100")) for host, n in (("a", 8), ("b", 7))]
+    assert [*merged(found + gpus, 2)] == [
         Finding("ok", "disk", "2.0–3.5 GiB of 9.0 GiB are free"),
         Finding("ok", "gpus", "a: 8 x H100"),
         Finding("ok", "gpus", "b: 7 x H100"),
