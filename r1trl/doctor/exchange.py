@@ -9,9 +9,9 @@ from typing import Any
 from r1trl.doctor.finding import Finding
 from r1trl.doctor.ranks import BYTES, JOIN_SECONDS, RESULT
 from r1trl.errors import R1trlError
-from r1trl.launch.node import log_of
 from r1trl.launch.step import Steps
 from r1trl.process.terminal import newest_lines
+from r1trl.stage.logs import logs
 
 WHAT, MODULE = "all-reduce", "r1trl.doctor.ranks"
 SECONDS = 230.0  # the ranks end themselves before
@@ -40,7 +40,7 @@ def exchange_findings(launch: Mapping[str, Any], folder: Path) -> Iterator[Findi
     finally:
         end.cancel()
     if status or not (folder / RESULT).exists():
-        yield Finding("wrong", WHAT, _why(folder, launch["nodes"], world))
+        yield Finding("wrong", WHAT, _why(folder, world))
     else:
         yield _speed(json.loads((folder / RESULT).read_text(encoding="utf-8")), world)
 
@@ -54,11 +54,10 @@ def _speed(found: Mapping[str, Any], world: int) -> Finding:
     return Finding("ok", WHAT, text)
 
 
-def _why(folder: Path, nodes: int, world: int) -> str:
+def _why(folder: Path, world: int) -> str:
     """Return the sentence on ranks that have failed: the first error in their logs."""
-    logs = [folder / "log.txt", *(log_of(folder, node, nodes) for node in range(nodes))]
-    lines = [line for log in dict.fromkeys(logs) for line in newest_lines(log, 200)]
-    errors = [line.partition(SAID)[2] for line in lines if SAID in line]
+    lines = [line for log in logs(folder) for line in newest_lines(log, 200)]
+    errors = [line.removeprefix(SAID) for line in lines if line.startswith(SAID)]
     ended = f"they were killed, or not ready within {JOIN_SECONDS:.0f} s"
     reason = errors[0] if errors else f"{ended}: {lines[-1] if lines else 'nothing was said'}"
     return f"launch.processes: {world} ranks cannot exchange sums: {reason}"
