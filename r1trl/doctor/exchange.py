@@ -48,7 +48,7 @@ def exchange_findings(launch: Mapping[str, Any], folder: Path) -> Iterator[Findi
 def _speed(found: Mapping[str, Any], world: int) -> Finding:
     speed = BYTES / found["seconds"] / 1e9
     text = f"{BYTES >> 20} MiB over {world} ranks by {found['backend']} in {found['seconds']:.3f} s"
-    text = f"{text}: {speed:.2f} GB/s"
+    text = f"{text}: {speed:.3g} GB/s"
     if found["backend"] != GLOO and speed < SLOW:
         return Finding("note", WHAT, f"{text}; {ADVICE}")
     return Finding("ok", WHAT, text)
