@@ -56,8 +56,10 @@ def _answer_end(tokenizer: Any, template: Any, own_end: str, variables: str) -> 
         after = text_after_answer(tokenizer, **json.loads(variables))
     except Exception:  # noqa: BLE001 - a template that refuses the question may write the rows'
         return own_end
-    token = first_special(tokenizer, after or "")
-    return own_end if after is None or token is None else after.partition(token)[0] + token
+    if after is None:
+        return own_end
+    token = first_special(tokenizer, after)
+    return own_end if token is None else after.partition(token)[0] + token
 
 
 def special_tokens(tokenizer: Any) -> set[str]:

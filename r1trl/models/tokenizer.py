@@ -93,7 +93,10 @@ def config_of(path: str) -> Any:
 
 
 def without_embedding(tokenizer: Any, path: str) -> list[str]:
-    """Return the tokens whose ids the model's embeddings do not reach."""
+    """Return the tokens whose ids the model's embeddings do not reach.
+
+    They are not looked for if the config does not say how many embeddings there are.
+    """
     size = getattr(config_of(path), "vocab_size", None)
     if size is None or max(len(tokenizer), *tokenizer.added_tokens_decoder, 0) < size:
         return []

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FROM_VARIABLE, TYPED = "hf_FromVariable0123456789", "hf_TypedTypedTyped0123456789"
 OF_PROCESSES = "0123456789abcdef0123456789abcdef01234567"

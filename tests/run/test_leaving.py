@@ -138,6 +138,7 @@ def at_work_in(folder: Path) -> list[int]:
     return pids
 
 
+@pytest.mark.long
 def test_a_sweep_ends_with_the_run_that_is_left(driver: Driver, tmp_path: Path) -> None:
     started = driver("-m", "seed=1,2", "time_limit=0:02", "launch.grace=1")
     output, _ = started.communicate(timeout=60)
@@ -160,6 +161,7 @@ def test_the_warm_process_is_left_while_it_imports(driver: Driver, tmp_path: Pat
     assert at_work_in(tmp_path) == []
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_ends_a_reward_of_a_minute(driver: Driver, tmp_path: Path) -> None:
     started = driver("stages.learns.rewards={sleeps: {}}", "stages.learns.scoring.deadline=90")
     wait_for(lambda: (tmp_path / "scoring").exists(), 120)

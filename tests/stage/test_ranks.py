@@ -69,6 +69,7 @@ def test_one_process_of_a_driver_in_an_allocation_is_no_mistake(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_collective_has_a_time_out_and_waiting_for_a_process_that_works_has_none() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
