@@ -19,7 +19,6 @@ from r1trl.checkpoints.marks import (
     make_readable,
     marked_steps,
 )
-from r1trl.checkpoints.model import wait_after_saving
 from r1trl.checkpoints.reference import load_reference, move_by_parts, moves, save_reference
 from r1trl.errors import StageError, errors_named
 from r1trl.stage.checkpoints import CheckpointReader, checkpoints_made, too_few
@@ -75,7 +74,6 @@ class Checkpoints(TrainerCallback):
         self.saved_step, self.deferred, self.epoch_ended = 0, False, False
         self.state: dict[str, Any] | None = None  # of the resumed checkpoint, for its first epoch
         self.epoch_rng = torch.get_rng_state()
-        wait_after_saving(self.trainer)
         if moves(self.trainer):
             move_by_parts(self.trainer)
 

@@ -52,7 +52,7 @@ def generate_shards(
         shards / f"{name}-{k:06d}-{rows_digest(numbered[part.start : part.stop])}.parquet"
         for k, part in enumerate(ranges)
     ]
-    _say_who_waits(name, len(ranges), len(rows))
+    _say_who_waits(name, len(ranges), len(rows), size)
     progress = ShardProgress(name, len(ranges))
     made: list[Path] = []
     for k in in_turn(f"shards/{digest_of([path.name for path in paths])}", len(ranges)):
@@ -77,17 +77,18 @@ def generate_shards(
     return rollouts
 
 
-def _say_who_waits(name: str, shards: int, rows: int) -> None:
-    """Say on rank 0 that there are fewer shards than processes; their size is part of the result.
+def _say_who_waits(name: str, shards: int, rows: int, size: int) -> None:
+    """Say on rank 0 that there are fewer shards than processes.
 
-    The samples of other shards have other seeds, so the size does not follow the processes.
+    Their size does not follow the processes: each has a seed, so it is part of the result.
     """
     processes = world_size()
     if is_main() and shards < processes:
-        size = max(1, rows // processes)
+        smaller = max(1, rows // processes)
+        advice = f"; sampling.shard_size={smaller} gives work to more, and draws other samples"
         say(
             f"{name}: {shards} shards for {processes} processes, so {processes - shards} of them "
-            f"wait; sampling.shard_size={size} gives work to more, and draws other samples"
+            f"wait{advice if smaller < size else ''}"
         )
 
 

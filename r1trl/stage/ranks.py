@@ -42,9 +42,9 @@ def join(timeout: float | None = None) -> None:
         from accelerate import PartialState
 
         named = {} if timeout is None else {"timeout": timedelta(seconds=timeout)}
-        state = PartialState(cpu=not uses_gpu(), **named)
+        PartialState(cpu=not uses_gpu(), **named)
         _waiting_group()
-        vars(state)["wait_for_everyone"] = barrier  # of all its instances, which share them
+        PartialState.wait_for_everyone = lambda self: barrier()  # type: ignore[method-assign]
 
 
 @functools.cache

@@ -69,7 +69,7 @@ def test_one_process_makes_rows_and_the_other_reads_them(cached: str, tmp_path: 
         )
         for rank in "01"
     ]
-    outputs = [process.communicate(timeout=180)[0].splitlines() for process in processes]
+    outputs = [process.communicate(timeout=300)[0].splitlines() for process in processes]
     first, second = ([json.loads(x[5:]) for x in out if x.startswith("said")] for out in outputs)
     doubles = [2 * n for n in range(10)]
     assert first[0] == [["read", "mapped"], doubles, ["n"], [14, 2], [5]]

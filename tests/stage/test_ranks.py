@@ -104,7 +104,7 @@ def test_a_collective_has_a_time_out_and_waiting_for_a_process_that_works_has_no
         )
         for rank in "01"
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
     both = "met [0, 1]\n[0, 1, 2, 3, 4] []\n"
     assert outputs == [
         f"{both}Unsendable no\n",
