@@ -44,7 +44,7 @@ def join(timeout: float | None = None) -> None:
         named = {} if timeout is None else {"timeout": timedelta(seconds=timeout)}
         PartialState(cpu=not uses_gpu(), **named)
         _waiting_group()
-        PartialState.wait_for_everyone = lambda self: barrier()  # type: ignore[method-assign]
+        PartialState.wait_for_everyone = lambda self: barrier()
 
 
 @functools.cache

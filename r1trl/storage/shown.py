@@ -13,7 +13,7 @@ from pathlib import Path
 from r1trl.errors import StageError
 
 PATIENCE = 60.0  # seconds
-TICK = 0.1
+TICK = 0.5
 
 
 def sizes_of(paths: Iterable[Path]) -> dict[Path, int]:
@@ -30,13 +30,20 @@ def wait_for(sizes: Mapping[Path, int], patience: float = PATIENCE) -> None:
     waiting = {path: size for path, size in sizes.items() if _size(path) != size}
     while waiting:
         for folder in {path.parent for path in waiting}:
-            with suppress(OSError):
-                os.listdir(folder)
+            _look_again(folder)
         waiting = {path: size for path, size in waiting.items() if _size(path) != size}
         if waiting and time.monotonic() > end:
             raise StageError(_missing(*next(iter(waiting.items())), patience))
         if waiting:
             time.sleep(TICK)
+
+
+def _look_again(folder: Path) -> None:
+    """Open a folder, or the first above it that is there."""
+    for each in (folder, *folder.parents):
+        with suppress(OSError):
+            os.listdir(each)
+            return
 
 
 def _size(path: Path) -> int | None:
