@@ -50,7 +50,7 @@ def _is_in_files(rows: "Dataset", folder: Path) -> bool:
     if not all(path.resolve().is_relative_to(shared) for path in files):
         return False
     whole = _read(files)
-    return len(whole) == len(rows) and whole.features == rows.features
+    return bool(len(whole) == len(rows) and whole.features == rows.features)
 
 
 def _written(rows: "Dataset", folder: Path) -> "Dataset":
