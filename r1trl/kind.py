@@ -74,9 +74,9 @@ class Work(Protocol):
     def rendered(self, rows: Dataset, *, prefill: bool = False) -> Dataset:
         """Return rows with `prompt` as the text that the model reads, by template or chat template.
 
-        `prefill`: append the stage's prefill to each prompt, for completions that are to come.
-        Otherwise those that the rows have (`completion`, `chosen`, `rejected`; texts or messages)
-        become texts that continue the prompt, their thinking opened once.
+        A collective. `prefill`: append the stage's prefill to each prompt, for completions that are
+        to come. Otherwise those that the rows have (`completion`, `chosen`, `rejected`; texts or
+        messages) become texts that continue the prompt, their thinking opened once.
         """
         ...
 

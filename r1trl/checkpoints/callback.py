@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate.utils import broadcast_object_list, gather_object
 from transformers import TrainerCallback
 
 from r1trl.checkpoints import carried
@@ -16,14 +15,14 @@ from r1trl.checkpoints.form import STATE, form_of
 from r1trl.checkpoints.marks import (
     PREFIX,
     Mark,
-    digests,
+    digests_by_all,
     make_readable,
     marked_steps,
-    names_in,
 )
 from r1trl.checkpoints.reference import load_reference, move_by_parts, moves, save_reference
 from r1trl.errors import StageError, errors_named
 from r1trl.stage.checkpoints import CheckpointReader, checkpoints_made, too_few
+from r1trl.stage.ranks import barrier
 from r1trl.storage.writing import remove, sync_tree, write_text
 from r1trl.types import Progress
 
@@ -138,16 +137,21 @@ class Checkpoints(TrainerCallback):
         self.deferred, self.epoch_ended = False, True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Add what transformers leaves out, flush all to the disk, and write the mark, last."""
+        """Add what transformers leaves out, flush all to the disk, and write the mark, last.
+
+        While a process writes, the others are in no collective that has a time-out.
+        """
         folder = Path(args.output_dir) / f"{PREFIX}{state.global_step}"
         accelerator = self.trainer.accelerator
+        barrier()
         if moves(self.trainer):
             save_reference(self.trainer, folder)
+            barrier()
         own = carried.state_of(self.trainer, self.epoch_rng)
         if accelerator.is_main_process:
             parts = {name: part.state_dict() for name, part in self.parts.items()}
             write_text(folder / STATE, json.dumps({**own, "parts": parts}) + "\n")
-        files = self._digests(folder)
+        files = digests_by_all(folder)
         if accelerator.is_main_process:
             reason, done = self.metrics.reason, state.global_step >= state.max_steps
             make_readable(folder)
@@ -162,16 +166,8 @@ class Checkpoints(TrainerCallback):
                 files,
             ).write(folder)
             self._remove_old(folder.parent, self.metrics.progress(state))
+        barrier()
         self.saved_step = state.global_step
-
-    def _digests(self, folder: Path) -> dict[str, str]:
-        """Return the digests of a checkpoint's files; each process reads some of them."""
-        accelerator = self.trainer.accelerator
-        accelerator.wait_for_everyone()
-        main = accelerator.is_main_process
-        (names,) = broadcast_object_list([names_in(folder) if main else None])
-        own = names[accelerator.process_index :: accelerator.num_processes]
-        return dict(sorted(gather_object(list(digests(folder, own).items()))))
 
     def _remove_old(self, folder: Path, progress: Progress) -> None:
         """Remove all but the newest `limit` checkpoints, and those that transitions keep."""

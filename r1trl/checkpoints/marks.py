@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from r1trl.stage.ranks import barrier, from_all, rank, world_size
 from r1trl.storage.digests import Digests, digest_of
+from r1trl.storage.shown import sizes_of, wait_for
 from r1trl.storage.writing import write_text
 
 MARK = "complete.json"  # of a checkpoint
@@ -106,6 +108,20 @@ def names_in(folder: Path) -> list[str]:
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of files of a folder by their names."""
     return Digests().of_files({name: folder / name for name in names})
+
+
+def digests_by_all(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of a folder's files, of which each process reads some; a collective.
+
+    A process names what it sees: a shared disk may show it later what others have written.
+    """
+    barrier()
+    seen = from_all(sizes_of(folder / name for name in names_in(folder)))
+    sizes = {path: size for part in seen for path, size in part.items()}
+    own = {path: sizes[path] for path in sorted(sizes)[rank() :: world_size()]}
+    wait_for(own if rank() else sizes)  # rank 0 marks all of them
+    read = digests(folder, [path.relative_to(folder).as_posix() for path in own])
+    return dict(sorted(item for part in from_all(read) for item in part.items()))
 
 
 def damage(folder: Path, files: Mapping[str, str]) -> str | None:

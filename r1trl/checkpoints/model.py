@@ -10,6 +10,20 @@ from r1trl.stage.ranks import barrier, is_main
 from r1trl.storage.writing import PART, new_folder
 
 
+def wait_after_saving(trainer: Any) -> None:
+    """Let all processes wait for the one that writes the model, whenever a trainer saves it.
+
+    Transformers goes on with collectives, whose time-out the writing of a large model exceeds.
+    """
+    save = trainer.save_model
+
+    def saved(*args: Any, **options: Any) -> None:
+        save(*args, **options)
+        barrier()
+
+    trainer.save_model = saved
+
+
 def write_model(trainer: Any, folder: Path) -> None:
     """Write a trainer's model, or its adapter, with the tokenizer; a collective."""
     if trainer.is_fsdp_enabled:  # else only parts of the model would be saved

@@ -12,10 +12,10 @@ from r1trl.data.filters import OnEmpty, apply_filters
 from r1trl.data.sources import Say, load_source
 from r1trl.errors import StageError
 from r1trl.files.names import CHAT
+from r1trl.files.once import made_once
 from r1trl.files.tables import CHUNK, OWN, put_together, with_column
 from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
-from r1trl.stage.ranks import barrier, is_main
 from r1trl.storage.writing import new_file, remove, rename, write_text
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def load_stage_rows(
     on_empty: OnEmpty | None = None,
     needed: Sequence[str] = (),
 ) -> "Dataset":
-    """Load a stage's rows on rank 0, write them to `folder`, read it on all ranks: a collective.
+    """Load a stage's rows on rank 0, write them to `folder`, read them on all: a collective.
 
     `key`, `group`, `on_empty` and `needed` are those of `load_data`. Rows that are equal to
     those of an earlier attempt keep their file, and with it what `datasets` has cached of them: a
@@ -85,7 +85,7 @@ def load_stage_rows(
     """
     from datasets import Dataset
 
-    if is_main():
+    def made() -> "Dataset":
         rows, counts = load_data(
             sources, filters, plugins, seed, key, group, on_empty, needed, _say
         )
@@ -99,8 +99,9 @@ def load_stage_rows(
             remove(folder / ".cache")  # of rows that are gone
             rename(new, kept)
         write_text(folder / "filters.json", json.dumps(counts, indent=1) + "\n")
-    barrier()
-    return Dataset.from_parquet(str(folder / "rows.parquet"), cache_dir=str(folder / ".cache"))
+        return Dataset.from_parquet(str(kept), cache_dir=str(folder / ".cache"))
+
+    return made_once("rows", made, folder)
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,8 @@
 A shard is a file, written whole or not at all and known by its digest, in a folder that is named
 after the identity of the stage; its own name has a digest of its rows. It depends on its rows and
 seed alone, so a stage that was killed continues with the next shard, on as many processes as it
-then has. Process k modulo their number makes shard k.
+then has. Each process takes the next shard when it is done with one, so a slow one delays the
+others by one shard at most.
 """
 
 import hashlib
@@ -17,8 +18,9 @@ from r1trl.errors import StageError
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
 from r1trl.process.terminal import say
-from r1trl.stage.ranks import barrier, is_main, rank, world_size
+from r1trl.stage.ranks import from_all, in_turn, is_main, world_size
 from r1trl.storage.digests import digest_of
+from r1trl.storage.shown import sizes_of, wait_for
 from r1trl.storage.writing import new_file
 
 if TYPE_CHECKING:
@@ -50,15 +52,20 @@ def generate_shards(
         shards / f"{name}-{k:06d}-{rows_digest(numbered[part.start : part.stop])}.parquet"
         for k, part in enumerate(ranges)
     ]
-    mine = [k for k in range(rank(), len(ranges), world_size()) if scoring_of(paths[k]) is None]
-    progress = ShardProgress(name, len(mine))
-    for k in mine:
-        rollouts, scoring = _generated(generator, numbered.select(ranges[k]), seed + k)
-        _write(rollouts, scoring, paths[k])
-        progress.report(sum(rollouts["tokens_spent"]))
-    barrier()
+    _say_who_waits(name, len(ranges), len(rows), size)
+    progress = ShardProgress(name, len(ranges))
+    made: list[Path] = []
+    for k in in_turn(f"shards/{digest_of([path.name for path in paths])}", len(ranges)):
+        if scoring_of(paths[k]) is None:
+            rollouts, scoring = _generated(generator, numbered.select(ranges[k]), seed + k)
+            _write(rollouts, scoring, paths[k])
+            made += [paths[k], paths[k].with_suffix(PROOF)]
+            progress.report(k, sum(rollouts["tokens_spent"]))
+    written = from_all(sizes_of(made))
     if not is_main():
         return None
+    for sizes in written[1:]:
+        wait_for(sizes)
     scored = [scoring_of(path) for path in paths]
     if gone := scored.count(None):
         raise StageError(f"{shards}: {gone} shards are gone; the same command makes them again")
@@ -68,6 +75,21 @@ def generate_shards(
     if own := [column for column in rollouts.column_names if column.startswith(OWN)]:
         say(f"{name}: the rows' own columns {', '.join(own)} are called so here")
     return rollouts
+
+
+def _say_who_waits(name: str, shards: int, rows: int, size: int) -> None:
+    """Say on rank 0 that there are fewer shards than processes.
+
+    Their size does not follow the processes: each has a seed, so it is part of the result.
+    """
+    processes = world_size()
+    if is_main() and shards < processes:
+        smaller = max(1, rows // processes)
+        advice = f"; sampling.shard_size={smaller} gives work to more, and draws other samples"
+        say(
+            f"{name}: {shards} shards for {processes} processes, so {processes - shards} of them "
+            f"wait{advice if smaller < size else ''}"
+        )
 
 
 def _generated(
@@ -117,19 +139,19 @@ def joined(paths: list[Path], cache: Path) -> "Dataset":
 
 
 class ShardProgress:
-    """Prints a line per shard of this process: how many are done, how fast, and the time left."""
+    """Prints a line per shard that this process makes: how many are taken, how fast, time left."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total, self.done, self.tokens = name, total, 0, 0
         self.start = time.monotonic()
 
-    def report(self, tokens: int) -> None:
-        """Print the line after one more shard, for which so many tokens were generated."""
+    def report(self, number: int, tokens: int) -> None:
+        """Print the line after a shard of that number, for which so many tokens were generated."""
         self.done, self.tokens = self.done + 1, self.tokens + tokens
         seconds = time.monotonic() - self.start
-        left = seconds / self.done * (self.total - self.done)
+        left = seconds / self.done * (self.total - number - 1) / world_size()
         say(
-            f"{self.name}: {self.done} of {self.total} shards, {self.tokens / seconds:,.0f} "
+            f"{self.name}: {number + 1} of {self.total} shards, {self.tokens / seconds:,.0f} "
             f"tokens/s, {duration(left)} left",
         )
 

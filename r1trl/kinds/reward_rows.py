@@ -1,11 +1,13 @@
 """The rows of a reward model: texts with their labels, or pairs of texts with their margins."""
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from r1trl import StageError, Work, scored_text
+from r1trl.files.once import made_once
 from r1trl.process.terminal import say
 
 if TYPE_CHECKING:
@@ -99,7 +101,8 @@ def _scored(work: Work, rows: "Dataset", texts: list[str], *more: str) -> "Datas
             why = "have equal texts" if read[0] == read[1] else why
         return dict(zip(texts, read, strict=True)) | {"why": why}
 
-    rows = rows.map(scored, with_indices=True)
+    made = functools.partial(rows.map, scored, with_indices=True)
+    rows = made_once("texts", made, work.folder / "data")
     reasons = list(rows["why"])
     kept = [index for index, why in enumerate(reasons) if why is None]
     if len(kept) < len(rows):

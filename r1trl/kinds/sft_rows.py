@@ -1,5 +1,6 @@
 """The rows of an SFT stage as token ids and labels, and how many of them `max_length` cuts."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,9 +14,9 @@ from r1trl.chat.samples import IGNORED, Sample
 from r1trl.data.prompts import row_named
 from r1trl.data.row_writer import RowWriter
 from r1trl.errors import errors_named
+from r1trl.files.once import made_once
 from r1trl.process.terminal import say
 from r1trl.rewards.pool import cores
-from r1trl.stage.ranks import barrier
 from r1trl.storage.writing import write_text
 
 if TYPE_CHECKING:
@@ -80,16 +81,14 @@ class Encoder:
 def make_samples(work: Work, rows: "Dataset", tokenizer: Any) -> "tuple[Dataset, Lengths]":
     """Return the samples of a stage's rows, those with nothing in the loss left out; count them.
 
-    A collective: rank 0 makes them, the others read its cache, as does a stage that continues.
+    A collective: rank 0 makes them and the others read its file, as does a stage that continues.
     Writes data/lengths.json. Raises StageError if a row cannot be written, if `max_length` cuts or
     drops more than `max_truncated_rate` of the rows, or if no sample is left.
     """
     encoder = _encoder(work, tokenizer)
-    if not work.is_main:
-        barrier()
-    encoded = _encoded(rows, encoder, processes_for(rows, work.stage.args))
-    if work.is_main:
-        barrier()
+    processes = processes_for(rows, work.stage.args)
+    made = functools.partial(_encoded, rows, encoder, processes)
+    encoded = made_once("samples", made, work.folder / "data")
     counted = {name: encoded[name][:] for name in COUNTED}
     lengths = count_lengths(**counted, rows=len(rows), limit=encoder.limit)
     if work.is_main:

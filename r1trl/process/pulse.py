@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -42,12 +42,21 @@ class Pulse:
         if self.leave is None:
             self.leave, self.leave_by = reason, by
 
+    def vote(self, need: float) -> list[float]:
+        """Return as numbers, for `agreed`, whether to leave, in how many seconds, and `need`.
+
+        That is in how many seconds the next checkpoint can be written.
+        """
+        left = min(self.leave_by - time.monotonic(), NEVER) if self.leave else NEVER
+        return [float(self.leave is not None), left, need]
+
     def begin(self) -> None:
         """Forget what an earlier stage of the process has left."""
         self.__init__()  # type: ignore[misc]
 
 
 INTERRUPT = signal.SIGVTALRM  # nobody else's: rewards use SIGALRM themselves
+NEVER = 1e9  # seconds; a float32 holds it
 DEAF_SECONDS = 5.0  # until the process ends with what cannot be interrupted
 pulse = Pulse()
 _lock = threading.Lock()
@@ -56,6 +65,12 @@ _lock = threading.Lock()
 def progress() -> None:
     """Say that something got done."""
     pulse.done += 1
+
+
+def agreed(votes: Sequence[Sequence[float]]) -> tuple[bool, float, float]:
+    """Return whether one of the processes is to leave, in how many seconds, and the most needed."""
+    leave, left, need = zip(*votes, strict=True)
+    return any(leave), min(left), max(need)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
+from r1trl.files.once import made_once
 from r1trl.files.tables import put_together
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
@@ -88,9 +89,14 @@ class StageWork:
         return rows
 
     def rendered(self, rows: "Dataset", *, prefill: bool = False) -> "Dataset":
-        """Return rows with `prompt` as the text that the model reads."""
-        with errors_named(f"{self.key}.template"):
-            texts = render_for(self.stage, rows, self.tokenizer(), answered=not prefill)
+        """Return rows with `prompt` as the text that the model reads; a collective."""
+        tokenizer = self.tokenizer()
+
+        def made() -> "Dataset":
+            with errors_named(f"{self.key}.template"):
+                return render_for(self.stage, rows, tokenizer, answered=not prefill)
+
+        texts = made_once("rendered", made, self.folder / "data")
         if self.kind.draws == "while training":
             check_context(texts, self.tokenizer(), self.stage, self.kind, self.key)
         return texts

@@ -79,9 +79,9 @@ def run_stage_folder(
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
     given = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
     work = work_class(stage, spec.stage, *given, identity=spec.identity)
-    read = read_by_worker(spec, stage, folder) if is_main() else {}
     take_device(work.stage, work.key)
     join(bounds_of(folder).timeout)
+    read = read_by_worker(spec, stage, folder) if is_main() else {}  # the others wait in `_made`
     made = _made(work, spec)
     if made is not None and is_main():
         model, dataset = outputs(folder, spec.makes)

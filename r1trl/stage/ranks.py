@@ -2,11 +2,12 @@
 
 import functools
 import os
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from r1trl.errors import R1trlError
+from r1trl.errors import R1trlError, raised
 from r1trl.stage.devices import uses_gpu
 
 EXPECTED = "R1TRL_PROCESSES"
@@ -34,7 +35,8 @@ def is_main() -> bool:
 def join(timeout: float | None = None) -> None:
     """Make the process group of a stage's processes, unless it is there: a collective.
 
-    A collective that takes longer than `timeout`, in seconds, fails. None: torch's own.
+    A collective that takes longer than `timeout`, in seconds, fails. None: torch's own. What waits
+    by accelerate, as TRL does while rank 0 tokenises, waits as `barrier` does.
     """
     if world_size() > 1:
         from accelerate import PartialState
@@ -42,6 +44,7 @@ def join(timeout: float | None = None) -> None:
         named = {} if timeout is None else {"timeout": timedelta(seconds=timeout)}
         PartialState(cpu=not uses_gpu(), **named)
         _waiting_group()
+        PartialState.wait_for_everyone = lambda self: barrier()
 
 
 @functools.cache
@@ -90,21 +93,68 @@ def check_world() -> None:
 def from_main(ask: Callable[[], T]) -> T:
     """Return on every process what a function returns, or raises, on rank 0; a collective.
 
-    What several processes read from a shared disk at the same time may differ.
+    The others wait as in `barrier`. What several processes read from a shared disk at the same time
+    may differ.
     """
     if world_size() == 1:
         return ask()
-    from accelerate.utils import broadcast_object_list
+    import torch.distributed as dist
 
-    barrier()
+    join()
     answer: Any = (None, None)
+    failed: Exception | None = None
     if is_main():
         try:
             answer = (ask(), None)
         except Exception as error:  # noqa: BLE001 - raised on all processes, below
-            answer = (None, error)
-    value, raised = broadcast_object_list([answer])[0]
-    if raised is not None:
-        raise raised
+            failed, answer = error, (None, _portable(error))
+    told = [answer]
+    dist.broadcast_object_list(told, src=0, group=_waiting_group())
+    value, elsewhere = told[0]
+    if problem := failed or elsewhere:
+        raise problem
     result: T = value
     return result
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error as another process can raise it: not every one can be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - of this process
+    except Exception:  # noqa: BLE001 - whatever a class of somebody's raises
+        return R1trlError(raised(error))
+    return error
+
+
+def from_all(value: T) -> list[T]:
+    """Return what every process gives, in the order of ranks; a collective that waits."""
+    if world_size() == 1:
+        return [value]
+    import torch.distributed as dist
+
+    join()
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value, group=_waiting_group())
+    return values
+
+
+def in_turn(work: str, count: int) -> Iterator[int]:
+    """Yield numbers below `count`, each on one process of the stage: the first that asks for it.
+
+    `work` names what is numbered, alike on all processes. The count is kept by the process group of
+    this attempt, so what a process that dies has taken is free in the next one.
+    """
+    if world_size() == 1:
+        yield from range(count)
+        return
+    store = _store()
+    while (number := int(store.add(f"r1trl/{work}", 1)) - 1) < count:
+        yield number
+
+
+def _store() -> Any:
+    """Return what the processes of the group met by, and share small values in."""
+    from torch.distributed.distributed_c10d import _get_default_store
+
+    join()
+    return _get_default_store()

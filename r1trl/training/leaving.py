@@ -3,16 +3,13 @@
 Checkpoints lie between rollouts alone: the rest of a rollout is finished first if there is time.
 """
 
-import math
 import time
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-from r1trl.process.pulse import progress, pulse
-
-NEVER = 1e9  # seconds; a float32 holds it
+from r1trl.process.pulse import agreed, progress, pulse
 
 
 class Leaving(TrainerCallback):
@@ -87,12 +84,9 @@ class Leaving(TrainerCallback):
 
     def _agreed(self, need: float) -> tuple[bool, float, float]:
         """Return whether any process is to leave, in how many seconds, and the most they need."""
-        left = pulse.leave_by - time.monotonic() if pulse.leave else math.inf
-        own = [float(pulse.leave is None), min(left, NEVER), -need]
         accelerator = self.trainer.accelerator
-        numbers = torch.tensor([own], device=accelerator.device)
-        stays, seconds, most = accelerator.gather(numbers).min(dim=0).values.tolist()
-        return stays == 0.0, seconds, -most
+        numbers = torch.tensor([pulse.vote(need)], device=accelerator.device)
+        return agreed(accelerator.gather(numbers).tolist())
 
 
 def steps_per_rollout(args: Any) -> int:

@@ -21,6 +21,7 @@ from r1trl.process.pulse import computed_elsewhere
 from r1trl.rewards.bound_reward import NOT_ROW_COLUMNS
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer
+from r1trl.stage.ranks import barrier
 from r1trl.training import capabilities
 from r1trl.training.prompts_and_groups import StageSamplers, refill_groups
 from r1trl.training.trl_patches import without_text_gather
@@ -33,14 +34,16 @@ class Rollout:
     `rows` has an entry per completion; `texts` are TRL's lists of prompts and completions;
     `generated` is set if r1trl generated and its log-probabilities are those of TRL's own pass;
     `policy_logps` (rows, longest completion) float32 are those of the policy at rollout time,
-    right-padded with 0, once they exist. `columns` and `scores` are set when it is scored,
-    `seconds_since_last` from the second rollout on.
+    right-padded with 0, once they exist. `drawn` is True once all processes have generated: they
+    wait for the slowest without a time-out, here and after the scoring. `columns` and `scores` are
+    set when it is scored, `seconds_since_last` from the second rollout on.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     texts: tuple[Any, ...] = ()
     generated: list[GeneratedTokens] | None = None
     policy_logps: torch.Tensor | None = None
+    drawn: bool = False
     columns: dict[str, list[Any]] = field(default_factory=dict)
     scores: Scores | None = None
     scored_at: float | None = None
@@ -89,7 +92,14 @@ class RolloutMixin(PassesMixin):
         with without_text_gather(self):
             return super()._generate_and_score_completions(rows)  # type: ignore[misc]
 
-    def _generate_single_turn(
+    def _generate_single_turn(self, prompt_ids: Any, *more: Any, **named: Any) -> Any:
+        generated = self._generate_turn(prompt_ids, *more, **named)
+        if not self.rollout.drawn:  # later turns, after calls of tools, are not of all processes
+            self.rollout.drawn = True
+            barrier()
+        return generated
+
+    def _generate_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, *more: Any, **named: Any
     ) -> Any:
         other = images or multimodal_fields
@@ -130,6 +140,7 @@ class RolloutMixin(PassesMixin):
         rollout.texts = (prompts, completions)
         rollout.columns = columns_of(inputs) | {"completion": completions, "completion_ids": ids}
         rollout.scores = self.scorer.score(rollout.columns, self.state.global_step, self.state)
+        barrier()
         last, rollout.scored_at = rollout.scored_at, now()
         rollout.seconds_since_last = rollout.scored_at - last if last else None
         return super()._calculate_rewards(inputs, prompts, completions, ids)  # type: ignore[misc]

@@ -8,7 +8,6 @@ tests/training/test_trl_contract.py names each private thing used.
 
 import functools
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,14 @@ from r1trl.checkpoints.callback import Checkpoints
 from r1trl.checkpoints.choice import Fit, Identity, choose_checkpoint
 from r1trl.checkpoints.form import form_of, missing_part
 from r1trl.checkpoints.marks import MARK, Mark
-from r1trl.checkpoints.model import write_model
+from r1trl.checkpoints.model import wait_after_saving, write_model
 from r1trl.checkpoints.sound import SoundNumbers
 from r1trl.errors import StageError
 from r1trl.models.generation import make_valid
 from r1trl.process.environment import masked
 from r1trl.process.terminal import say
 from r1trl.stage.ranks import from_main, is_main
+from r1trl.storage.shown import sizes_of, wait_for
 from r1trl.storage.writing import write_text
 from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics
@@ -42,9 +42,6 @@ class TrainingOutcome:
     metrics: dict[str, float]
     reason: str | None
     signal: str | None
-
-
-PATIENCE = 60.0  # seconds
 
 
 def train(
@@ -76,6 +73,7 @@ def train(
     for callback in callbacks:
         trainer.add_callback(callback)
     _make_savable(trainer.model)
+    wait_after_saving(trainer)
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
     finally:
@@ -98,10 +96,16 @@ def _checkpoint(
     """Return the checkpoint to continue from, and its mark; a collective."""
     missing = functools.partial(missing_part, trainer)
     fit = Fit(key, accepted, form_of(trainer), trainer.args.world_size, missing)
-    chosen = from_main(lambda: choose_checkpoint(folder, fit))
-    end = time.monotonic() + PATIENCE
-    while chosen and not (chosen[0] / MARK).exists() and time.monotonic() < end:
-        time.sleep(0.1)  # a shared disk shows to another machine later what is there
+
+    def choice() -> tuple[tuple[Path, Mark] | None, dict[Path, int]]:
+        chosen = choose_checkpoint(folder, fit)
+        if chosen is None:
+            return None, {}
+        path, mark = chosen
+        return chosen, sizes_of(path / name for name in (MARK, *mark.files))
+
+    chosen, sizes = from_main(choice)
+    wait_for(sizes)
     return chosen
 
 

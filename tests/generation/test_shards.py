@@ -1,11 +1,16 @@
 """Rollouts in shards: finished ones stay, and none depends on the others."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from datasets import Dataset
+from torch.distributed import HashStore
 
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig
@@ -106,10 +111,11 @@ def test_another_identity_has_shards_of_its_own(
 def test_a_shard_that_is_gone_at_the_end_fails_the_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose_one() -> None:
+    def lose_one(written: Any) -> list[Any]:
         next(tmp_path.glob("shards/*/model-000001-*.parquet")).unlink()
+        return [written]
 
-    monkeypatch.setattr("r1trl.generation.shards.barrier", lose_one)
+    monkeypatch.setattr("r1trl.generation.shards.from_all", lose_one)
     with pytest.raises(StageError, match="1 shards are gone"):
         generated(Generator(), tmp_path)
 
@@ -128,19 +134,88 @@ def test_a_name_may_have_a_folder(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("shards/*/held_out/zero-*.parquet"))) == 3
 
 
-def test_processes_share_the_shards_and_the_first_returns_them_all(
+class Ranks:
+    """Ranks of one attempt as threads, which meet by a store of torch's as processes do.
+
+    `seconds` is how long each takes for a shard; one of `dying` dies with its first.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: list[float], dying=()) -> None:
+        self.seconds, self.dying, self.local = seconds, dying, threading.local()
+        self.store, self.meeting = HashStore(), threading.Barrier(len(seconds))
+        self.written: list[Any] = [None] * len(seconds)
+        monkeypatch.setenv("WORLD_SIZE", str(len(seconds)))
+        monkeypatch.setattr("r1trl.stage.ranks._store", lambda: self.store)
+        monkeypatch.setattr("r1trl.generation.shards.from_all", self.from_all)
+        monkeypatch.setattr("r1trl.generation.shards.is_main", lambda: self.local.rank == 0)
+
+    def from_all(self, written: Any) -> list[Any]:
+        """Return what all threads give; BrokenBarrierError if one has died."""
+        self.written[self.local.rank] = written
+        self.meeting.wait(60)
+        return self.written
+
+    def run(self, rows: Dataset, folder: Path) -> tuple[Any, list[list[int]]]:
+        """Return rank 0's rollouts, None if a rank has died, and the seeds of all ranks."""
+        generators = [Generator() for _ in self.seconds]
+        with ThreadPoolExecutor(len(self.seconds)) as pool:
+            made = [
+                pool.submit(self._rank, k, rows, folder, generators[k])
+                for k in range(len(generators))
+            ]
+        results = [each.result() for each in made]
+        assert not any(results[1:])
+        return results[0], [generator.seeds for generator in generators]
+
+    def _rank(self, number: int, rows: Dataset, folder: Path, generator: Any) -> Any:
+        self.local.rank, generate = number, generator.generate
+
+        def slowly(rows: Dataset, seed: int) -> Dataset:
+            time.sleep(self.seconds[number])
+            if number in self.dying:
+                raise SystemExit
+            return generate(rows, seed)
+
+        generator.generate = slowly
+        try:
+            rollouts = generate_shards(generator, rows, folder, "model", 5)
+            return rollouts and rollouts.to_list()
+        except (SystemExit, threading.BrokenBarrierError):
+            self.meeting.abort()
+            return None
+
+
+def test_a_slow_process_delays_the_others_by_one_shard_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = generated(Generator(), tmp_path / "whole")
-    monkeypatch.setattr("r1trl.generation.shards.barrier", lambda: None)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
-    second = Generator()
-    assert generate_shards(second, ROWS, tmp_path / "two", "model", 5) is None
-    monkeypatch.setenv("RANK", "0")
-    first = Generator()
-    assert generated(first, tmp_path / "two") == whole
-    assert (first.seeds, second.seeds) == ([5, 7], [6])
+    ranks = Ranks(monkeypatch, [0.0, 1.0])
+    rollouts, seeds = ranks.run(ROWS, tmp_path / "two")
+    assert rollouts == whole
+    assert sorted(chain(*seeds)) == [5, 6, 7] and len(seeds[1]) == 1
+
+
+def test_64_ranks_share_shards_and_what_a_dead_one_has_taken_is_made_by_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Dataset.from_dict({"prompt": [f"p{i}" for i in range(4 * 80)]})
+    alone = generate_shards(Generator(), rows, tmp_path / "whole", "model", 5)
+    assert alone is not None
+    first = Ranks(monkeypatch, [0.3 if k % 8 == 3 else 0.02 for k in range(64)], dying={7, 30})
+    rollouts, before = first.run(rows, tmp_path / "many")
+    assert rollouts is None
+    second = Ranks(monkeypatch, [0.0] * 5)
+    rollouts, after = second.run(rows, tmp_path / "many")
+    assert rollouts == alone.to_list()
+    assert len([*chain(*before)]) == 78 and len([*chain(*after)]) == 2, "only theirs were left"
+
+
+def test_processes_that_get_no_shard_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Ranks(monkeypatch, [0.0] * 5).run(ROWS, tmp_path)
+    said = "model: 3 shards for 5 processes, so 2 of them wait; sampling.shard_size=2 gives work"
+    assert capsys.readouterr().out.count(said) == 1
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(59.4, "59 s"), (90, "1.5 min"), (5400, "1.5 h")])

@@ -12,19 +12,38 @@ from r1trl.stage.ranks import EXPECTED, LAUNCHED, check_world
 
 MEET = """
 import os
-import sys
 import time
 
 import torch
 import torch.distributed as dist
+from accelerate import Accelerator
 
-from r1trl.stage.ranks import barrier, is_main, join
+from r1trl.stage.ranks import barrier, from_all, from_main, in_turn, is_main, join, rank
+
+def late(error=None):
+    time.sleep(2)  # as if it filtered rows
+    if error:
+        raise error
+    return "met"
+
+class Unsendable(Exception):
+    def __init__(self, one, two):
+        super().__init__(one)
 
 join(1.5)
 if is_main():
-    time.sleep(4)  # as if it filtered rows
+    late()
 barrier()
-print("met", flush=True)
+with Accelerator().main_process_first():  # as TRL tokenises
+    if is_main():
+        late()
+print(from_main(late), from_all(rank()), flush=True)
+taken = from_all(list(in_turn("work", 5)))
+print(sorted(taken[0] + taken[1]), list(in_turn("work", 5)), flush=True)
+try:
+    from_main(lambda: late(Unsendable("no", "way")))
+except Exception as error:
+    print(type(error).__name__, error, flush=True)
 began = time.monotonic()
 if is_main():
     time.sleep(6)
@@ -86,5 +105,9 @@ def test_a_collective_has_a_time_out_and_waiting_for_a_process_that_works_has_no
         )
         for rank in "01"
     ]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert outputs == ["met\n", "met\ntimed out True\n"]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    both = "met [0, 1]\n[0, 1, 2, 3, 4] []\n"
+    assert outputs == [
+        f"{both}Unsendable no\n",
+        f"{both}R1trlError Unsendable: no\ntimed out True\n",
+    ]
