@@ -17,16 +17,22 @@ CANCEL_SECONDS = 10.0
 SETUP = 'exec "$@"'
 
 
-def on_nodes(launch: Mapping[str, Any], command: Sequence[str], name: str = "r1trl") -> list[str]:
+def on_nodes(
+    launch: Mapping[str, Any],
+    command: Sequence[str],
+    name: str = "r1trl",
+    *,
+    labelled: bool = False,
+) -> list[str]:
     """Return the command that runs another once on each node of a launch, and ends with it.
 
-    `name` is that of Slurm's step, by which `cancel` ends it. Raises R1trlError if there are no
-    such nodes.
+    `name` is that of Slurm's step, by which `cancel` ends it. `labelled` lines of several nodes
+    never mix, but each has something in front. Raises R1trlError if there are no such nodes.
     """
     own = [*_setup(launch["setup"]), *command]
     if launch["how"] == "slurm":
         check_job(launch["nodes"])
-        return [*srun(launch, name), *own]
+        return [*srun(launch, name), *(("--label",) if labelled else ()), *own]
     if launch["how"] == "ray":
         return [*ray_step(launch), *own]
     return own

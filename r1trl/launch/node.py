@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 from r1trl.launch.engines import own_node
+from r1trl.process.terminal import say
 from r1trl.stage.logs import log_of
 from r1trl.watch.processes import end_with_parent
 
 CONFIG = "accelerate.yaml"
 WORKER = "r1trl.run.worker"
-PORT_TAKEN = 75  # exit status of the first node; it would have failed only after all others had
+PORT_TAKEN = "r1trl: the port is taken"  # said at once; torch would say it when all have waited
 
 
 def main() -> int:
@@ -30,7 +31,8 @@ def main() -> int:
         nodes, (host, _, port) = int(meet[0]), meet[1].rpartition(":")
         node = own_node(nodes)
         if node == 0 and _is_taken(int(port)):
-            return PORT_TAKEN
+            say(f"{PORT_TAKEN}: {port}")
+            return 1
         _log_to(log_of(folder, node, nodes))
         sys.argv += [f"--machine_rank={node}", f"--main_process_ip={host}"]
         sys.argv += [f"--main_process_port={port}"]

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,15 @@ class Nodes:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
         self._known: dict[str, str] = {}
+        self._asking: int | None = None  # the id of a process
+
+    def end(self) -> None:
+        """Ask no more."""
+        if self._asking is not None:
+            end_trees([self._asking])
+
+    def _begun(self, pid: int) -> None:
+        self._asking = pid
 
     def address(self, folder: Path, launch: Mapping[str, Any]) -> str:
         """Return the address of a launch's first node for the others; `folder` is a stage's.
@@ -47,8 +56,9 @@ class Nodes:
         token, shared = uuid.uuid4().hex[:12], run / FOLDER
         own = [sys.executable, "-m", "r1trl.launch.probe", str(shared), str(launch["nodes"]), token]
         try:
-            told, said = hear(launch, own, self.environment)
+            told, said = hear(launch, own, self.environment, begun=self._begun)
         finally:
+            self._asking = None
             shutil.rmtree(shared, ignore_errors=True)
         nodes = sorted((Node(**each) for each in told), key=lambda node: node.number)
         if len(nodes) < launch["nodes"]:
@@ -61,14 +71,15 @@ def hear(
     command: Sequence[str],
     environment: Mapping[str, str],
     seconds: float = SECONDS,
+    begun: Callable[[int], None] = lambda pid: None,
 ) -> tuple[list[Any], str]:
     """Run a command once on each node; return what its marked lines hold, and all that was said.
 
-    It is killed after `seconds`. `environment` is added to its own. Raises R1trlError if there are
-    no such nodes.
+    It is killed after `seconds`. `environment` is added to its own; `begun` is called with the id
+    of the process. Raises R1trlError if there are no such nodes.
     """
     started = subprocess.Popen(
-        on_nodes(launch, command),
+        on_nodes(launch, command, labelled=True),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -77,6 +88,7 @@ def hear(
         env={**os.environ, **environment, **launch["environment"]},
         start_new_session=True,
     )
+    begun(started.pid)
     try:
         said = started.communicate(timeout=seconds)[0]
     except subprocess.TimeoutExpired:

@@ -15,12 +15,16 @@ from r1trl.launch.engines import FIRST, cancel, on_nodes
 from r1trl.launch.node import CONFIG, PORT_TAKEN, WORKER
 from r1trl.launch.nodes import Nodes
 from r1trl.process.environment import plain
+from r1trl.process.terminal import newest_lines
+from r1trl.stage.logs import LOG
 from r1trl.stage.ranks import EXPECTED
 from r1trl.storage.writing import write_text
 from r1trl.watch.processes import end_trees
 
 SHOT = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"  # seconds that torch's launcher waits, then it kills
 TRIES = 3  # with another port each
+LINES = 20  # of the launcher's log, which has what nodes say before they have logs
+FAILED = 1
 
 
 class Steps:
@@ -50,9 +54,9 @@ class Steps:
         for _ in range(TRIES):
             meet = [str(launch["nodes"]), f"{address}:{some_port()}"]
             status = self._run([*command, *meet], folder, added)
-            if status != PORT_TAKEN or self._ended:
+            if not status or self._ended or not _port_is_taken(folder):
                 return status
-        raise R1trlError(f"{TRIES} ports of {address}, at random, were all taken; see {folder}")
+        raise R1trlError(f"{TRIES} ports at random were taken on the first node; see {folder}")
 
     @property
     def name(self) -> str:
@@ -62,7 +66,9 @@ class Steps:
     def _run(self, command: list[str], folder: Path, added: Mapping[str, str]) -> int:
         environment = {**self.environment, **added, **self._launch["environment"]}
         self._number += 1
-        with (folder / "log.txt").open("ab") as log:
+        if self._ended:
+            return FAILED
+        with (folder / LOG).open("ab") as log:
             self._step = subprocess.Popen(
                 on_nodes(self._launch, command, self.name),
                 stdout=log,
@@ -75,7 +81,13 @@ class Steps:
     def end(self) -> None:
         """Kill the step, on all of its nodes."""
         self._ended = True
+        self._nodes.end()
         if self._step is None:
             return
         cancel(self._launch, self.name)
         end_trees([self._step.pid])
+
+
+def _port_is_taken(folder: Path) -> bool:
+    """Return True if the last step has failed of its port: Slurm's own status may hide it."""
+    return any(PORT_TAKEN in line for line in newest_lines(folder / LOG, LINES))
