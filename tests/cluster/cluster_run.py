@@ -29,7 +29,7 @@ stages:
     rewards: {mine: {}}
     transitions: {slow: {}}
     args:
-      max_steps: 16
+      max_steps: STEPS
       save_steps: 2
       logging_steps: 1
       num_generations: 4
@@ -77,12 +77,12 @@ ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "WANDB_MODE": "off
 class ClusterRun:
     """A run in a folder that all hosts share; its command runs on the first host, or in a job."""
 
-    def __init__(self, folder: Path, engine: Slurm | Rays) -> None:
-        self.folder, self.engine = folder, engine
+    def __init__(self, folder: Path, engine: Slurm | Rays, steps: int = 16) -> None:
+        self.folder, self.engine, self.last = folder, engine, steps
         self.hosts: Hosts = engine.hosts
         self.stage = folder / "runs" / "x" / "stages" / "learns"
         (folder / "conf" / "recipe").mkdir(parents=True)
-        (folder / "conf" / "recipe" / "mine.yaml").write_text(RECIPE)
+        (folder / "conf" / "recipe" / "mine.yaml").write_text(RECIPE.replace("STEPS", str(steps)))
         (folder / "mine.py").write_text(PLUGIN)
         self.slow(True)
         self.command: subprocess.Popen[Any] | None = None
@@ -171,7 +171,7 @@ class ClusterRun:
     def finished(self, seconds: float = 200.0) -> None:
         """Let the run go on to its end."""
         self.slow(False)
-        self.at_step(16, seconds)
+        self.at_step(self.last, seconds)
         self.ended(60)
         assert (self.stage / "result.json").exists(), f"{self.said}\n{self.log()}"
 
