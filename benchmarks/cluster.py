@@ -45,11 +45,10 @@ def survived(engine: str, names: list[str], folder: Path) -> tuple[list[dict[str
         whole.finished()
         run = ClusterRun(folder / "disturbed", started, steps)
         for outcome in disturbed(run, names):
-            last = [line for line in outcome.said.splitlines() if FAULTS[outcome.name].says in line]
-            told = (last or outcome.said.splitlines() or [""])[-1][:200]
-            print(
-                f"| {engine} | {outcome.name} | {outcome.step} | {outcome.seconds:.1f} | {told} |"
-            )
+            lines = outcome.said.splitlines() or [""]
+            told = [line for line in lines if FAULTS[outcome.name].says in line] or lines
+            cells = [engine, outcome.name, outcome.step, f"{outcome.seconds:.1f}", told[-1][:200]]
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
             rows.append({"engine": engine, **asdict(outcome)})
         return rows, run.outcome() == whole.outcome()
 
@@ -64,9 +63,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "cluster.json")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="r1trl-cluster-"))
-    print(
-        "| engine | fault | at step | seconds until all had ended | said |\n|---|---|--:|--:|---|"
-    )
+    print("| engine | fault | at step | seconds until all had ended | said |")
+    print("|---|---|--:|--:|---|", flush=True)
     rows, wrong = [], []
     for engine in args.engine or ENGINES:
         names = [n for n in args.fault or FAULTS if engine in FAULTS[n].engines]
