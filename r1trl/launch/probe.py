@@ -9,6 +9,7 @@ driver. So a node that differs costs seconds, and not the time-out of a collecti
 
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -23,11 +24,13 @@ import psutil
 from r1trl.identity.versions import versions
 from r1trl.launch.engines import own_node
 from r1trl.storage.writing import replace_text
+from r1trl.watch.processes import end_with_parent
 
 FOLDER, MARK = "nodes", "r1trl-node: "  # below the run's; before the line of a node
 SHARED_SECONDS = 20.0  # until a shared disk shows what another node has written
 REACH_SECONDS, TRY_SECONDS = 20.0, 4.0
 PAUSE = 0.1
+ALIVE_SECONDS = 90  # then nobody waits for this any more
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def _wait_for(folder: Path, token: str, nodes: int) -> None:
 
 def main() -> int:
     """Print what this node has."""
+    end_with_parent()
+    signal.alarm(ALIVE_SECONDS)
     folder, nodes, token = sys.argv[1:]
     print(f"{MARK}{json.dumps(asdict(look(Path(folder), int(nodes), token)))}", flush=True)
     return 0
