@@ -16,6 +16,11 @@ PYTEST = $(BIN)/$(TESTS)
 .venv-transformers-%/installed: .ci/transformers .ci/transformers-%.txt .venv/installed
 	.ci/transformers $*
 
+.venv-clusters/installed: .ci/clusters.txt .venv/installed
+	$(PYTHON) -m venv --clear --without-pip .venv-clusters
+	$(BIN)/pip --python .venv-clusters/bin/python install --quiet -r .ci/clusters.txt
+	touch $@
+
 .PHONY: setup demo test test-fast test-long test-transformers-5.8 test-transformers-5.17 lint check bench
 setup: .venv/installed
 
@@ -28,7 +33,7 @@ test: setup
 test-fast: setup
 	$(PYTEST) -m "not slow and not long"
 
-test-long: setup test-transformers-5.8 test-transformers-5.17
+test-long: setup .venv-clusters/installed test-transformers-5.8 test-transformers-5.17
 	$(PYTEST) -m long
 
 # What leans most on transformers: decoding, packing, training, and the private names of TRL.

@@ -22,7 +22,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = sorted(file.parent.name for file in (ROOT / "r1trl").glob("*/__init__.py"))
 DOCUMENTS = sorted(
     file
-    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "examples/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "benchmarks/*.md",
+        "examples/*.md",
+        "examples/cluster/*.md",
+    )
     for file in ROOT.glob(pattern)
 )
 PATH = re.compile(r"`((?:r1trl|tests|conf|docs|plugins|examples|benchmarks)/[\w./-]*)`")

@@ -70,8 +70,8 @@ def cancel(launch: Mapping[str, Any], name: str) -> None:
 
 def options(given: Mapping[str, Any]) -> list[str]:
     """Return options by their long names as arguments; True is one without a value."""
-    wanted = {name: value for name, value in given.items() if value not in (None, False)}
-    return [f"--{name}" if v is True else f"--{name}={v}" for name, v in wanted.items()]
+    wanted = [(name, v) for name, v in given.items() if v is not None and v is not False]  # but 0
+    return [f"--{name}" if v is True else f"--{name}={v}" for name, v in wanted]
 
 
 def ray_step(launch: Mapping[str, Any]) -> list[str]:

@@ -42,7 +42,7 @@ def batch_script(plan: Plan, command: Sequence[str]) -> str:
         "requeue": True,
         "open-mode": "append",
     }
-    lines = [f"#SBATCH {option}" for option in options({**own, **launch["sbatch"]})]
+    lines = [f"#SBATCH {shlex.quote(option)}" for option in options({**own, **launch["sbatch"]})]
     return "\n".join(
         [
             "#!/bin/bash",
