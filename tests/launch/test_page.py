@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from r1trl import cli
+from r1trl.config.compose import compose
 from r1trl.config.stage_parts import LaunchConfig
 from r1trl.launch import rays
+from r1trl.plan.plan import make_plan
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "CLUSTER.md").read_text(encoding="utf-8")
@@ -48,6 +50,12 @@ def test_its_runs_can_be_planned_and_submitted(
     else:
         assert carry_out(command.replace("r1trl run", "r1trl plan"), monkeypatch) == 0
         assert "stages, seed 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("override", re.findall(r"`'((?:launch|stages)\.[^`]+)'`", PAGE))
+def test_what_it_gives_in_passing_can_be_planned(override: str) -> None:
+    launch = "launch=ray" if "resources" in override else "launch=slurm"
+    make_plan(compose(["recipe=zero", "dataset=gsm8k", launch, override], None))
 
 
 def test_it_has_commands_of_each_kind() -> None:
