@@ -77,12 +77,14 @@ ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "WANDB_MODE": "off
 class ClusterRun:
     """A run in a folder that all hosts share; its command runs on the first host, or in a job."""
 
-    def __init__(self, folder: Path, engine: Slurm | Rays, steps: int = 16) -> None:
+    def __init__(
+        self, folder: Path, engine: Slurm | Rays, steps: int = 16, recipe: str = RECIPE
+    ) -> None:
         self.folder, self.engine, self.last = folder, engine, steps
         self.hosts: Hosts = engine.hosts
         self.stage = folder / "runs" / "x" / "stages" / "learns"
         (folder / "conf" / "recipe").mkdir(parents=True)
-        (folder / "conf" / "recipe" / "mine.yaml").write_text(RECIPE.replace("STEPS", str(steps)))
+        (folder / "conf" / "recipe" / "mine.yaml").write_text(recipe.replace("STEPS", str(steps)))
         (folder / "mine.py").write_text(PLUGIN)
         self.slow(True)
         self.command: subprocess.Popen[Any] | None = None
@@ -174,6 +176,11 @@ class ClusterRun:
         self.at_step(self.last, seconds)
         self.ended(60)
         assert (self.stage / "result.json").exists(), f"{self.said}\n{self.log()}"
+
+    def completed(self, seconds: float = 300.0) -> None:
+        """Wait until the run is complete."""
+        self.ended(seconds)
+        assert "is complete" in self.said, f"{self.said}\n{self.log()}"
 
     def outcome(self) -> tuple[bytes, list[dict[str, Any]]]:
         """Return the weights and the metrics without times."""
