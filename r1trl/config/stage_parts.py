@@ -110,7 +110,7 @@ class LaunchConfig:
     srun: dict[str, Any] = field(default_factory=dict)
     requeues: int = number(3, at_least=0)  # how often a Slurm job that was ended early is continued
     address: str = "auto"  # of the Ray cluster
-    resources: dict[str, float] = field(default_factory=dict)  # Ray's, on each node
+    resources: dict[str, Any] = field(default_factory=dict)  # Ray's, on each node
 
     @property
     def world(self) -> int:

@@ -79,6 +79,9 @@ def _launch(launch: LaunchConfig) -> Iterator[str]:
         yield "config: how=local does not use accelerate; give how=accelerate too"
     if launch.how in ("local", "accelerate") and launch.nodes != 1:
         yield f"nodes: how={launch.how} starts on this machine; give how=slurm or how=ray too"
+    for name, amount in launch.resources.items():
+        if not isinstance(amount, int | float) or isinstance(amount, bool) or amount <= 0:
+            yield f"resources.{name}: {amount!r} is no number of a resource; give one above 0"
     for name, engines in OF_ENGINES.items():
         if getattr(launch, name) != getattr(LaunchConfig(), name) and launch.how not in engines:
             does = " or ".join(f"how={engine}" for engine in engines)

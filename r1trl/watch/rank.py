@@ -23,9 +23,8 @@ from r1trl.stage.ranks import rank
 from r1trl.watch.beats import PERIOD, RANKS, Beat, clear, write_beat, write_error
 from r1trl.watch.control import bounds_of, own_driver, read_control, time_of
 from r1trl.watch.leaving import heeded
-from r1trl.watch.link import Link
 from r1trl.watch.lock import hold_locks
-from r1trl.watch.look import Look
+from r1trl.watch.look import Link, Look
 from r1trl.watch.processes import GONE, end_children, this_process
 
 FAILED, LEFT_EARLY = 1, 3
