@@ -12,6 +12,8 @@ from disturbed.faults import CHAIN, DAMAGES, FAULTS, STATES, asked_for, copied, 
 from disturbed.processes import wait_until_gone
 from disturbed.runs import SmallRun
 
+# What a command says of itself, or of a stage, with the way on: else it is a library's error.
+SENTENCE = re.compile(r"(?:error: |stage \S+ failed: (?=.*the same command continues))(.*)")
 PREFLIGHT = "preflight=false"
 RECORDS = ("metrics.jsonl", "completions.jsonl", "scoring.json", "lengths.json", "filters.json")
 MOUNTED = ("full", "read-only")  # damages that need a disk of their own
@@ -178,9 +180,9 @@ def _is_finished(run: Path, stage: str) -> bool:
 
 def _said(output: str, run: SmallRun, case: Case) -> tuple[str, str]:
     """Return the sentence about a damage, and what was done."""
-    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    errors = [found[1] for line in output.splitlines() if (found := SENTENCE.match(line))]
     if errors:
-        return errors[0].removeprefix("error: ").replace(f"{run.folder}/", ""), "stopped"
+        return errors[0].replace(f"{run.folder}/", ""), "stopped"
     name = Path(case.file).name
     logs = [log.read_text(errors="replace") for log in run.run.glob("stages/*/log.txt")]
     lines = [line for text in (output, *logs) for line in text.splitlines()]

@@ -69,9 +69,9 @@ def count_remainders() -> None:
 
 
 def _of_whole(rest: SkipBatchSampler, *, name: str) -> Any:
-    """Return an attribute of the sampler whose first batches are skipped; without rest it has none.
+    """Return an attribute of the sampler whose first batches are skipped.
 
-    Raises AttributeError if it leaves incomplete batches out.
+    Raises AttributeError if that leaves an incomplete last batch out: then no row comes twice.
     """
     if getattr(rest.batch_sampler, "drop_last", False):
         raise AttributeError(name)

@@ -32,10 +32,13 @@ def prepare_extensions() -> None:
     folder = cache / "torch_extensions" / f"{platform.node()}-{python}-torch{version('torch')}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return  # torch tries its own folder, and says what is wrong with it
+        remove_dead_locks(folder)
+    except OSError as error:
+        say(
+            f"{folder}: cannot be written ({error.strerror}); torch compiles in a folder of its own"
+        )
+        return
     os.environ[FOLDER] = str(folder)
-    remove_dead_locks(folder)
 
 
 def remove_dead_locks(folder: Path) -> None:

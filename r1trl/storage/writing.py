@@ -51,8 +51,9 @@ def replace_text(path: Path, text: str) -> None:
     Raises OSError if there is no room; the file that is there stays.
     """
     part = path.with_name(path.name + PART)
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with _named(path):
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
 
 
 @contextmanager
@@ -116,16 +117,17 @@ def append_text(path: Path, text: str) -> None:
 
     If the disk has no room for all of the text, nothing is appended.
     """
-    hook("write", path)
-    with _named(path), path.open("a+b") as stream:
-        end = _end_of_lines(stream)
-        stream.truncate(end)
-        try:
-            stream.write(written(text).encode())
-            stream.flush()
-        except OSError:
-            os.truncate(path, end)
-            raise
+    with _named(path):
+        hook("write", path)
+        with path.open("a+b") as stream:
+            end = _end_of_lines(stream)
+            stream.truncate(end)
+            try:
+                stream.write(written(text).encode())
+                stream.flush()
+            except OSError:
+                os.truncate(path, end)
+                raise
 
 
 def _end_of_lines(stream: BinaryIO) -> int:
@@ -143,14 +145,15 @@ def _end_of_lines(stream: BinaryIO) -> int:
 
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it is there, so that a kill leaves nothing that looks whole."""
-    hook("remove", path)
-    if path.is_dir() and not path.is_symlink():
-        removed = path.with_name(f".{path.name}.removed")
-        shutil.rmtree(removed, ignore_errors=True)
-        os.replace(path, removed)
-        shutil.rmtree(removed)
-    else:
-        path.unlink(missing_ok=True)
+    with _named(path):
+        hook("remove", path)
+        if path.is_dir() and not path.is_symlink():
+            removed = path.with_name(f".{path.name}.removed")
+            shutil.rmtree(removed, ignore_errors=True)
+            os.replace(path, removed)
+            shutil.rmtree(removed)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -165,7 +168,8 @@ def sync(path: Path) -> None:
 
 def sync_tree(folder: Path) -> None:
     """Flush all that is in a folder to the disk."""
-    for path in sorted(folder.rglob("*")):
-        if not path.is_symlink():
-            sync(path)
-    sync(folder)
+    with _named(folder):
+        for path in sorted(folder.rglob("*")):
+            if not path.is_symlink():
+                sync(path)
+        sync(folder)

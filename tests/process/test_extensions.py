@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from r1trl.process.extensions import FOLDER, prepare_extensions, remove_dead_locks
+from r1trl.process.extensions import DEEPSPEED, FOLDER, prepare_extensions, remove_dead_locks
 
 # Takes torch's lock as it does before it compiles, and is killed or goes on.
 TAKES = """
@@ -47,7 +47,7 @@ def test_only_deepspeed_gets_a_folder_of_this_host_and_a_named_folder_stays(
     monkeypatch.setattr(os, "environ", {"XDG_CACHE_HOME": str(tmp_path)})
     prepare_extensions()
     assert FOLDER not in os.environ
-    os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
+    os.environ[DEEPSPEED] = "true"
     prepare_extensions()
     own = Path(os.environ[FOLDER])
     assert own.parent == tmp_path / "torch_extensions" and "torch2." in own.name
@@ -55,3 +55,13 @@ def test_only_deepspeed_gets_a_folder_of_this_host_and_a_named_folder_stays(
     (own / "op" / "lock").touch()
     prepare_extensions()
     assert (own / "op" / "lock").exists(), "it is the user's folder now"
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_left_to_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torch_extensions").write_text("a file where the folder would be")
+    monkeypatch.setattr(os, "environ", {"XDG_CACHE_HOME": str(tmp_path), DEEPSPEED: "true"})
+    prepare_extensions()
+    assert FOLDER not in os.environ
+    assert "torch compiles in a folder of its own" in capsys.readouterr().out

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from r1trl.storage.writing import hook, new_folder, remove, write_text
+from r1trl.storage.writing import (
+    append_text,
+    hook,
+    new_folder,
+    remove,
+    rename,
+    sync_tree,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -78,3 +86,22 @@ def test_a_folder_that_cannot_be_removed_wholly_does_not_look_whole(tmp_path: Pa
     remove(tmp_path / "model")
     remove(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: write_text(path, "new"),
+        lambda path: append_text(path, "new\n"),
+        lambda path: rename(path.with_name("other"), path),
+        remove,
+        sync_tree,
+    ],
+)
+def test_an_error_of_the_disk_that_names_no_file_names_the_one_that_is_changed(
+    change: Callable[[Path], None], tmp_path: Path, fail_at: Callable[[int], None]
+) -> None:
+    fail_at(0)
+    with pytest.raises(OSError, match="no room") as raised:
+        change(tmp_path / "rows")
+    assert raised.value.filename == str(tmp_path / "rows")
