@@ -1,8 +1,11 @@
 """The model that a training stage hands over, written whole or not at all."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from r1trl.checkpoints.marks import make_readable
 from r1trl.models.adapter import has_adapter, save_settings
@@ -31,8 +34,35 @@ def write_model(trainer: Any, folder: Path) -> None:
     part = folder.with_name(folder.name + PART)
     with new_folder(folder) if is_main() else nullcontext(part) as whole:
         barrier()
-        trainer.save_model(str(whole))
+        with _tied_once(trainer):
+            trainer.save_model(str(whole))
         if is_main() and has_adapter(whole):
             save_settings(trainer.accelerator.unwrap_model(trainer.model), whole)
         if is_main():
             make_readable(whole)
+
+
+@contextmanager
+def _tied_once(trainer: Any) -> Iterator[None]:
+    """Leave tied weights out of what is gathered for a file while the block runs.
+
+    Gathered by FSDP or ZeRO-1 and -2, they are copies of each other, which would all be written.
+    """
+    accelerator = trainer.accelerator
+    gather = accelerator.get_state_dict
+    tied = getattr(accelerator.unwrap_model(trainer.model), "all_tied_weights_keys", None) or {}
+
+    def gathered(*args: Any, **options: Any) -> Any:
+        weights = gather(*args, **options) or {}  # None where another process has them
+        copies = {
+            name
+            for name, source in tied.items()
+            if name in weights and source in weights and torch.equal(weights[name], weights[source])
+        }
+        return {name: weight for name, weight in weights.items() if name not in copies}
+
+    accelerator.get_state_dict = gathered
+    try:
+        yield
+    finally:
+        accelerator.get_state_dict = gather

@@ -40,6 +40,7 @@ from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, from_main, is_main, join, world_size
 from r1trl.storage.modes import usual_modes
 from r1trl.training.tracking import Tracker
+from r1trl.training.trl_patches import let_fsdp_use_the_cpu
 from r1trl.types import StageResult
 from r1trl.watch.control import bounds_of, own_driver
 from r1trl.watch.processes import end_with_parent
@@ -81,6 +82,7 @@ def run_stage_folder(
     work = work_class(stage, spec.stage, *given, identity=spec.identity)
     take_device(work.stage, work.key)
     join(bounds_of(folder).timeout)
+    let_fsdp_use_the_cpu()
     read = read_by_worker(spec, stage, folder) if is_main() else {}  # the others wait in `_made`
     made = _made(work, spec)
     if made is not None and is_main():

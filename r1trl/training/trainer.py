@@ -8,6 +8,7 @@ tests/training/test_trl_contract.py names each private thing used.
 
 import functools
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def train(
     `checkpoint_readers`, both by their keys; `accepted` are the identities that a checkpoint to
     continue from may have, the stage's own first. One whose last step is made is only loaded.
     """
+    _check_sharded(trainer, key)
     _write_args(trainer, folder)
     metrics, leaving = Metrics(folder, tracker, transitions.should_stop), Leaving(trainer)
     sound = SoundNumbers(trainer, key)
@@ -118,11 +120,23 @@ def _make_savable(model: Any) -> None:
         say(f"the model's generation settings cannot be saved with {names}: left out")
 
 
+def _check_sharded(trainer: Any, key: str) -> None:
+    """Raise StageError if accelerate was told to shard by FSDP, and does not."""
+    kind = trainer.accelerator.distributed_type
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and kind != "FSDP":
+        raise StageError(
+            f"{key}.launch.config: distributed_type FSDP, but accelerate takes these processes for "
+            f"{kind.value}, and would not shard; use DeepSpeed (launch=zero3), or see "
+            "launch.environment"
+        )
+
+
 def _write_args(trainer: Any, folder: Path) -> None:
     """Write trainer_args.json: every argument that the trainer runs with."""
     if is_main():
         state = trainer.accelerator.state
         zero = state.deepspeed_plugin.zero_stage if state.deepspeed_plugin else None
-        arguments = {"processes": state.num_processes, "zero_stage": zero, **trainer.args.to_dict()}
+        sharded = {"zero_stage": zero, "distributed_type": state.distributed_type.value}
+        arguments = {"processes": state.num_processes, **sharded, **trainer.args.to_dict()}
         text = json.dumps(masked(arguments), indent=1, default=str)
         write_text(folder / "trainer_args.json", text + "\n")

@@ -1,5 +1,7 @@
-"""Every patch of a module of TRL's, each with the condition under which it can go."""
+"""Every patch of TRL's and accelerate's modules, each with the condition under which it can go."""
 
+import functools
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,3 +31,28 @@ def without_text_gather(trainer: Any) -> Iterator[None]:
         yield
     finally:
         module.gather_object = gather
+
+
+@functools.cache
+def let_fsdp_use_the_cpu() -> None:
+    """Let accelerate shard by FSDP on the CPU too, where it would train unsharded without a word.
+
+    Called once before a trainer is made; without FSDP nothing is replaced. Can go when accelerate's
+    state takes processes on the CPU for FSDP, as PyTorch does.
+    """
+    if os.environ.get("ACCELERATE_USE_FSDP") != "true":
+        return
+    from accelerate.state import AcceleratorState, DistributedType, PartialState
+
+    make = AcceleratorState.__init__
+
+    @functools.wraps(make)
+    def made(self: Any, *args: Any, fsdp_plugin: Any = None, **kwargs: Any) -> None:
+        make(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
+        if self.distributed_type == DistributedType.MULTI_CPU and fsdp_plugin is not None:
+            if self._mixed_precision != "no":
+                fsdp_plugin.set_mixed_precision(self._mixed_precision)
+            self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
+            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+    AcceleratorState.__init__ = made

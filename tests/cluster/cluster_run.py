@@ -10,11 +10,13 @@ from typing import Any
 
 import psutil
 from hosts import Hosts
+from processes import command_line, has_variable
 from ranks import wait_for
 from rays import Rays
 from slurm import Slurm
 
 from r1trl.stage.times import without_times
+from r1trl.watch.control import DRIVER
 
 RECIPE = """# @package _global_
 defaults:
@@ -134,16 +136,13 @@ class ClusterRun:
         return metrics.read_text().count('"loss"') if metrics.exists() else 0
 
     def at_work(self) -> list[psutil.Process]:
-        """Return the processes of the run, on all hosts."""
-        found = []
-        for k in (0, *self.hosts.numbers):
-            for process in self.hosts.processes(k):
-                try:
-                    if "r1trl" in " ".join(process.cmdline()):
-                        found.append(process)
-                except psutil.NoSuchProcess:
-                    continue
-        return found
+        """Return the processes of the run, on all hosts: its command, and what that has started."""
+        return [
+            process
+            for k in (0, *self.hosts.numbers)
+            for process in self.hosts.processes(k)
+            if "r1trl.cli" in command_line(process) or has_variable(process, DRIVER)
+        ]
 
     def ranks(self) -> dict[int, psutil.Process]:
         """Return the processes of ranks by the number of their host."""
@@ -166,7 +165,7 @@ class ClusterRun:
         try:
             wait_for(lambda: not self.at_work(), seconds)
         except AssertionError:
-            left = [" ".join(process.cmdline())[:150] for process in self.at_work()]
+            left = [command_line(process)[:150] for process in self.at_work()]
             raise AssertionError(f"left: {left}\n{self.said}\n{self.log()}") from None
         return time.monotonic() - began
 
@@ -179,7 +178,8 @@ class ClusterRun:
 
     def completed(self, seconds: float = 300.0) -> None:
         """Wait until the run is complete."""
-        self.ended(seconds)
+        wait_for(lambda: any(text in self.said for text in ("is complete", "error:")), seconds)
+        self.ended()
         assert "is complete" in self.said, f"{self.said}\n{self.log()}"
 
     def outcome(self) -> tuple[bytes, list[dict[str, Any]]]:

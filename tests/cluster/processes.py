@@ -21,6 +21,14 @@ def command_line(process: psutil.Process) -> str:
         return ""
 
 
+def has_variable(process: psutil.Process, name: str) -> bool:
+    """True if a process was started with this variable, and has not ended."""
+    try:
+        return name in process.environ()
+    except psutil.NoSuchProcess:
+        return False
+
+
 def has_variables(process: psutil.Process, variables: Mapping[str, str]) -> bool:
     """True if a process was started with these variables, and has not ended."""
     try:
