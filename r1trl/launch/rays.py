@@ -2,7 +2,7 @@
 
     python -m r1trl.launch.rays --address=auto --nodes=2 --processes=8 -- COMMAND…
 
-It ends with the largest exit status. If it is killed, Ray ends the tasks, and those their commands.
+It ends with the largest exit status. Killed, Ray ends the tasks, and those their commands.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from r1trl.errors import R1trlError
 from r1trl.launch.engines import FIRST, NODE
@@ -24,6 +24,13 @@ from r1trl.watch.processes import end_with_parent
 PLACED_SECONDS, ANSWER_SECONDS = 45.0, 10.0
 NAME = "r1trl"
 OWN = ("R1TRL_", "WANDB_", "HF_")  # variables of the driver that win over a node's
+
+
+class Place(NamedTuple):
+    """A node of the cluster."""
+
+    host: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,6 @@ def run_here(number: int, part: Part) -> tuple[int, str]:
 def step(given: argparse.Namespace) -> int:
     """Run a command on each of some nodes; return the exit status."""
     ray = connect(given.address)
-    from ray.exceptions import RayError
     from ray.util.placement_group import placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -75,8 +81,8 @@ def step(given: argparse.Namespace) -> int:
     own = {"num_cpus": cpus, "num_gpus": gpus, "resources": wanted, "max_retries": 0, "name": NAME}
     named = {name: os.environ[name] for name in given.environment}
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("RAY_")}
-    first = _addresses(ray, group)[0]
-    command = [word.replace(FIRST, first) for word in given.command]
+    places = _places(ray, group)
+    command = [word.replace(FIRST, places[0].address) for word in given.command]
     part = Part(command, os.getcwd(), inherited, named)
     started = []
     for number in range(given.nodes):
@@ -85,27 +91,36 @@ def step(given: argparse.Namespace) -> int:
         )
         task = ray.remote(run_here).options(scheduling_strategy=place, **own)
         started.append(task.remote(number, part))
-    try:
-        return _ended(ray, started)
-    except RayError as error:
-        raise R1trlError(f"launch.how=ray: {str(error).strip().splitlines()[0]}") from error
+    return _ended(ray, dict(zip(started, places, strict=True)))
 
 
-def _addresses(ray: Any, group: Any) -> list[str]:
-    """Return the addresses of the nodes of a placement group, in the order of its bundles."""
+def _places(ray: Any, group: Any) -> list[Place]:
+    """Return the nodes of a placement group, in the order of its bundles."""
     from ray.util.placement_group import placement_group_table
 
-    of_nodes = {node["NodeID"]: str(node["NodeManagerAddress"]) for node in ray.nodes()}
+    nodes = {node["NodeID"]: node for node in ray.nodes()}
     placed = placement_group_table(group)["bundles_to_node_id"]
-    return [of_nodes[placed[number]] for number in sorted(placed)]
+    found = [nodes[placed[number]] for number in sorted(placed)]
+    return [Place(str(n["NodeManagerHostname"]), str(n["NodeManagerAddress"])) for n in found]
 
 
-def _ended(ray: Any, started: list[Any]) -> int:
+def _ended(ray: Any, started: Mapping[Any, Place]) -> int:
     """Return the exit status once all tasks have ended, or the first has failed."""
+    from ray.exceptions import NodeDiedError, RayError
+
     left, worst = list(started), 0
     while left and not worst:
         ready, left = ray.wait(left, num_returns=1)
-        status, said = ray.get(ready[0])
+        node = "{} ({})".format(*started[ready[0]])
+        try:
+            status, said = ray.get(ready[0])
+        except NodeDiedError as error:
+            raise R1trlError(
+                f"Ray has lost the node {started[ready[0]]}; see ray status"
+            ) from error
+        except RayError as error:
+            first = str(error).strip().splitlines()[0]
+            raise R1trlError(f"launch.how=ray: on {node}: {first}") from error
         say(said, end="")
         worst = max(worst, status if status >= 0 else 128 - status)
     return worst

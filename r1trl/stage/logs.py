@@ -8,6 +8,7 @@ from r1trl.storage.writing import rename
 
 LOG = "log.txt"  # what the processes of one node print, or what the launcher of several does
 OWN = re.compile(r"log(\.node\d+)?\.txt")
+FAILED = re.compile(r"(?:srun: )?error: (.+)")
 
 
 def log_of(folder: Path, node: int, nodes: int) -> Path:
@@ -38,3 +39,11 @@ def rotate_logs(folder: Path) -> None:
 def last_lines(folder: Path, count: int = 25) -> str:
     """Return the last lines of a stage's logs."""
     return "\n".join(line for log in logs(folder) for line in newest_lines(log, count))
+
+
+def engine_error(folder: Path) -> str | None:
+    """Return what the engine of several nodes said first of what went wrong; None if nothing."""
+    if len(logs(folder)) <= 1:
+        return None
+    said = map(FAILED.match, newest_lines(folder / LOG, 100))
+    return next((found[1] for found in said if found), None)

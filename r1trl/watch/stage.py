@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from r1trl.process.terminal import say
-from r1trl.stage.logs import logs
+from r1trl.stage.logs import engine_error, logs
 from r1trl.watch.beats import PERIOD, Beat, clear, errors, read_beats, stacks
 from r1trl.watch.control import Bounds, Control, own_name, renew, write_control
 from r1trl.watch.leaving import TICK, Leaving, Watch
@@ -164,7 +164,7 @@ class StageWatch(Watch):
             if gone:
                 lost = found[0][1].splitlines()[0][:LOST_WIDTH]
                 return f"{gone[0]} has died, or was killed, and rank {found[0][0]} lost it: {lost}"
-        return found[0][1] if found else None
+        return found[0][1] if found else engine_error(self.folder)
 
     def _signal(self, pid: int) -> int:
         """Return the signal that a rank has died of, which torch's launcher logs; 0: unknown."""

@@ -75,13 +75,13 @@ def asked_by_slurm(*command: str) -> Callable[[ClusterRun], object]:
     return lambda run: run.engine.ask([*command, run.job])
 
 
-GONE = "n2, pid "
+LOST = "has not reached"
 FAULTS = {
-    "rank killed": Fault(kill_rank, GONE),
+    "rank killed": Fault(kill_rank, "(n2, pid "),
     "rank stopped": Fault(stop_rank, "it gave no sign of life for"),
-    "host killed": Fault(kill_host, ""),
-    "cable cut": Fault(cut, ""),
-    "cable slow": Fault(slow, ""),
+    "host killed": Fault(kill_host, "n2"),
+    "cable cut": Fault(cut, LOST),
+    "cable slow": Fault(slow, LOST),
     "driver killed": Fault(kill_driver, ""),
     "SIGUSR1": Fault(leave, "left early (SIGUSR1): checkpoint-", ("ray",)),
     "scancel --batch --signal=USR1": Fault(

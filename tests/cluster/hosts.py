@@ -106,6 +106,7 @@ class Hosts:
             limit = ["root", "tbf", "rate", rate, *BURST]
             self.ask(host, ["tc", "qdisc", "replace", "dev", device, *limit])
         self._slow.add(k)
+        self.were_cut.add(k)  # for those who wait for an answer
 
     def mend(self, k: int) -> None:
         """Plug the cable of host k in again, at full rate."""
