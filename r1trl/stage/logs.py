@@ -8,7 +8,8 @@ from r1trl.storage.writing import rename
 
 LOG = "log.txt"  # what the processes of one node print, or what the launcher of several does
 OWN = re.compile(r"log(\.node\d+)?\.txt")
-FAILED = re.compile(r"(?:srun: )?error: (.+)")
+# Of the engine's lines, without srun's own on how a task has ended.
+FAILED = re.compile(r"(?:srun: )?error: (?!\S+: tasks? )(.+)")
 
 
 def log_of(folder: Path, node: int, nodes: int) -> Path:

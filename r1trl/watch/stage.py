@@ -16,6 +16,7 @@ from r1trl.watch.leaving import TICK, Leaving, Watch
 from r1trl.watch.lock import take_over
 from r1trl.watch.look import Look, Trouble
 from r1trl.watch.processes import RUNS, UNKNOWN, this_process
+from r1trl.watch.rank import LEFT_EARLY
 
 FAILED = 1
 LOOK_PERIOD = 1.0  # seconds
@@ -153,7 +154,8 @@ class StageWatch(Watch):
         if self.trouble:
             where = f"; stacks of the ranks: {self.folder / 'ranks'}/*.stack"
             return f"{self.trouble}{where if stacks(self.folder) else ''}"
-        return self._first_error()
+        lost = None if status == LEFT_EARLY else engine_error(self.folder)
+        return self._first_error() or lost
 
     def _first_error(self) -> str | None:
         """Return the first error of a rank, unless it is that another one has gone: that one."""
@@ -164,7 +166,7 @@ class StageWatch(Watch):
             if gone:
                 lost = found[0][1].splitlines()[0][:LOST_WIDTH]
                 return f"{gone[0]} has died, or was killed, and rank {found[0][0]} lost it: {lost}"
-        return found[0][1] if found else engine_error(self.folder)
+        return found[0][1] if found else None
 
     def _signal(self, pid: int) -> int:
         """Return the signal that a rank has died of, which torch's launcher logs; 0: unknown."""

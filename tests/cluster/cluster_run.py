@@ -71,6 +71,7 @@ def r1trl_rewards():
 def r1trl_transitions():
     return {"slow": Slow}
 '''
+NODES = ("log.node0", "log.node1")
 CHOSEN = ("recipe=mine", "scale=tiny", "name=x", "preflight=false", "plugins.load=[./mine.py]")
 CPU = ("launch=cpu2", "launch.processes=1")
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
@@ -125,10 +126,15 @@ class ClusterRun:
         files = [self.folder / "said.txt", *sorted((self.folder / "runs/x").glob("slurm-*.txt"))]
         return "".join(f.read_text(errors="replace") for f in files if f.exists())
 
+    @property
+    def starts(self) -> int:
+        """Return how often the stage has been started."""
+        return self.said.count("learns (grpo) …")
+
     def log(self) -> str:
         """Return the logs of the stage."""
-        files = sorted(self.stage.glob("log*.txt"))
-        return "".join(f"== {f.name}\n{f.read_text(errors='replace')[-3000:]}" for f in files)
+        files = sorted(f for f in self.stage.glob("log*.txt") if f.stem in ("log", *NODES))
+        return "".join(f"== {f.name}\n{f.read_text(errors='replace')[-1000:]}" for f in files)
 
     def steps(self) -> int:
         """Return how many steps the stage has logged."""

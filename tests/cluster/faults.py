@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cluster_run import ClusterRun
+from ranks import wait_for
 
 END_SECONDS = 60.0  # within which nothing of a run is left anywhere
 FAR = 2  # the host of rank 1; the command runs on the first one
@@ -105,11 +106,12 @@ def disturbed(run: ClusterRun, names: Sequence[str]) -> Iterator[Outcome]:
     """Start a run and let it meet faults, continuing it after each; yield what became of each."""
     run.start()
     for name in names:
-        fault, before = FAULTS[name], len(run.said)
+        fault, before, starts = FAULTS[name], len(run.said), run.starts
         run.at_step(run.steps() + 3)
         step, began = run.steps(), time.monotonic()
         fault.do(run)
         if fault.goes_on:
+            wait_for(lambda: run.starts > starts, END_SECONDS)  # noqa: B023 - called here
             run.at_step(run.steps() + 1)
             yield Outcome(name, step, time.monotonic() - began, run.said[before:])
             continue
