@@ -146,6 +146,9 @@ class StageWatch(Watch):
         """
         if self.ended and not self.trouble and self.failed_at is None:
             return None
+        lost = None if status == LEFT_EARLY else engine_error(self.folder)
+        if lost and (not self.trouble or self.trouble.died):  # ranks die of it, on other nodes too
+            return self._first_error() or lost
         if self.trouble and self.trouble.died and self.trouble.beat:
             number = -status if status < 0 else self._signal(self.trouble.beat.process.pid)
             how = f"was killed by {signal.Signals(number).name}" if number else "has died"
@@ -154,8 +157,7 @@ class StageWatch(Watch):
         if self.trouble:
             where = f"; stacks of the ranks: {self.folder / 'ranks'}/*.stack"
             return f"{self.trouble}{where if stacks(self.folder) else ''}"
-        lost = None if status == LEFT_EARLY else engine_error(self.folder)
-        return self._first_error() or lost
+        return self._first_error()
 
     def _first_error(self) -> str | None:
         """Return the first error of a rank, unless it is that another one has gone: that one."""
