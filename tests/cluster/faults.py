@@ -106,9 +106,9 @@ def disturbed(run: ClusterRun, names: Sequence[str]) -> Iterator[Outcome]:
     """Start a run and let it meet faults, continuing it after each; yield what became of each."""
     run.start()
     for name in names:
-        fault, before, starts = FAULTS[name], len(run.said), run.starts
+        fault, before = FAULTS[name], len(run.said)
         run.at_step(run.steps() + 3)
-        step, began = run.steps(), time.monotonic()
+        step, starts, began = run.steps(), run.starts, time.monotonic()
         fault.do(run)
         if fault.goes_on:
             wait_for(lambda: run.starts > starts, END_SECONDS)  # noqa: B023 - called here
