@@ -106,9 +106,17 @@ def _outcomes(scoring: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text().split("\n") if path.exists() else []
-    return [json.loads(line) for line in lines if line]
+    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
+    return [_loads(line) for line in lines if line]
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else {}
+    return _loads(path.read_text(errors="replace")) if path.exists() else {}
+
+
+def _loads(text: str) -> Any:
+    """Return what a text of JSON says; of a damaged one the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"damaged": text}
