@@ -294,8 +294,10 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         ["stages.zero.scoring.on_failure: 'masked' is not possible (did you mean 'mask'?)"],
     ),
     "an unknown way to launch": (
-        (*ZERO, "stages.zero.launch={how: slurm}"),
-        ["stages.zero.launch.how: 'slurm' is not possible; choose one of: local, accelerate"],
+        (*ZERO, "stages.zero.launch={how: kubernetes}"),
+        [
+            "stages.zero.launch.how: 'kubernetes' is not possible; choose one of: local, accelerate, slurm, ray"
+        ],
     ),
     "an unknown objective": (
         (*R1, "stages.helpful_rm.objective=pairs"),
