@@ -295,9 +295,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "an unknown way to launch": (
         (*ZERO, "stages.zero.launch={how: kubernetes}"),
-        [
-            "stages.zero.launch.how: 'kubernetes' is not possible; choose one of: local, accelerate, slurm, ray"
-        ],
+        ["stages.zero.launch.how: 'kubernetes' is not possible; choose one of: local, accelerate"],
     ),
     "an unknown objective": (
         (*R1, "stages.helpful_rm.objective=pairs"),
