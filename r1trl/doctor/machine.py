@@ -21,6 +21,7 @@ from r1trl.doctor.services import hub_findings, wandb_findings
 from r1trl.launch.engines import own_node
 from r1trl.launch.probe import MARK
 from r1trl.process.environment import masked, resolved
+from r1trl.process.terminal import say
 
 SECONDS = 120  # it ends itself then, whatever hangs
 END = "end"
@@ -54,7 +55,7 @@ def main() -> int:
     nodes, asked = int(sys.argv[1]), read(sys.argv[2])
     number, host = own_node(nodes), socket.gethostname()
     for finding in (*findings(asked, number), Finding("ok", END, "")):
-        print(f"{MARK}{json.dumps([host, *finding])}", flush=True)
+        say(f"{MARK}{json.dumps([host, *finding])}")
     return 0
 
 

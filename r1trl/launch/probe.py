@@ -23,6 +23,7 @@ import psutil
 
 from r1trl.identity.versions import versions
 from r1trl.launch.engines import own_node
+from r1trl.process.terminal import say
 from r1trl.storage.writing import replace_text
 from r1trl.watch.processes import end_with_parent
 
@@ -125,7 +126,7 @@ def main() -> int:
     end_with_parent()
     signal.alarm(ALIVE_SECONDS)
     folder, nodes, token = sys.argv[1:]
-    print(f"{MARK}{json.dumps(asdict(look(Path(folder), int(nodes), token)))}", flush=True)
+    say(f"{MARK}{json.dumps(asdict(look(Path(folder), int(nodes), token)))}")
     return 0
 
 

@@ -300,7 +300,7 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"vllm_tensor_parallel_size": 0}, "0 is not possible; it must be at least 1"),
         (
             {"use_vllm": True, "vllm_tensor_parallel_size": 2},
-            "vllm_tensor_parallel_size: 2 does not divide launch.processes=1",
+            "vllm_tensor_parallel_size: 2 does not divide launch.nodes × launch.processes=1",
         ),
         (
             {"vllm_importance_sampling_clip_min": 4},
@@ -456,7 +456,7 @@ WRONG: dict[str, list[tuple[dict[str, Any], str]]] = {
         ),
         (
             {"use_vllm": True, "vllm_tensor_parallel_size": 2},
-            "vllm_tensor_parallel_size: 2 does not divide launch.processes=1",
+            "vllm_tensor_parallel_size: 2 does not divide launch.nodes × launch.processes=1",
         ),
     ],
 }

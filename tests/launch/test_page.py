@@ -3,10 +3,12 @@
 import re
 import shlex
 from dataclasses import MISSING, fields
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
+from machine import require
 
 from r1trl import cli
 from r1trl.config.compose import compose
@@ -84,7 +86,7 @@ def test_its_sentences_are_those_of_the_code(said: str) -> None:
 
 
 def test_the_sentence_on_rays_client_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ray")
+    require("ray", find_spec("ray"))
     for address, start in {
         "ray://10.0.0.1:10001": "for Ray's",
         "127.0.0.1:1": "nobody ans",
