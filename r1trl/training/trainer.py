@@ -35,6 +35,13 @@ from r1trl.training.leaving import Leaving
 from r1trl.training.rollouts import RolloutMixin
 from r1trl.training.tracking import Tracker
 
+# Variables by which accelerate's launcher asks for sharding, and what its state then has to be.
+SHARDERS = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DEEPSPEED",
+    "ACCELERATE_USE_MEGATRON_LM": "MEGATRON_LM",
+}
+
 
 @dataclass(frozen=True)
 class TrainingOutcome:
@@ -121,14 +128,15 @@ def _make_savable(model: Any) -> None:
 
 
 def _check_sharded(trainer: Any, key: str) -> None:
-    """Raise StageError if accelerate was told to shard by FSDP, and does not."""
-    kind = trainer.accelerator.distributed_type
-    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and kind != "FSDP":
-        raise StageError(
-            f"{key}.launch.config: distributed_type FSDP, but accelerate takes these processes for "
-            f"{kind.value}, and would not shard; use DeepSpeed (launch=zero3), or see "
-            "launch.environment"
-        )
+    """Raise StageError if accelerate was told to shard, and does not: on a CPU it may ignore it."""
+    kind = trainer.accelerator.distributed_type.value
+    for variable, asked in SHARDERS.items():
+        if os.environ.get(variable, "").lower() == "true" and kind != asked:
+            raise StageError(
+                f"{key}.launch.config: distributed_type {asked}, but accelerate takes these "
+                f"processes for {kind}, and would not shard; on a CPU DeepSpeed needs "
+                "DS_ACCELERATOR=cpu in launch.environment, without ACCELERATE_USE_CPU"
+            )
 
 
 def _write_args(trainer: Any, folder: Path) -> None:

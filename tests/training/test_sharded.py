@@ -143,6 +143,13 @@ def test_sharded_weights_learn_what_one_process_learns(
     assert losses == pytest.approx(whole[1], rel=TOLERANCE) and len(losses) == 8
 
 
+def test_sharding_that_is_ignored_is_refused(tmp_path: Path) -> None:
+    """With ACCELERATE_USE_CPU accelerate leaves DeepSpeed out."""
+    run = Run(tmp_path, TUNED, "launch=zero2", "launch.processes=2", ON_CPU)
+    assert run.carry_out() == 1
+    assert "launch.config: distributed_type DEEPSPEED, but accelerate takes" in run.log("learn")
+
+
 @pytest.mark.parametrize("launch", ["cpu2-zero3", "cpu2-fsdp2"])
 def test_a_reference_moves_part_by_part(launch: str, tmp_path: Path) -> None:
     run = Run(tmp_path, MOVED, f"launch={launch}", f"plugins.load=[{tmp_path}/spy.py]")
