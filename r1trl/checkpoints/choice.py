@@ -95,6 +95,6 @@ def _problem(path: Path, mark: Mark | None, fit: Fit) -> str | None:
 
 def seconds_after(folder: Path, step: int) -> float:
     """Return for how long a stage has trained after a step, by its metrics."""
-    rows = read_rows(folder / "metrics.jsonl")
+    rows = read_rows(folder / "metrics.jsonl", numbers=("step", "seconds"))
     before = [row["seconds"] for row in rows if row["step"] <= step]
     return float(rows[-1]["seconds"] - (before[-1] if before else 0.0)) if rows else 0.0

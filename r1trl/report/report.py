@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from r1trl.errors import ConfigError
+from r1trl.process.terminal import say
 from r1trl.report.page import page
 from r1trl.report.tables import markdown, marked_down
 from r1trl.stage.files import StageSpec, read_result, read_spec
@@ -111,10 +112,19 @@ def rewards_table(results: list[StageResult]) -> list[list[str]]:
     rows = [["stage", "reward", "values", "abstained", "timeouts", "errors", "seconds"]]
     for result in results:
         path = result.folder / "scoring.json"
-        stats = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        for name, reward in stats.items():
-            counts = [str(reward["outcomes"].get(outcome, 0)) for outcome in OUTCOMES]
-            rows.append([result.stage, name, *counts, f"{reward['seconds']:.1f}"])
+        try:
+            rows += _of_rewards(path, result.stage) if path.exists() else []
+        except (ValueError, LookupError, TypeError, AttributeError):
+            say(f"{path} is damaged, and is left out of the report")
+    return rows
+
+
+def _of_rewards(path: Path, stage: str) -> list[list[str]]:
+    """Return the rows of a stage's rewards; what is raised says that the file is damaged."""
+    rows = []
+    for name, reward in json.loads(path.read_text(encoding="utf-8")).items():
+        counts = [str(reward["outcomes"].get(outcome, 0)) for outcome in OUTCOMES]
+        rows.append([stage, name, *counts, f"{reward['seconds']:.1f}"])
     return rows
 
 

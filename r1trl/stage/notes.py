@@ -15,4 +15,4 @@ def write_note(folder: Path, text: str) -> None:
 
 def read_notes(folder: Path) -> list[str]:
     """Return the notes of a stage's folder."""
-    return [row["text"] for row in read_rows(folder / FILE)]
+    return [str(row.get("text")) for row in read_rows(folder / FILE)]

@@ -77,7 +77,8 @@ class Digests:
     def save(self) -> None:
         """Write what is remembered, if the run's folder is there and something is new."""
         if self.file and self.changed and self.file.parent.is_dir():
-            write_text(self.file, json.dumps(self.known, indent=0) + "\n")
+            content = {"digest": digest_of(self.known), "files": self.known}
+            write_text(self.file, json.dumps(content, indent=0) + "\n")
             self.changed = False
 
     def _known(self, path: Path) -> str | None:
@@ -115,11 +116,10 @@ def _state(path: Path) -> list[int]:
 
 
 def _read(file: Path) -> dict[str, list[Any]]:
-    """Return what a file remembers; nothing if it cannot be read, as all can be hashed again."""
+    """Return what a file remembers; nothing if it is damaged, as all can be hashed again."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known: dict[str, list[Any]] = content["files"]
+        return known if content["digest"] == digest_of(known) else {}
+    except (OSError, ValueError, LookupError, TypeError):
         return {}
-    if not isinstance(content, dict):
-        return {}
-    return {k: v for k, v in content.items() if isinstance(v, list) and len(v) == 5}

@@ -39,7 +39,8 @@ class Metrics(TrainerCallback):
 
         So is a row of the end of training, which is written again.
         """
-        before = [row for row in read_rows(self.path) if row["step"] <= state.global_step]
+        rows = read_rows(self.path, numbers=("step", "seconds"))
+        before = [row for row in rows if row["step"] <= state.global_step]
         self.history = [row for row in before if END not in row]
         if self.history:
             self.start -= self.history[-1]["seconds"]
@@ -108,8 +109,8 @@ class Completions(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Drop the rows after the resumed checkpoint."""
         if state.is_world_process_zero:
-            kept = [row for row in read_rows(self.path) if row["step"] <= state.global_step]
-            write_rows(kept, self.path)
+            rows = read_rows(self.path, numbers=("step",))
+            write_rows([row for row in rows if row["step"] <= state.global_step], self.path)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write and track completions of the newest rollout, unless that has been done."""

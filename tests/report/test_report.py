@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from r1trl.report.report import write_report
 from r1trl.stage.files import StageSpec, write_result, write_spec
 from r1trl.types import StageResult
@@ -115,3 +117,19 @@ def test_the_report_has_the_outcomes_and_seconds_of_the_rewards(tmp_path: Path) 
     assert cells(text, "zero", "accuracy")[2:] == ["9", "0", "2", "0", "3.1"]
     page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert "<th>timeouts</th>" in page
+
+
+@pytest.mark.parametrize("damaged", ["", '{"a": ', "[]", '{"a": {"outcomez": {}, "seconds": 1}}'])
+def test_a_damaged_record_is_told_and_left_out(
+    damaged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "demo")
+    stage = tmp_path / "demo" / "stages" / "zero"
+    (stage / "scoring.json").write_text(damaged)
+    metrics = (stage / "metrics.jsonl").read_text().splitlines()
+    (stage / "metrics.jsonl").write_text("\n".join(["{]}", *metrics, ""]))
+    text = write_report(tmp_path / "demo")
+    assert "held_out" in text
+    said = capsys.readouterr().out
+    assert f"{stage / 'scoring.json'} is damaged, and is left out of the report" in said
+    assert f"{stage / 'metrics.jsonl'}: damaged lines are left out: 1" in said

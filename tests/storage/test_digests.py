@@ -1,7 +1,6 @@
 """Digests of whole files and folders, remembered by the state of the files on the disk."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -100,9 +99,8 @@ def test_a_file_that_is_as_it_was_is_not_read_again(old_file: Path) -> None:
     digests = Digests(old_file.parent / "digests.json")
     digests.of(old_file)
     digests.save()
-    content = json.loads((old_file.parent / "digests.json").read_text())
-    content["weights"][-1] = "remembered"
-    (old_file.parent / "digests.json").write_text(json.dumps(content))
+    digests.known["weights"][-1], digests.changed = "remembered", True
+    digests.save()
     assert Digests(digests.file).of(old_file) == "remembered"
     flip(old_file, 1)
     assert Digests(digests.file).of(old_file) == hashlib.sha256(b"axc").hexdigest()
@@ -121,6 +119,18 @@ def test_a_file_that_was_written_just_now_is_not_remembered(tmp_path: Path) -> N
     path.write_text("abc")
     digests.of(path)
     assert digests.known == {}
+
+
+def test_a_memory_with_a_wrong_bit_is_none(old_file: Path) -> None:
+    digests = Digests(old_file.parent / "digests.json")
+    right = digests.of(old_file)
+    digests.save()
+    assert digests.file
+    text = digests.file.read_text()
+    digests.file.write_text(
+        text.replace(right, right.replace(right[7], "0" if right[7] != "0" else "1"))
+    )
+    assert Digests(digests.file).of(old_file) == right and text != digests.file.read_text()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', "\x00"])

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from r1trl.storage.jsonl import append_rows, read_rows, write_rows
 
 
@@ -28,3 +30,15 @@ def test_rows_are_appended_on_a_line_of_their_own_after_one_that_was_cut_off(
     path.write_text(f'{path.read_text()}{{"step": 2, "text": "', encoding="utf-8")
     append_rows([{"step": 2}], path)
     assert read_rows(path) == [{"step": 1}, {"step": 2}]
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"step: 2}', b'{"stfp": 2}', b'{"step": "2"}', b"[2}", b'{"step"\xff 2}']
+)
+def test_a_damaged_line_is_left_out_and_told(
+    line: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
+    assert read_rows(path, numbers=("step",)) == [{"step": 1}, {"step": 3}]
+    assert capsys.readouterr().out == f"{path}: damaged lines are left out: 2\n"
