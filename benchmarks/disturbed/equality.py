@@ -7,6 +7,8 @@ from typing import Any
 
 from r1trl.stage.times import without_times
 
+DAMAGED = "damaged"  # in place of what cannot be read
+
 
 def differences(one: Path, other: Path) -> list[str]:
     """Return in what two folders of runs differ; empty if a reader could not tell them apart."""
@@ -100,8 +102,10 @@ def _first_difference(one: Any, other: Any) -> str:
     return "the order"
 
 
-def _outcomes(scoring: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how many samples each reward scored, and with what outcomes."""
+def _outcomes(scoring: Any) -> Any:
+    """Return how many samples each reward scored, and with what outcomes; of damage, what it is."""
+    if not isinstance(scoring, Mapping) or DAMAGED in scoring:
+        return scoring
     return {name: about.get("outcomes") for name, about in scoring.items()}
 
 
@@ -119,4 +123,4 @@ def _loads(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return {"damaged": text}
+        return {DAMAGED: text}
