@@ -155,7 +155,7 @@ class ClusterRun:
         return {
             k: process
             for k in self.hosts.numbers
-            for process in self.hosts.processes(k, "r1trl.run.worker")
+            for process in self.hosts.processes(k, "-m r1trl.run.worker")
         }
 
     def at_step(self, step: int, seconds: float = 150.0) -> None:
