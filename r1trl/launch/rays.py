@@ -115,9 +115,7 @@ def _ended(ray: Any, started: Mapping[Any, Place]) -> int:
         try:
             status, said = ray.get(ready[0])
         except NodeDiedError as error:
-            raise R1trlError(
-                f"Ray has lost the node {started[ready[0]]}; see ray status"
-            ) from error
+            raise R1trlError(f"Ray has lost {node}; see ray status") from error
         except RayError as error:
             first = str(error).strip().splitlines()[0]
             raise R1trlError(f"launch.how=ray: on {node}: {first}") from error
