@@ -86,6 +86,8 @@ class Workers:
                 return self._fork(RUN_STAGE, folder, launch["environment"])
             status = self._steps.run(folder, launch, bounds.grace)
             self.watch.last_look()
+            if status:  # a node that is cut off has ranks yet
+                self.watch.end_ranks()
             self._end_left(folder)
         ends = [beat.ended for beat in read_beats(folder)]
         return LEFT_EARLY if status and ends and set(ends) == {LEFT_EARLY} else status

@@ -113,8 +113,12 @@ class StageWatch(Watch):
         while len(stacks(self.folder)) < len(going) and time.monotonic() < ends:
             time.sleep(TICK)
 
+    def end_ranks(self) -> None:
+        """Order ranks to end, also those that no signal from here reaches."""
+        self._write(end=True)
+
     def _end(self, why: str) -> None:
-        self._write(end=True)  # for ranks that no signal from here reaches
+        self.end_ranks()
         super()._end(why)
 
     def _write(self, leave: str | None = None, *, stacks: bool = False, end: bool = False) -> None:

@@ -310,3 +310,10 @@ def test_a_worker_by_hand_does_not_begin_beside_a_driver_or_another(folder: Path
             locked(folder.parent.parent),
         ):
             pass
+
+
+def test_a_rank_that_no_signal_reaches_ends_after_its_launcher_has_failed(folder: Path) -> None:
+    driven = Driven(folder)
+    with driven.watch, ranks(folder, HANGS) as (rank,):
+        driven.watch.end_ranks()
+        assert rank.wait(10) == 1
