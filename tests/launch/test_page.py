@@ -21,7 +21,8 @@ PAGE = (ROOT / "docs" / "CLUSTER.md").read_text(encoding="utf-8")
 LINES = [
     line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()
 ]
-SAYS = re.findall(r"^\| .* \| `([^`]+)`.* \|$", PAGE.partition("is said |")[2], re.M)
+CHECKED = PAGE.partition("is said |")[2].partition("## While it runs")[0]
+SAYS = re.findall(r"^\| .* \| `([^`]+)`.* \|$", CHECKED, re.M)
 
 
 def commands(start: str) -> list[str]:
