@@ -53,7 +53,9 @@ def _tied_once(trainer: Any) -> Iterator[None]:
     tied = getattr(accelerator.unwrap_model(trainer.model), "all_tied_weights_keys", None) or {}
 
     def gathered(*args: Any, **options: Any) -> Any:
-        weights = gather(*args, **options) or {}  # None where another process has them
+        weights = gather(*args, **options)
+        if weights is None:  # another process has them
+            return None
         copies = {
             name
             for name, source in tied.items()
