@@ -14,6 +14,7 @@ from r1trl.watch.leaving import seconds_of
 
 OF_ENGINES = {"setup": ("slurm", "ray"), "sbatch": ("slurm",), "srun": ("slurm",)}
 OF_ENGINES |= {"requeues": ("slurm",), "address": ("ray",), "resources": ("ray",)}
+OF_THE_JOB = ("sbatch", "requeues")
 OF_LOADED_WEIGHTS = ("dtype", "attn_implementation", "sampling.batch_size")
 
 
@@ -30,6 +31,11 @@ def unread_keys(run: Composed) -> list[tuple[str, str]]:
             found.append((key, f"{key}: nothing in this run refers to ${{{key}}}{close}"))
         elif root == "sources" and name and name not in read:
             found.append((key, f"{key}: no stage reads the source '{name}'{suggest(name, read)}"))
+    for name, stage in run.config.stages.items():
+        found += [
+            (f"stages.{name}.launch.{part}", f"stages.{name}.launch.{part}: {text}")
+            for part, text in _of_the_job(stage, run.config.launch)
+        ]
     return found
 
 
@@ -51,6 +57,9 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
     `stage` is as in the recipe, its launch and benchmarks not filled in.
     """
     yield from (f"launch.{line}" for line in _launch(stage.launch or LaunchConfig()))
+    for part, text in _of_the_job(stage, run.config.launch):
+        if any(concerns(given, f"{key}.launch.{part}") for given in run.given.keys):
+            yield f"launch.{part}: {text}"
     keys = (*kind.needs, *kind.takes)
     if stage.benchmarks and "benchmarks" not in keys:
         yield f"benchmarks: a stage of kind {stage.kind} is not run on benchmarks"
@@ -86,6 +95,15 @@ def _launch(launch: LaunchConfig) -> Iterator[str]:
         if getattr(launch, name) != getattr(LaunchConfig(), name) and launch.how not in engines:
             does = " or ".join(f"how={engine}" for engine in engines)
             yield f"{name}: how={launch.how} does not read it; {does} does"
+
+
+def _of_the_job(stage: StageConfig, launch: LaunchConfig) -> Iterator[tuple[str, str]]:
+    """Yield what a stage's launch by Slurm says of the job, which is the whole run's, otherwise."""
+    if stage.launch and stage.launch.how == "slurm":
+        also = "" if launch.how == "slurm" else ", and launch=slurm"
+        for part in OF_THE_JOB:
+            if getattr(stage.launch, part) != getattr(launch, part):
+                yield part, f"the stages of a run are steps of one job; set launch.{part}{also}"
 
 
 def _steps(stage: StageConfig, kind: Kind) -> Iterator[str]:

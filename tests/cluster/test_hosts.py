@@ -56,7 +56,7 @@ def test_nothing_goes_through_a_cable_that_was_pulled_until_it_is_mended(hosts: 
     with pytest.raises(AssertionError, match=r"timed out|No route to host"):
         seconds_to_read(hosts, 1)
     hosts.mend(2)
-    assert seconds_to_read(hosts, 1) < 1
+    assert seconds_to_read(hosts, 1) < 3  # a lost packet is sent again after one second
 
 
 @pytest.mark.parametrize(("reader", "server"), [(1, 2), (2, 1)])
@@ -93,8 +93,8 @@ def test_signals_reach_a_command_and_its_status_comes_back(hosts: Hosts) -> None
 def test_everything_on_a_host_can_be_killed_daemons_too(hosts: Hosts) -> None:
     other = hosts.on(2, ["sleep", "60"])
     commands = [hosts.on(1, ["sh", "-c", "setsid sleep 60 & sleep 60"]) for _ in range(2)]
-    wait_for(lambda: len(hosts.pids(1)) == 6)
-    hosts.processes(1)[0].suspend()
+    wait_for(lambda: len(hosts.processes(1, "sleep 60")) == 6)
+    hosts.processes(1, "sleep 60")[0].suspend()
     hosts.kill_all(1)
     assert hosts.pids(1) == []
     assert [command.wait(10) for command in commands] == [-signal.SIGKILL] * 2

@@ -118,3 +118,26 @@ def test_what_a_launch_does_not_read_is_refused_by_the_plan(overrides: str) -> N
     with pytest.raises(ConfigError) as caught:
         make_plan(compose(["recipe=zero", "scale=tiny", *words], None))
     assert [p for p in caught.value.problems if p.startswith(REFUSED[overrides])], caught.value
+
+
+OF_ONE_JOB = "the stages of a run are steps of one job; set launch."
+
+
+def test_what_a_stage_says_of_the_job_of_a_run_is_refused_or_in_a_recipe_noted() -> None:
+    recipe = ["recipe=zero", "scale=tiny", "+launch@stages.zero_first.launch=slurm"]
+    given = [
+        "launch=slurm",
+        "stages.zero_first.launch.requeues=1",
+        "stages.zero_first.launch.sbatch.time=10",
+    ]
+    with pytest.raises(ConfigError) as caught:
+        make_plan(compose([*recipe, *given], None))
+    assert caught.value.problems == [
+        f"stages.zero_first.launch.{part}: {OF_ONE_JOB}{part}" for part in ("sbatch", "requeues")
+    ]
+    noted = f"stages.zero_first.launch.sbatch: {OF_ONE_JOB}sbatch"
+    assert (
+        noted in make_plan(compose([*recipe, "launch=slurm", "launch.sbatch.time=9"], None)).notes
+    )
+    assert f"{noted}, and launch=slurm" in make_plan(compose(recipe, None)).notes
+    assert noted not in make_plan(compose([*recipe, "launch=slurm"], None)).notes
