@@ -58,7 +58,8 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
     """
     yield from (f"launch.{line}" for line in _launch(stage.launch or LaunchConfig()))
     for part, text in _of_the_job(stage, run.config.launch):
-        if any(concerns(given, f"{key}.launch.{part}") for given in run.given.keys):
+        at = f"{key}.launch.{part}"
+        if any(given == at or given.startswith(f"{at}.") for given in run.given.keys):
             yield f"launch.{part}: {text}"
     keys = (*kind.needs, *kind.takes)
     if stage.benchmarks and "benchmarks" not in keys:
