@@ -134,5 +134,5 @@ def test_what_a_stage_says_of_the_job_of_a_run_is_refused_or_in_a_recipe_noted()
     ]
     noted = f"{at}.sbatch: {OF_ONE_JOB}sbatch"
     assert noted in make_plan(compose([*run, "launch.sbatch.time=9"], None)).notes
-    assert f"{noted}, and launch=slurm" in make_plan(compose(recipe, None)).notes
+    assert f"{noted}, and launch=slurm" in make_plan(compose([*recipe, "launch=cpu2"], None)).notes
     assert noted not in make_plan(compose(run, None)).notes
