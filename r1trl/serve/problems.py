@@ -75,6 +75,10 @@ def _policy(stage: StageConfig, kind: Kind) -> Iterator[str]:
         yield f": a stage of kind {stage.kind} does not draw from a server{instead}"
     if stage.serve[POLICY].model is not None:
         yield ".model: it is the stage's own; leave it out"
+    longest, room = stage.sampling.max_tokens, stage.serve[POLICY].args.get("max-model-len")
+    if isinstance(room, int) and room <= longest:  # vLLM would cut completions, and say nothing
+        needs = f"a prompt and sampling.max_tokens={longest}"
+        yield f".args.max-model-len: {room} has no room for {needs}"
     changed: Mapping[str, Any] = {"": stage, **models_of(stage)}
     for name, one in changed.items():
         if one.max_position_embeddings is not None:

@@ -1,9 +1,13 @@
 """Runs of tests whose stages have servers, and what is left of them."""
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from ranks import wait_for
 
 PROGRAM = Path(__file__).parent / "served_program.py"
 FEW = "benchmarks.held_out.sample_rows=6"
@@ -64,3 +68,20 @@ def state(stage: Path, group: str = "beside") -> dict[str, object]:
     """Return what the first node of a stage's servers says; empty: nothing yet."""
     path = stage / "serve" / f"{group}.0.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def of_policy(stage: Path) -> dict[int, int]:
+    """Return the last process of each replica of a stage's policy, as its node has said."""
+    said = (stage / "serve" / "nodes.txt").read_text()
+    found = re.findall(r"policy\.(\d+): process (\d+) serves", said)
+    return {int(number): int(pid) for number, pid in found}
+
+
+def wait_in(run: "subprocess.Popen[str]", condition: Callable[[], object], seconds: float) -> None:
+    """Wait until a condition holds while a run is at work; fail if it ends before."""
+
+    def over() -> bool:
+        return run.poll() is not None or bool(condition())
+
+    wait_for(over, seconds)
+    assert condition(), run.communicate()[0]

@@ -26,6 +26,7 @@ REFUSED = {
     "r1trl sets it; set serve.policy.tensor_parallel",
     f"{PROGRAM} {POLICY}.args={{max_model_len: 9}}": f"{POLICY}.args.max_model_len: is called "
     "'max-model-len'",
+    f"{PROGRAM} {POLICY}.args={{max-model-len: 9}}": f"{POLICY}.args.max-model-len: 9 has no room",
     f"{PROGRAM} {POLICY}.replicas=0": f"{POLICY}.replicas: 0",
     f"{PROGRAM} {POLICY}.modle=.": f"{POLICY}.modle: there is no such key (did you mean 'model'?)",
     f"{PROGRAM} stages.zero_samples.max_position_embeddings=64": f"{POLICY}.args: "
@@ -64,4 +65,4 @@ def test_servers_that_fit_are_planned_and_their_form_is_no_part_of_a_result(
 
     one, two = identity(PROGRAM), identity(PROGRAM, f"{POLICY}.replicas=2", f"{POLICY}.ready=9")
     assert one == two
-    assert identity(PROGRAM, f"{POLICY}.args={{max-model-len: 64}}") != one != identity()
+    assert identity(PROGRAM, f"{POLICY}.args={{max-model-len: 4096}}") != one != identity()

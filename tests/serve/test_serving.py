@@ -1,24 +1,16 @@
 """Servers are started for a stage, kept alive, asked, and end with it whatever ends it."""
 
 import os
-import re
 import signal
 from pathlib import Path
 
 import pandas
 import pytest
 from ranks import at_work_in, wait_for
-from serving import commands, start, state, write_recipe
+from serving import commands, of_policy, start, state, wait_in, write_recipe
 
 pytestmark = pytest.mark.slow
 SLOW_ANSWERS = "stages.draws.serve.policy.args={seconds: 0.3}"
-
-
-def of_policy(stage: Path) -> dict[int, int]:
-    """Return the last process of each replica of a stage's policy, as its node has said."""
-    said = (stage / "serve" / "nodes.txt").read_text()
-    found = re.findall(r"policy\.(\d+): process (\d+) serves", said)
-    return {int(number): int(pid) for number, pid in found}
 
 
 def test_a_replica_that_is_killed_is_started_again_and_no_row_is_lost(tmp_path: Path) -> None:
@@ -27,7 +19,7 @@ def test_a_replica_that_is_killed_is_started_again_and_no_row_is_lost(tmp_path: 
     judged = "stages.scores.serve.judge.args={reply: 'Score: 7'}"
     run = start(tmp_path, *commands(judged, SLOW_ANSWERS))
     try:
-        wait_for(lambda: list(stages.glob("draws/shards/*/*.json")), 90)
+        wait_in(run, lambda: list(stages.glob("draws/shards/*/*.json")), 90)
         killed = of_policy(stages / "draws")
         assert sorted(killed) == [0, 1]
         os.kill(killed[1], signal.SIGKILL)
@@ -57,7 +49,7 @@ def test_no_server_survives_its_stage(killed: str, tmp_path: Path) -> None:
     stage = tmp_path / "runs" / "x" / "stages" / "draws"
     run = start(tmp_path, *commands("until=draws", "stages.draws.serve.policy.args={seconds: 1}"))
     try:
-        wait_for(lambda: list(stage.glob("shards/*/*.json")), 90)
+        wait_in(run, lambda: list(stage.glob("shards/*/*.json")), 90)
         if killed == "stage":
             run.send_signal(signal.SIGTERM)
             assert run.wait(60) == 3
