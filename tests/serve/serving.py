@@ -72,7 +72,8 @@ def state(stage: Path, group: str = "beside") -> dict[str, object]:
 
 def of_policy(stage: Path) -> dict[int, int]:
     """Return the last process of each replica of a stage's policy, as its node has said."""
-    said = (stage / "serve" / "nodes.txt").read_text()
+    log = stage / "serve" / "nodes.txt"
+    said = log.read_text() if log.exists() else ""
     found = re.findall(r"policy\.(\d+): process (\d+) serves", said)
     return {int(number): int(pid) for number, pid in found}
 
