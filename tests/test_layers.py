@@ -25,7 +25,7 @@ LAYERS = (
     "rewards config",
     "names stage arguments",
     "files identity watch",
-    "data report checkpoints",
+    "data report checkpoints dealing",
     "generation plan training",
     "launch",
     "trust rescore doctor",
