@@ -80,6 +80,7 @@ class RolloutMixin(DealtPassesMixin):
     ) -> None:
         self.scorer, self.samplers, self.rollout = scorer, samplers, Rollout()
         rewards = [PrecomputedReward(name, self) for name in scorer.names]
+        scorer.load()  # now, as one that cannot be loaded may be asked for in a thousand steps
         super().__init__(*args, reward_funcs=rewards, **kwargs)
         scorer.warm()
 

@@ -36,13 +36,13 @@ def hashed(prompts: Any, completions: Any, completion_ids: Any, **_: Any) -> lis
     return [0.5 if prompt == "a" else sum(ids) % 5 / 4 for prompt, ids in pairs]
 
 
-TRAINED: list[Any] = []  # the newest trainer is the last
+NEWEST: list[Any] = []  # the trainer
 
 
 def moved_between_processes() -> bool:
     """Return True if the newest trainer's last rollout had rows that went to the other process."""
     rows: set[tuple[int, ...]] = set()
-    updates = TRAINED[-1].updates
+    updates = NEWEST[0].updates
     for update in updates:
         rows |= {tuple(ids) for batch in update.given for ids in batch["completion_ids"].tolist()}
     dealt = [
@@ -56,7 +56,7 @@ def moved_between_processes() -> bool:
 
 
 class Replayed:
-    """Generates completions of very different lengths, on each process its own, for all trainers."""
+    """Generates completions of very different lengths, for each process its own."""
 
     rng: random.Random
 
@@ -118,7 +118,7 @@ def trained(
     rewards = {"scorer": scorer} if ours else {"reward_funcs": [hashed]}
     namespace = {"rng": random.Random(1 + rank())}
     trainer = type("Trainer", (Replayed, base), namespace)(**rewards, **shared)
-    TRAINED.append(trainer)
+    NEWEST[:] = [trainer]
     trainer.train()
     whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}  # on rank 0 only
     weights = {name: value.clone() for name, value in whole.items()}
