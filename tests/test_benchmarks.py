@@ -85,8 +85,17 @@ def test_the_benchmarks_beside_trl_run(script, more, systems, tmp_path):
         assert all(results["workloads"][0][name]["rate"] > 0 for name in systems)
 
 
+def test_two_processes_wait_at_most_half_as_long_for_rows_that_are_dealt(tmp_path):
+    results = run_quickly("balance", tmp_path / "balance.json", "--quick")
+    assert results["weights_apart"] < 1e-4
+    waiting = {name: row["waiting"] for name, row in results["systems"].items()}
+    assert waiting["dealt"] < max(waiting.values()), waiting
+    kept = json.loads((BENCHMARKS / "results" / "balance.json").read_text())["systems"]
+    assert kept["dealt"]["waiting"] < kept["own rows sorted"]["waiting"] / 2
+
+
 def run_quickly(script, out, *more):
-    """Run a benchmark of recovery; return what it printed and wrote."""
+    """Run a benchmark; return what it wrote."""
     command = [sys.executable, BENCHMARKS / f"{script}.py", "--out", out, *more]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

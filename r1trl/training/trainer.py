@@ -1,8 +1,8 @@
 """A training stage, whatever its kind: resumed, recorded, and its model handed over.
 
 What touches TRL beyond constructor arguments and callbacks: three wrapped methods in rollouts.py,
-three in packing/passes.py, one in packing/padding_free.py, `training_step` here, and a patched
-module in trl_patches.py.
+two in packing/passes.py, two in dealing/passes.py, one in packing/padding_free.py, `training_step`
+here, and a patched module in trl_patches.py.
 tests/training/test_trl_contract.py names each private thing used.
 """
 

@@ -12,7 +12,6 @@ from trl.trainer.utils import add_fused_lm_head
 from r1trl.packing import attention
 from r1trl.packing import packed as packed_module
 from r1trl.packing.logprobs import (
-    LogpsAndEntropies,
     are_completions,
     log_probabilities,
     logps_with_gradient_where_needed,
@@ -22,7 +21,6 @@ from r1trl.packing.models import adds_noise_by_length, is_random
 from r1trl.packing.packed import PackedRows, can_pack
 from r1trl.packing.padding_free import PackedModel
 from r1trl.packing.tokens import TokenBatch
-from r1trl.packing.update import Update, can_regroup
 
 pytestmark = pytest.mark.slow
 TRANSFORMERS = tuple(map(int, transformers.__version__.split(".")[:2]))
@@ -341,34 +339,6 @@ def test_rows_without_advantage_have_their_values_and_no_gradient(silent: str) -
     weights = (~zero_advantage).float()[:, None]  # what a loss multiplies them with
     for name, value in gradients(model, (found.logps * weights).sum()).items():
         torch.testing.assert_close(value, wanted[name], atol=1e-4, rtol=1e-3)
-
-
-def test_rows_with_equal_prompts_share_a_micro_batch_and_come_back_in_the_given_order() -> None:
-    prompts, mask = torch.tensor([[1], [2], [1], [2]]), torch.ones((4, 3))
-    rows = {"prompt_ids": prompts, "completion_mask": mask, "row": torch.arange(4)}
-    given = [{name: value[i : i + 2] for name, value in rows.items()} | {"n": 4} for i in (0, 2)]
-    update = Update(given)
-    assert [batch["row"].tolist() for batch in update.regrouped] == [[0, 2], [1, 3]]
-    assert [batch["n"] for batch in update.regrouped] == [4, 4]
-    assert update.position(given[0]) is None
-    for _ in range(2):  # rows are passed again with several iterations
-        for batch in update.regrouped:
-            position = update.position(batch)
-            assert position is not None
-            values = batch["row"][:, None].float()
-            last = update.record(position, LogpsAndEntropies(values, 10 * values))
-        assert last
-        for (batch, found), wanted in zip(update.in_given_order(), given, strict=True):
-            assert batch is wanted and found.entropies is not None
-            assert found.logps[:, 0].tolist() == wanted["row"].tolist()
-            assert found.entropies[:, 0].tolist() == [10 * row for row in wanted["row"].tolist()]
-
-
-def test_rows_with_images_are_not_regrouped() -> None:
-    rows: dict[str, Any] = {"completion_mask": torch.ones((4, 3)), "n": torch.tensor(4)}
-    assert can_regroup(rows)
-    assert not can_regroup(rows | {"pixel_values": torch.ones((9, 2))})
-    assert not can_regroup(rows | {"num_images": [1, 2, 1, 1]})
 
 
 def test_completions_are_those_generated_if_their_ids_are() -> None:
