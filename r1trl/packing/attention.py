@@ -122,8 +122,11 @@ def dtype_of_attention(query: torch.Tensor) -> torch.dtype:
 def varlen_kernel() -> Callable[..., Any] | None:
     """Return `torch.nn.attention.varlen.varlen_attn`; None if this torch has none for shared heads.
 
-    Older versions of torch lack the module, or its parameters.
+    Older versions of torch lack the module, or its parameters; AMD's has kernels of its own, which
+    nobody has tried here.
     """
+    if torch.version.hip:
+        return None
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:

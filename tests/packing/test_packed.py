@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from machine import require
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from trl.trainer.utils import add_fused_lm_head
@@ -131,6 +132,27 @@ def test_gradients_flow_into_shared_prompts(
     found = gradients(model, log_probabilities(model, batch, 8, packs=True)[0].sum())
     for name, value in wanted.items():
         torch.testing.assert_close(found[name], value, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("sizes", [SHARED, ALONE], ids=["shared", "alone"])
+def test_weights_in_float32_are_passed_in_bfloat16_on_a_gpu_as_alone_on_the_cpu(
+    sizes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require("gpu", torch.cuda.is_available())
+    require("gpu", attention.varlen_kernel(), "torch has no varlen_attn for shared heads")
+    model, batch = make("Qwen3", head_dim=8), batch_of(sizes)
+    wanted = alone(model, batch)[0]
+    model.cuda()
+    on_gpu = TokenBatch(batch.ids.cuda(), batch.mask.cuda(), batch.logits_to_keep)
+    used = []
+    kernel = attention.varlen_kernel()
+    monkeypatch.setattr(attention, "varlen_kernel", lambda: used.append(1) or kernel)
+    with torch.autocast("cuda", torch.bfloat16):
+        assert can_pack(model, on_gpu.ids.device)
+        found = log_probabilities(model, on_gpu, len(sizes), packs=True).logps
+    assert used
+    assert (found.float().cpu() - wanted).abs().max() < 0.02 * wanted.abs().max()
 
 
 def test_no_padding_is_passed_and_a_shared_prompt_once() -> None:
