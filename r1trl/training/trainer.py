@@ -20,7 +20,7 @@ from r1trl.checkpoints.callback import Checkpoints
 from r1trl.checkpoints.choice import Fit, Identity, choose_checkpoint
 from r1trl.checkpoints.form import form_of, missing_part
 from r1trl.checkpoints.marks import MARK, Mark
-from r1trl.checkpoints.model import wait_after_saving, write_model
+from r1trl.checkpoints.model import arrange_saving, write_model
 from r1trl.checkpoints.sound import SoundNumbers
 from r1trl.errors import StageError
 from r1trl.models.generation import make_valid
@@ -82,7 +82,7 @@ def train(
     for callback in callbacks:
         trainer.add_callback(callback)
     _make_savable(trainer.model)
-    wait_after_saving(trainer)
+    arrange_saving(trainer, read=bool(readers))
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
     finally:

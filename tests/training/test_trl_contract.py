@@ -237,6 +237,14 @@ def test_a_checkpoint_is_written_before_on_save_is_called() -> None:
     assert source.index("_save_checkpoint") < source.index("on_save")
 
 
+def test_the_model_of_a_checkpoint_is_saved_by_an_internal_call() -> None:
+    from transformers import Trainer
+
+    source = inspect.getsource(Trainer._save_checkpoint)
+    assert source.count("self.save_model(output_dir, _internal_call=True)") == 1
+    assert source.index("save_model(") < source.index("_save_optimizer_and_scheduler(")
+
+
 def test_loss_and_weights_can_be_checked_before_a_step_is_saved() -> None:
     from transformers import Trainer
 
