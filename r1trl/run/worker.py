@@ -76,7 +76,7 @@ def run_stage_folder(
         notify(plugins.manager, "r1trl_stage_started", key, stage=spec.at(folder))
     stage = parse_stage(spec, plugins)
     for missing in missing_packages(stage.args):
-        raise StageError(f"{key}.{missing}, or set it to false")
+        raise StageError(f"{key}.{missing}")
     kind, own_seed = plugins.kind(spec.kind), spec.own_seed
     given = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
     work = work_class(stage, spec.stage, *given, identity=spec.identity)
