@@ -27,6 +27,7 @@ LAYERS = (
     "files identity watch",
     "data report checkpoints",
     "generation plan training",
+    "estimate",
     "launch",
     "trust rescore doctor",
     "kinds",
