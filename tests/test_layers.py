@@ -25,6 +25,7 @@ LAYERS = (
     "rewards config",
     "names stage arguments",
     "files identity watch",
+    "serve",
     "data report checkpoints",
     "generation plan training",
     "estimate",

@@ -20,6 +20,7 @@ from r1trl.config.stage_parts import (
     RolloutConfig,
     SamplingConfig,
     ScoringConfig,
+    ServeConfig,
     WatchdogConfig,
     number,
 )
@@ -105,6 +106,7 @@ class StageConfig:
     samplers: dict[str, Any] = field(default_factory=dict)
     transitions: dict[str, Any] = field(default_factory=dict)
     endpoints: EndpointsConfig | None = None  # servers that have the model, outside training
+    serve: dict[str, ServeConfig] = field(default_factory=dict)  # servers of the stage, by name
     # Rows per update over all processes, if it trains on given rows.
     batch: int | None = number(None, at_least=1)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from r1trl.fields import Field
+from r1trl.types import Model
 
 
 def number(default: float | None, alias: str = "", **bounds: Any) -> Any:
@@ -73,6 +74,27 @@ class EndpointsConfig:
     timeout: float = number(600.0, alias="seconds", above=0)  # until a request is sent again
     # Seconds without a reply of any server after which the stage fails.
     patience: float = number(600.0, above=0)
+
+
+POLICY = "policy"  # among a stage's servers: that of its own model
+
+
+@dataclass
+class ServeConfig:
+    """A model that the stage's launcher serves by vLLM while the stage runs.
+
+    The server `policy` has the stage's own model, or its models one after another.
+    """
+
+    model: Model | None = None  # a folder, a Hub id, or stage:<name>; of `policy` None
+    tensor_parallel: int = number(1, at_least=1)  # GPUs of one replica
+    replicas: int | None = number(None, at_least=1)  # on each node; None: as many as fit
+    gpus: int | None = number(None, at_least=1)  # the last ones of each node; None: the rest
+    nodes: int | None = number(None, at_least=1)  # whole ones, after those of launch.nodes
+    command: list[str] = field(default_factory=lambda: ["vllm", "serve"])
+    args: dict[str, Any] = field(default_factory=dict)  # of the command, by their long names
+    ready: float = number(600.0, above=0)  # seconds until it answers; then the stage fails
+    restarts: int = number(3, at_least=0)  # of a replica that has died; then the stage fails
 
 
 @dataclass

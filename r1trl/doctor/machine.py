@@ -18,10 +18,10 @@ from r1trl.doctor.hardware import disk_findings, gpu_findings
 from r1trl.doctor.needs import need_findings
 from r1trl.doctor.packages import package_findings
 from r1trl.doctor.services import hub_findings, wandb_findings
-from r1trl.launch.engines import own_node
 from r1trl.launch.probe import MARK
 from r1trl.process.environment import masked, resolved
 from r1trl.process.terminal import say
+from r1trl.stage.ranks import own_node
 
 SECONDS = 120  # it ends itself then, whatever hangs
 END = "end"

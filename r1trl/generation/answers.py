@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
@@ -15,6 +16,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.scorer import Scorer
 from r1trl.samplers import Policy
+from r1trl.serve.clients import served
 from r1trl.types import Completion
 
 if TYPE_CHECKING:
@@ -24,15 +26,22 @@ if TYPE_CHECKING:
 class RowGenerator:
     """Generates completions of rows with the model of a stage, which is loaded at the first call.
 
-    `key` is the stage's key; `correct` names the reward that is 1 for a right answer, for
-    `sampling.stop_after_correct`, or is None.
+    `key` is the stage's key, and `folder` its folder, in which its servers say where they are;
+    `correct` names the reward that is 1 for a right answer, for `sampling.stop_after_correct`, or
+    is None.
     """
 
     def __init__(
-        self, stage: StageConfig, scorer: Scorer, plugins: Plugins, key: str, correct: str | None
+        self,
+        stage: StageConfig,
+        scorer: Scorer,
+        plugins: Plugins,
+        key: str,
+        folder: Path,
+        correct: str | None,
     ) -> None:
         self.stage, self.scorer, self.plugins = stage, scorer, plugins
-        self.key, self.correct = key, correct
+        self.key, self.folder, self.correct = key, folder, correct
         self.extractors = extractors_of(stage.rewards, plugins)
         self.model: GenerationModel | None = None
 
@@ -44,7 +53,7 @@ class RowGenerator:
         on the rows and the seed alone.
         """
         stage = self.stage
-        self.model = self.model or make_model(stage)
+        self.model = self.model or make_model(served(stage, self.folder, self.key))
         self.model.seed(seed)
         with errors_named(f"{self.key}.template"):
             tokenizer = self.model.tokenizer

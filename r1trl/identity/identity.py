@@ -30,6 +30,8 @@ LEFT_OUT = (
     "scoring.processes",
     "scoring.patience",
 )
+# Of serve: where servers run, and how they are started.
+OF_SERVE = ("tensor_parallel", "replicas", "gpus", "nodes", "command", "ready", "restarts")
 OF_SERVERS = ("urls", "concurrency", "timeout", "patience", "api_key_env")  # of endpoints
 SHOWN = 12  # digits of a digest
 LONGEST = 200  # characters of a value
@@ -64,6 +66,9 @@ def compared_settings(spec: StageSpec, inputs: Iterable[str]) -> dict[str, Any]:
     left_out = [*LEFT_OUT, *(f"endpoints.{name}" for name in OF_SERVERS)]
     for model in settings.get("models") or {}:
         left_out += [f"models.{model}.endpoints.{name}" for name in OF_SERVERS]
+    served = settings.get("serve") or {}
+    left_out += [f"serve.{name}.{key}" for name in served for key in OF_SERVE]
+    left_out += [] if served else ["serve"]
     for key in [*left_out, *inputs]:
         _drop(settings, key)
     return {"stage": spec.stage, "kind": spec.kind, "seed": spec.seed, **settings}

@@ -28,11 +28,14 @@ def run(work: Work) -> Mapping[str, float]:
     """
     stage, parts = work.stage, list[Any]()
     metrics: dict[str, float] = {}
-    for benchmark, source in stage.benchmarks.items():
-        rows = work.rows({benchmark: source})
-        for model, entry in stage.models.items():
+    rows = {name: work.rows({name: source}) for name, source in stage.benchmarks.items()}
+    for model, entry in stage.models.items():  # one after another: a server has one at a time
+        for benchmark in stage.benchmarks:
             rollouts = work.draw(
-                rows, f"{benchmark}/{model}", model=entry, correct=stage.metrics["correct"]
+                rows[benchmark],
+                f"{benchmark}/{model}",
+                model=entry,
+                correct=stage.metrics["correct"],
             )
             if rollouts is None:
                 continue

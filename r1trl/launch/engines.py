@@ -10,9 +10,7 @@ from typing import Any
 from r1trl.errors import R1trlError
 
 JOB, JOB_NODES = "SLURM_JOB_ID", ("SLURM_JOB_NUM_NODES", "SLURM_NNODES")
-NODE = "R1TRL_NODE"  # the number of a node among those of a stage, from 0
 FIRST = "{first}"  # in a command of Ray's step: the address of the node that is the first this time
-SLURM_NODE = "SLURM_NODEID"
 CANCEL_SECONDS = 10.0
 SETUP = 'exec "$@"'
 
@@ -94,13 +92,3 @@ def check_job(nodes: int) -> None:
     if has < nodes:
         names = os.environ.get("SLURM_JOB_NODELIST", "")
         raise R1trlError(f"launch.nodes: {nodes}, but this Slurm job has {has} ({names})")
-
-
-def own_node(nodes: int) -> int:
-    """Return the number of this node among those of a stage; raise R1trlError if none says it."""
-    if nodes == 1:
-        return 0
-    for name in (NODE, SLURM_NODE):
-        if name in os.environ:
-            return int(os.environ[name])
-    raise R1trlError(f"neither {NODE} nor {SLURM_NODE} says which of {nodes} nodes this is")

@@ -12,9 +12,9 @@ import socket
 import sys
 from pathlib import Path
 
-from r1trl.launch.engines import own_node
 from r1trl.process.terminal import say
 from r1trl.stage.logs import log_of
+from r1trl.stage.ranks import own_node
 from r1trl.watch.processes import end_with_parent
 
 CONFIG = "accelerate.yaml"

@@ -13,23 +13,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from r1trl.identity.versions import versions
-from r1trl.launch.engines import own_node
+from r1trl.process.network import addresses, reaches
 from r1trl.process.terminal import say
+from r1trl.stage.ranks import own_node
 from r1trl.storage.writing import replace_text
 from r1trl.watch.processes import end_with_parent
 
 FOLDER, MARK = "nodes", "r1trl-node: "  # below the run's; before the line of a node
 SHARED_SECONDS = 20.0  # until a shared disk shows what another node has written
-REACH_SECONDS, TRY_SECONDS = 20.0, 4.0
+REACH_SECONDS = 20.0
 PAUSE = 0.1
 ALIVE_SECONDS = 90  # then nobody waits for this any more
 
@@ -63,7 +61,7 @@ def look(folder: Path, nodes: int, token: str) -> Node:
         seen = _seen(folder, token, nodes)
         seconds = round(time.monotonic() - began, 2)
         tried = seen[0]["addresses"] if 0 in seen else []
-        reached = (a for a in tried if number == 0 or _reaches(a, seen[0]["port"]))
+        reached = (a for a in tried if number == 0 or reaches(a, seen[0]["port"]))
         address = next(reached, None)
         replace_text(_file(folder, token, number, ".done"), "")
         if number == 0:  # the others reach it now
@@ -94,23 +92,6 @@ def _seen(folder: Path, token: str, nodes: int) -> dict[int, dict[str, Any]]:
                 seen[other] = json.loads(_file(folder, token, other).read_text())
         time.sleep(PAUSE if len(seen) < nodes else 0)
     return seen
-
-
-def addresses() -> Iterator[str]:
-    """Yield this host's addresses by which others may reach it, the likeliest first."""
-    found = []
-    with suppress(OSError):
-        found += [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)]
-    for each in psutil.net_if_addrs().values():
-        found += [one.address for one in each if one.family in (socket.AF_INET, socket.AF_INET6)]
-    wide = [a for a in dict.fromkeys(found) if not a.startswith(("127.", "::1", "fe80:"))]
-    yield from wide
-
-
-def _reaches(address: str, port: int) -> bool:
-    with suppress(OSError), socket.create_connection((address, port), timeout=TRY_SECONDS):
-        return True
-    return False
 
 
 def _wait_for(folder: Path, token: str, nodes: int) -> None:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from r1trl.errors import R1trlError
-from r1trl.launch.engines import FIRST, NODE
+from r1trl.launch.engines import FIRST
 from r1trl.process.terminal import say
 from r1trl.stage.devices import wants_cpu
+from r1trl.stage.ranks import NODE
 from r1trl.watch.processes import end_with_parent
 
 PLACED_SECONDS, ANSWER_SECONDS = 45.0, 10.0

@@ -15,6 +15,7 @@ from r1trl.errors import ConfigError, R1trlError
 from r1trl.launch.engines import JOB, options
 from r1trl.plan.plan import Plan
 from r1trl.process.terminal import say
+from r1trl.serve.layout import nodes_of
 from r1trl.storage.writing import write_text
 
 SCRIPT, OUTPUT = "submit.sh", "slurm-%j.txt"
@@ -30,15 +31,15 @@ def batch_script(plan: Plan, command: Sequence[str]) -> str:
     It becomes the driver, so that the signals of the job reach that, and the job's end ends the
     steps. Raises ConfigError if no stage is launched by Slurm.
     """
-    stages = [stage.launch for stage in plan.stages if stage.launch["how"] == "slurm"]
-    if not stages:
+    slurm = [stage for stage in plan.stages if stage.launch["how"] == "slurm"]
+    if not slurm:
         raise ConfigError(["launch.how: no stage is launched by Slurm; give launch=slurm too"])
     launch = asdict(plan.config.launch)
     own: dict[str, Any] = {
         "job-name": f"r1trl-{plan.config.name}",
-        "nodes": max(each["nodes"] for each in stages),
+        "nodes": max(stage.launch["nodes"] + nodes_of(stage.config.serve) for stage in slurm),
         "output": str((plan.folder / OUTPUT).absolute()),
-        "signal": f"B:USR1@{int(max(each['grace'] for each in stages)) + NOTICE}",
+        "signal": f"B:USR1@{int(max(stage.launch['grace'] for stage in slurm)) + NOTICE}",
         "requeue": True,
         "open-mode": "append",
     }

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import yaml
 
+from r1trl.config.stage_parts import ServeConfig
+from r1trl.launch.servers import Servers
 from r1trl.launch.step import Steps
 from r1trl.process.environment import plain
 from r1trl.stage.ranks import EXPECTED
@@ -74,14 +76,22 @@ class Workers:
                 start_new_session=True,
             )
 
-    def run(self, folder: Path, launch: Mapping[str, Any]) -> int:
-        """Run the workers of a stage folder to their end; return the exit status.
+    def run(
+        self,
+        folder: Path,
+        launch: Mapping[str, Any],
+        serve: Mapping[str, ServeConfig] | None = None,
+    ) -> int:
+        """Run the workers of a stage folder to their end, with its servers; return the exit status.
 
         Raises ConfigError if workers of another r1trl are at work in its run.
         """
         given = {name: launch[name] for name in ("grace", "timeout") if name in launch}
         bounds = Bounds(**given, watchdog=self.watchdog)
-        with StageWatch(folder, bounds, self.leaving, self.end) as self.watch:
+        servers = Servers(folder, serve or {}, launch, self.environment)
+        watch = StageWatch(folder, bounds, self.leaving, self.end, servers.failed)
+        with watch as self.watch, servers:
+            launch = servers.for_ranks()
             if launch["how"] == "local":
                 return self._fork(RUN_STAGE, folder, launch["environment"])
             status = self._steps.run(folder, launch, bounds.grace)

@@ -8,6 +8,7 @@ from typing import Any
 from r1trl.checkpoints.disk import drawn_bytes, training_bytes, weights_of
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import POLICY
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind
 from r1trl.plan.plan import Plan, PlannedStage
@@ -19,7 +20,7 @@ HERE = "r1trl"
 EXPLAINED = (
     "drawn by r1trl: completions are generated in the stage's own processes; each prompt is\n"
     "prefilled once, and finished completions are dropped. On GPUs vLLM is faster:\n"
-    "args.use_vllm=true of a stage that trains (pip install vllm), endpoints.urls=[…] of one\n"
+    "args.use_vllm=true of a stage that trains (pip install vllm), serve.policy={} of one\n"
     "that does not."
 )
 
@@ -108,6 +109,8 @@ def _backend(stage: StageConfig, kind: Kind) -> str:
     """Return what generates a stage's completions; empty if there are none."""
     if kind.draws == "nothing":
         return ""
+    if POLICY in stage.serve:
+        return f"its server {POLICY}"
     if stage.endpoints:
         return f"{len(stage.endpoints.urls)} servers"
     if stage.args.get("use_vllm"):

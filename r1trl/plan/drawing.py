@@ -5,7 +5,7 @@ from typing import Any
 
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
-from r1trl.config.stage_parts import EndpointsConfig, SamplingConfig
+from r1trl.config.stage_parts import POLICY, EndpointsConfig, SamplingConfig
 from r1trl.errors import suggest, unknown
 from r1trl.plan.choices import active, check_offers
 from r1trl.plugins.loading import Plugins
@@ -92,12 +92,19 @@ def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> lis
     chosen |= {f"models.{n}.endpoints": model.endpoints for n, model in models_of(stage).items()}
     for at, endpoints in chosen.items():
         if endpoints:
-            problems += [f"{key}.{at}.{line}" for line in _endpoints(endpoints, stage.sampling)]
+            served = at == "endpoints" and POLICY in stage.serve
+            wrong = _endpoints(endpoints, stage.sampling, served=served)
+            problems += [f"{key}.{at}.{line}" for line in wrong]
     return problems
 
 
-def _endpoints(endpoints: EndpointsConfig, sampling: SamplingConfig) -> Iterator[str]:
-    if not endpoints.urls:
+def _endpoints(
+    endpoints: EndpointsConfig, sampling: SamplingConfig, *, served: bool
+) -> Iterator[str]:
+    """Yield what is wrong with servers; `served` are those that r1trl starts."""
+    if served and (endpoints.urls or endpoints.model or endpoints.api != "vllm"):
+        yield f"serve.{POLICY} says what is served and where; leave out urls, model and api"
+    if not endpoints.urls and not served:
         yield "urls: must name at least one server, such as http://localhost:8000/v1"
     for url in endpoints.urls:
         if not url.startswith(("http://", "https://")):

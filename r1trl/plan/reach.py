@@ -6,7 +6,7 @@ from r1trl.config.checked import Composed
 from r1trl.config.keys import concerns
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import ONLY_REFERRED_TO, StageConfig
-from r1trl.config.stage_parts import LaunchConfig, ScoringConfig
+from r1trl.config.stage_parts import POLICY, LaunchConfig, ScoringConfig
 from r1trl.errors import suggest
 from r1trl.kind import Kind, NoSettings
 from r1trl.plan.choices import active
@@ -117,10 +117,12 @@ def _steps(stage: StageConfig, kind: Kind) -> Iterator[str]:
 
 def _of_a_loaded_model(key: str, stage: StageConfig, run: Composed) -> Iterator[str]:
     """Yield what says how weights are loaded or used, if servers have them."""
-    models = models_of(stage).values()
-    if not (stage.endpoints or (models and all(model.endpoints for model in models))):
+    models, served = models_of(stage).values(), POLICY in stage.serve
+    if not (stage.endpoints or served or (models and all(model.endpoints for model in models))):
         return
     given = {name for name in OF_LOADED_WEIGHTS if f"{key}.{name}" in run.given.keys}
     given |= {"attn_implementation"} if stage.attn_implementation else set()
-    for name in sorted(given):
-        yield f"{name}: the servers of endpoints load the model; set it there"
+    where = f"server loads the model; set it in serve.{POLICY}.args"
+    where = where if served else "servers of endpoints load the model; set it there"
+    for name in sorted(given - ({"dtype"} if served else set())):
+        yield f"{name}: the {where}"

@@ -19,6 +19,7 @@ from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout, check_scoring, check_transitions
 from r1trl.plan.sources import check_columns, check_source
 from r1trl.plugins.loading import Plugins
+from r1trl.serve.problems import serve_problems
 from r1trl.stage.devices import has_gpu
 
 MISSING = {
@@ -72,6 +73,7 @@ class StageCheck:
         stage, key, plugins = self.stage, self.key, self.plugins
         own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
         given = self.run.config.stages[self.name]
+        own += (*serve_problems(stage, self.kind, self.launch),)
         own += (*check_scoring(stage), *unread(key, given, self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()

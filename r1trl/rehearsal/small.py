@@ -55,7 +55,8 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         n: small_source(s, BENCHMARK_ROWS if evaluates else ROWS)
         for n, s in small["benchmarks"].items()
     }
-    small |= {"dtype": "float32", "endpoints": None, "launch": _local(small["launch"])}
+    small |= {"dtype": "float32", "endpoints": None, "serve": {}}
+    small["launch"] = _local(small["launch"])
     if small["adapter"] is not None:
         small["adapter"] = {**small["adapter"], "quantize": None}
     small["attn_implementation"] = _attention(small["attn_implementation"])

@@ -9,7 +9,7 @@ from r1trl.config.checked import Composed
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import SourceConfig, StageConfig, WandbConfig
-from r1trl.config.stage_parts import LaunchConfig
+from r1trl.config.stage_parts import POLICY, LaunchConfig
 from r1trl.errors import ConfigError, errors_named
 from r1trl.plan.choices import active
 from r1trl.plan.plan import Plan, PlannedStage, make_plan
@@ -17,6 +17,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.rehearsal.small import ROWS, STEPS, small_source, small_stage
 from r1trl.rehearsal.stand_ins import REWARD
 from r1trl.rewards.scorer import COMMON_OPTIONS
+from r1trl.serve.clients import named_servers
 from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.files import NOTHING, changed_values
 from r1trl.stage.inputs import put, references_of
@@ -73,6 +74,9 @@ def _small(
         group["filters"] = _without_outside(group["filters"], "filter", plugins, key, not_asked)
     if planned.config.endpoints:
         not_asked.append(f"{key}.endpoints: a small model here writes the completions instead")
+    for name in planned.config.serve:
+        instead = ": a small model here writes the completions instead" if name == POLICY else ""
+        not_asked.append(f"{key}.serve.{name}: is not started{instead}")
     if "benchmarks" not in planned.kind.needs:
         small["benchmarks"] = {}
     stage: StageConfig
@@ -104,7 +108,7 @@ def _without_outside(
         offer = plugins.find(role, options.get("reward", name) if role == "reward" else name)
         asks = offer.description.asks_outside
         with errors_named(f"{key}.{role}s.{name}"):
-            asked = asks(**own) if asks else None
+            asked = asks(**own) if asks else ", ".join(sorted(named_servers(own)))
         if asked:
             common = {k: v for k, v in options.items() if k in COMMON_OPTIONS}
             kept[name] = {**common, "reward": REWARD} if role == "reward" else None

@@ -59,7 +59,7 @@ class RehearsedWork(StageWork):
         """Return what generates completions, gold ones among them."""
         from r1trl.rehearsal.gold import GoldRowGenerator
 
-        return GoldRowGenerator(stage, self.scorer, self.plugins, self.key, correct)
+        return GoldRowGenerator(stage, self.scorer, self.plugins, self.key, self.folder, correct)
 
 
 @dataclass(frozen=True)

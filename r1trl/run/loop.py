@@ -95,7 +95,7 @@ def _run_stage(stage: PlannedStage, workers: Workers) -> int:
         began = time.time()
         write_stage(stage)
         with log_shown(log_of(folder, 0, stage.launch["nodes"])):
-            status = workers.run(folder, stage.launch)
+            status = workers.run(folder, stage.launch, stage.config.serve)
         if not (folder / "result.json").exists():
             return _ended_early(name, folder, status, workers, began)
     else:

@@ -187,7 +187,7 @@ class StageWork:
         """Return what generates completions with a model of the stage."""
         from r1trl.generation.answers import RowGenerator
 
-        return RowGenerator(stage, self.scorer, self.plugins, self.key, correct)
+        return RowGenerator(stage, self.scorer, self.plugins, self.key, self.folder, correct)
 
     def write_rows(self, parts: "Sequence[Dataset | None]") -> None:
         """Write rollouts.parquet, whole or not at all; close the scoring processes."""

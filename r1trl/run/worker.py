@@ -34,6 +34,7 @@ from r1trl.process.terminal import say
 from r1trl.run.made import read_made, write_made
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
+from r1trl.serve.clients import with_addresses
 from r1trl.stage.code import code_of
 from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
@@ -67,6 +68,7 @@ def run_stage_folder(
         raise StageError(problem)
     hide_gpus(spec.settings.get("args", {}), world_size())
     key = f"stages.{spec.stage}"
+    spec = replace(spec, settings=with_addresses(spec.settings, folder, key))
     for said in code_of(spec, folder) if is_main() else ():
         say(said)
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
@@ -77,9 +79,8 @@ def run_stage_folder(
     stage = parse_stage(spec, plugins)
     for missing in missing_packages(stage.args):
         raise StageError(f"{key}.{missing}, or set it to false")
-    kind, own_seed = plugins.kind(spec.kind), spec.own_seed
-    given = (kind, folder, spec.seed, own_seed, plugins, tracker, transitions)
-    work = work_class(stage, spec.stage, *given, identity=spec.identity)
+    own = (folder, spec.seed, spec.own_seed, plugins, tracker, transitions)
+    work = work_class(stage, spec.stage, plugins.kind(spec.kind), *own, identity=spec.identity)
     take_device(work.stage, work.key)
     join(bounds_of(folder).timeout)
     let_fsdp_use_the_cpu()
@@ -87,14 +88,13 @@ def run_stage_folder(
     made = _made(work, spec)
     if made is not None and is_main():
         model, dataset = outputs(folder, spec.makes)
-        own: dict[str, Any] = {"inputs": read, "versions": versions()}
-        own |= {"identity": spec.identity, "kept": spec.kept}
-        result = StageResult(spec.stage, spec.kind, folder, model, dataset, made, **own)
-        result = replace(_with_whole_model(transitions.apply(result)), **own)
+        kept: dict[str, Any] = {"inputs": read, "versions": versions()}
+        kept |= {"identity": spec.identity, "kept": spec.kept}
+        result = StageResult(spec.stage, spec.kind, folder, model, dataset, made, **kept)
+        result = replace(_with_whole_model(transitions.apply(result)), **kept)
         result = replace(result, seconds=round(time.monotonic() - started, 3))
         told = replace(result, metrics=dict(result.metrics))  # which a plugin may change
-        hooked = {"stage": spec.at(folder), "result": told}
-        notify(plugins.manager, "r1trl_stage_finished", key, **hooked)
+        notify(plugins.manager, "r1trl_stage_finished", key, stage=spec.at(folder), result=told)
         for path in filter(None, (result.model, result.dataset)):
             if not path.exists():
                 raise StageError(f"{key}: {path.name} was there, and is gone; a plugin removed it")

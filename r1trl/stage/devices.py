@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
+from r1trl.config.stage_parts import POLICY
 from r1trl.errors import StageError
 from r1trl.process.terminal import say
 
@@ -96,10 +97,10 @@ def has_gpu(environment: Mapping[str, str], args: Mapping[str, Any]) -> bool:
 
 def runs_a_model(stage: StageConfig) -> bool:
     """Return True if a stage has a model that is in its own processes, not behind servers."""
-    endpoints = [model.endpoints or stage.endpoints for model in models_of(stage).values()]
+    own = [model.endpoints or stage.endpoints for model in models_of(stage).values()]
     if stage.model is not None:
-        endpoints.append(stage.endpoints)
-    return None in endpoints
+        own.append(stage.endpoints)
+    return None in own and POLICY not in stage.serve
 
 
 def idle_gpus(environment: Mapping[str, str], count: int) -> str | None:

@@ -11,6 +11,8 @@ from r1trl.errors import R1trlError, raised
 from r1trl.stage.devices import uses_gpu
 
 EXPECTED = "R1TRL_PROCESSES"
+NODE = "R1TRL_NODE"  # the number of a node among those of a stage, from 0
+SLURM_NODE = "SLURM_NODEID"
 # How many processes a launcher says that it starts: Slurm's, and those of MPI.
 LAUNCHED = ("SLURM_NTASKS", "PMI_SIZE", "PMIX_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 PATIENCE = timedelta(days=365)
@@ -25,6 +27,16 @@ def rank() -> int:
 def world_size() -> int:
     """Return the number of processes of the stage."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def own_node(nodes: int) -> int:
+    """Return the number of this node among those of a stage; raise R1trlError if none says it."""
+    if nodes == 1:
+        return 0
+    for name in (NODE, SLURM_NODE):
+        if name in os.environ:
+            return int(os.environ[name])
+    raise R1trlError(f"neither {NODE} nor {SLURM_NODE} says which of {nodes} nodes this is")
 
 
 def is_main() -> bool:

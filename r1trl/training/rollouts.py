@@ -16,6 +16,7 @@ from trl.models import unwrap_model_for_generation
 from r1trl.decoding.decode import GeneratedTokens, decode
 from r1trl.packing.logprobs import are_completions, pad_logps
 from r1trl.packing.passes import PassesMixin
+from r1trl.packing.ratios import log_tails
 from r1trl.packing.tokens import TokenBatch
 from r1trl.process.pulse import computed_elsewhere
 from r1trl.rewards.bound_reward import NOT_ROW_COLUMNS
@@ -90,7 +91,10 @@ class RolloutMixin(PassesMixin):
     def _roll_out(self, rows: Any) -> Any:
         self.rollout = Rollout(rows, scored_at=self.rollout.scored_at)
         with without_text_gather(self):
-            return super()._generate_and_score_completions(rows)  # type: ignore[misc]
+            output = super()._generate_and_score_completions(rows)  # type: ignore[misc]
+        if "importance_sampling_ratio" in output:
+            log_tails(self, output)
+        return output
 
     def _generate_single_turn(self, prompt_ids: Any, *more: Any, **named: Any) -> Any:
         generated = self._generate_turn(prompt_ids, *more, **named)

@@ -95,3 +95,16 @@ def clear(folder: Path, rank: str = "*") -> None:
 def at_work(beats: Sequence[Beat]) -> list[Beat]:
     """Return the beats of ranks that have not ended, as far as can be known from here."""
     return [beat for beat in beats if beat.ended is None and beat.process.state != "gone"]
+
+
+def how_to_leave(beats: list[Beat], grace: float) -> str:
+    """Return how ranks will leave, by what they said last of the way to the next checkpoint."""
+    need = max((beat.to_save for beat in beats if beat.to_save is not None), default=None)
+    if all(beat.step is None for beat in beats):
+        return "finishing this stage"
+    if need is None:
+        return "finishing this rollout"  # the first one, of which no time is known yet
+    if need > grace:
+        rest = f"the rest of this rollout takes about {need:.0f} s"
+        return f"{rest}, longer than launch.grace={grace:g}: the last checkpoint counts"
+    return f"finishing this rollout, about {need:.0f} s" if need else "saving after this step"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from r1trl.config.stage_parts import LaunchConfig, WatchdogConfig
 from r1trl.storage.writing import replace_text
-from r1trl.watch.processes import ProcessName, this_process
+from r1trl.watch.processes import GONE, ProcessName, this_process
 
 FILE = "control"
 DRIVER = "R1TRL_DRIVER"  # the variable with the driver's name, in the environment of its workers
@@ -86,3 +87,30 @@ def bounds_of(folder: Path) -> Bounds:
     """Return the bounds that the driver of this worker gave its stage, or those of the schema."""
     control = read_control(folder)
     return control.bounds if control and control.driver == own_driver() else Bounds()
+
+
+class OwnDriver:
+    """The driver that has started this process, as its control file in a stage's folder shows it.
+
+    `name` is None if the process was started by hand.
+    """
+
+    def __init__(self, folder: Path, watchdog: float) -> None:
+        self.folder, self.watchdog, self.name = folder, watchdog, own_driver()
+        self._heard, self._written = time.monotonic(), 0
+
+    def problem(self) -> str | None:
+        """Return what has become of the driver if it is gone, or None."""
+        if self.name is None:
+            return None
+        control, written = read_control(self.folder), time_of(self.folder)
+        if control is not None and control.driver != self.name:
+            return "another r1trl has taken the place of its driver"
+        if written != self._written:
+            self._written, self._heard = written, time.monotonic()
+        if self.name.state == GONE:
+            return "the end of its driver"
+        silent = time.monotonic() - self._heard
+        if self._written and silent > self.watchdog:
+            return f"{silent:.0f} s of silence of its driver"
+        return None

@@ -21,11 +21,11 @@ from r1trl.errors import R1trlError
 from r1trl.process.pulse import pulse
 from r1trl.stage.ranks import rank
 from r1trl.watch.beats import PERIOD, RANKS, Beat, clear, write_beat, write_error
-from r1trl.watch.control import bounds_of, own_driver, read_control, time_of
+from r1trl.watch.control import OwnDriver, bounds_of, read_control
 from r1trl.watch.leaving import heeded
 from r1trl.watch.lock import hold_locks
 from r1trl.watch.look import Link, Look
-from r1trl.watch.processes import GONE, end_children, this_process
+from r1trl.watch.processes import end_children, this_process
 
 FAILED, LEFT_EARLY = 1, 3
 TICK = 0.5  # seconds between two looks at the control file
@@ -40,11 +40,11 @@ class RankWatch:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.rank, self.status = folder, rank(), FAILED
-        self.driver, self.bounds = own_driver(), bounds_of(folder)
+        self.bounds = bounds_of(folder)
+        self.driver = OwnDriver(folder, self.bounds.watchdog)
         self.process = this_process()
         self.progress_at, self.done = time.time(), 0
         self.computed = (time.monotonic(), 0.0)  # until when, how many seconds
-        self.heard, self.written = time.monotonic(), 0
         self.look = Look(folder, self.bounds, fresh=False)
         self.link = Link(self.bounds.watchdog)
         self.with_stacks = False
@@ -53,8 +53,8 @@ class RankWatch:
         self._locks: list[IO[str]] = []
 
     def __enter__(self) -> Self:
-        self._locks = hold_locks(self.folder, self.driver, self.rank)
-        if self.driver and (problem := self._deserted()):
+        self._locks = hold_locks(self.folder, self.driver.name, self.rank)
+        if problem := self.driver.problem():
             self._release()
             raise R1trlError(f"{self.folder}: this worker has not begun: {problem}")
         clear(self.folder, str(self.rank))
@@ -99,9 +99,9 @@ class RankWatch:
 
     def _obey(self) -> bool:
         """Do what the driver orders; return True if there is no driver, or none any more."""
-        if self.driver is None:
+        if self.driver.name is None:
             return True
-        if problem := self._deserted():
+        if problem := self.driver.problem():
             pulse.order(problem, time.monotonic() + self.bounds.grace)
             return True
         control = read_control(self.folder)
@@ -113,21 +113,6 @@ class RankWatch:
         if control and control.end:
             self.end("ended by the driver", LEFT_EARLY if control.leave else FAILED)
         return False
-
-    def _deserted(self) -> str | None:
-        """Return what has become of the driver if it is gone, or None."""
-        assert self.driver
-        control, written = read_control(self.folder), time_of(self.folder)
-        if control is not None and control.driver != self.driver:
-            return "another r1trl has taken the place of its driver"
-        if written != self.written:
-            self.written, self.heard = written, time.monotonic()
-        if self.driver.state == GONE:
-            return "the end of its driver"
-        silent = time.monotonic() - self.heard
-        if self.written and silent > self.bounds.watchdog:
-            return f"{silent:.0f} s of silence of its driver"
-        return None
 
     def _beat(self, ended: int | None = None) -> None:
         """Write a beat; what cannot be written is left to the next one."""
@@ -158,7 +143,7 @@ class RankWatch:
         if os.getpid() != self.process.pid:  # of a fork that is not watched
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        elif pulse.leave and number == signal.SIGINT and self.driver is None:
+        elif pulse.leave and number == signal.SIGINT and self.driver.name is None:
             self.end("ended by a second signal; the last checkpoint counts", LEFT_EARLY)
         pulse.order(signal.Signals(number).name, time.monotonic() + self.bounds.grace)
 

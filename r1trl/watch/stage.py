@@ -10,7 +10,7 @@ from typing import Self
 
 from r1trl.process.terminal import say
 from r1trl.stage.logs import engine_error, logs
-from r1trl.watch.beats import PERIOD, Beat, clear, errors, read_beats, stacks
+from r1trl.watch.beats import PERIOD, clear, errors, how_to_leave, read_beats, stacks
 from r1trl.watch.control import Bounds, Control, own_name, renew, write_control
 from r1trl.watch.leaving import TICK, Leaving, Watch
 from r1trl.watch.lock import take_over
@@ -29,12 +29,22 @@ BEAT_SECONDS = 1.2  # after an order, until ranks have said that they save somet
 
 
 class StageWatch(Watch):
-    """Watches the ranks of the stage in a folder; `trouble` is what was the matter with them."""
+    """Watches the ranks of the stage in a folder; `trouble` is what was the matter with them.
+
+    `servers` says why their servers have failed, or None.
+    """
 
     def __init__(
-        self, folder: Path, bounds: Bounds, leaving: Leaving, end: Callable[[], None]
+        self,
+        folder: Path,
+        bounds: Bounds,
+        leaving: Leaving,
+        end: Callable[[], None],
+        servers: Callable[[], str | None] = lambda: None,
     ) -> None:
         super().__init__(leaving, end)
+        self.servers = servers
+        self.unserved: str | None = None
         self.folder, self.bounds = folder, bounds
         self.trouble: Trouble | None = None
         self.control = Control(this_process(), 0, bounds)
@@ -78,7 +88,7 @@ class StageWatch(Watch):
         """Say how the ranks will leave; end them if they lose nothing by it."""
         saving = [beat for beat in read_beats(self.folder) if beat.saves]
         if saving:
-            how = _how(saving, self.bounds.grace)
+            how = how_to_leave(saving, self.bounds.grace)
             say(f"leaving ({reason}): {how}; a second Ctrl-C ends everything at once")
         elif now > self.leaving.since + BEAT_SECONDS:
             say(f"leaving ({reason})")
@@ -91,6 +101,9 @@ class StageWatch(Watch):
             if time.monotonic() - self.failed_at > FAILED_SECONDS:
                 self._end("an error")
             return
+        self.unserved = self.servers()
+        if self.unserved:
+            return self._end(self.unserved)
         self.trouble = self.look.trouble()
         if self.trouble and not self.trouble.died:
             self._collect_stacks()
@@ -144,10 +157,10 @@ class StageWatch(Watch):
     def error(self, status: int) -> str | None:
         """Return why the ranks failed: of the first one of them; None if none has said so.
 
-        What they say because they were ended does not count.
-
-        `status` is that of their launcher.
+        What they say because they were ended does not count. `status` is that of their launcher.
         """
+        if self.unserved:
+            return self.unserved
         if self.ended and not self.trouble and self.failed_at is None:
             return None
         lost = None if status == LEFT_EARLY else engine_error(self.folder)
@@ -180,16 +193,3 @@ class StageWatch(Watch):
         text = "\n".join(texts)
         found = re.findall(rf"exitcode *: -(\d+) \(pid: {pid}\)", text)
         return int(found[-1]) if found else 0
-
-
-def _how(beats: list[Beat], grace: float) -> str:
-    """Return how ranks will leave, by what they said last of the way to the next checkpoint."""
-    need = max((beat.to_save for beat in beats if beat.to_save is not None), default=None)
-    if all(beat.step is None for beat in beats):
-        return "finishing this stage"
-    if need is None:
-        return "finishing this rollout"  # the first one, of which no time is known yet
-    if need > grace:
-        rest = f"the rest of this rollout takes about {need:.0f} s"
-        return f"{rest}, longer than launch.grace={grace:g}: the last checkpoint counts"
-    return f"finishing this rollout, about {need:.0f} s" if need else "saving after this step"

@@ -70,7 +70,7 @@ class Slurm:
     """
 
     def __init__(
-        self, hosts: Hosts, folder: Path, *, requeue_delay: int = 5, down_after: int = 30
+        self, hosts: Hosts, folder: Path, *, requeue_delay: int = 5, down_after: int = 60
     ) -> None:
         self.hosts, self.folder = hosts, folder
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}

@@ -82,4 +82,4 @@ def test_with_checkpointing_one_layer_is_computed_again(precision: Precision) ->
     kept, peak = tracked(SHAPE, precision, True)
     assert kept == pytest.approx(acts.kept(TOKENS, True), rel=0.01)
     expected = acts.passed(TOKENS, True) - TOKENS * packed_copy(acts) + copies(acts)
-    assert peak - kept == pytest.approx(expected, rel=0.04)
+    assert peak - kept == pytest.approx(expected, rel=0.05)

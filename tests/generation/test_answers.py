@@ -57,7 +57,7 @@ def make(tiny_model: Path, plugins: Plugins) -> Make:
             sampling=SamplingConfig(max_tokens=6, batch_size=16, **sampling),
         )
         scorer = make_scorer(stage.rewards, ScoringConfig(processes=1), plugins)
-        return RowGenerator(stage, scorer, plugins, "stages.samples", correct)
+        return RowGenerator(stage, scorer, plugins, "stages.samples", Path(), correct)
 
     return make_
 

@@ -11,8 +11,9 @@ import pytest
 from r1trl.config.compose import compose
 from r1trl.config.stage_parts import LaunchConfig
 from r1trl.errors import ConfigError, R1trlError
-from r1trl.launch.engines import on_nodes, own_node
+from r1trl.launch.engines import on_nodes
 from r1trl.plan.plan import make_plan
+from r1trl.stage.ranks import own_node
 
 JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "n[1-2]"}
 

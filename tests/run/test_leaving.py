@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ranks import wait_for
+from ranks import at_work_in, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -124,18 +124,6 @@ def checkpoints(folder: Path) -> list[int]:
     """Return the steps of whole checkpoints."""
     marks = stage_of(folder).glob("checkpoints/checkpoint-*/complete.json")
     return sorted(int(mark.parent.name.partition("-")[2]) for mark in marks)
-
-
-def at_work_in(folder: Path) -> list[int]:
-    """Return the processes whose working directory is a folder."""
-    pids = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd") == str(folder):
-                pids.append(int(process.name))
-        except OSError:
-            continue
-    return pids
 
 
 @pytest.mark.long

@@ -135,6 +135,16 @@ def test_configs_have_the_fields_that_capabilities_reads(config: str) -> None:
     assert ("cast_lm_head_to_fp32" in fields) == (config == "GRPOConfig")
 
 
+def test_importance_ratios_are_of_these_log_probabilities_and_logged_under_this_name() -> None:
+    source = inspect.getsource(trl.GRPOTrainer._generate_and_score_completions)
+    assert "(old_per_token_logps - sampling_per_token_logps) * mask" in source
+    assert "torch.nan_to_num(per_token_logps_diff, nan=0.0)" in source
+    for name in ("old_per_token_logps", "sampling_per_token_logps", "importance_sampling_ratio"):
+        assert f'output["{name}"] =' in source
+    assert "sampling/importance_sampling_ratio/mean" in source
+    assert not inspect.getsource(trl.RLOOTrainer).count("importance_sampling_ratio")
+
+
 def test_weights_are_gathered_for_generation_by_a_function_of_trl() -> None:
     from trl.models import unwrap_model_for_generation
 

@@ -41,6 +41,18 @@ def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def at_work_in(folder: Path) -> list[int]:
+    """Return the processes whose working directory is a folder."""
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == str(folder):
+                pids.append(int(process.name))
+        except OSError:
+            continue
+    return pids
+
+
 def start_rank(
     folder: Path, rank: int = 0, count: int = 1, *, begin: str = "", body: str = WORKS, driver: str
 ) -> "subprocess.Popen[str]":
