@@ -46,12 +46,13 @@ def _submit(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from r1trl.estimate.table import estimates
     from r1trl.plan.describe import describe
     from r1trl.plan.details import details
 
     for plan, _ in _plans(arguments):
         if not arguments.rehearse:
-            say(describe(plan))
+            say("\n\n".join(filter(None, (describe(plan), estimates(plan)))))
         if arguments.verbose:
             say(f"\n{details(plan)}")
         if arguments.preflight:
@@ -89,6 +90,7 @@ def _plans(arguments: argparse.Namespace) -> list[Any]:
     """Return the plan and the composed YAML of every run; print notes on names and GPUs."""
     from r1trl.config.compose import compose
     from r1trl.config.overrides import sweep
+    from r1trl.estimate.judge import verdict
     from r1trl.plan.describe import gpu_notes
     from r1trl.plan.plan import make_plan
     from r1trl.stage.devices import driver_gpus
@@ -103,6 +105,8 @@ def _plans(arguments: argparse.Namespace) -> list[Any]:
         _print_notes(composed.notes)
         plan = make_plan(composed)
         _print_notes([*plan.notes, *gpu_notes(plan, os.environ, driver_gpus().number)])
+        starts, rehearses = arguments.command == "run", getattr(arguments, "rehearse", False)
+        _print_notes(verdict(plan, starts=starts, rehearses=rehearses))
         plans.append((plan, composed.text))
     return plans
 

@@ -28,6 +28,7 @@ LAYERS = (
     "serve",
     "data report checkpoints dealing",
     "generation plan training",
+    "estimate",
     "launch",
     "trust rescore doctor",
     "kinds",

@@ -8,6 +8,7 @@ from typing import Any
 from r1trl.config.schema import StageConfig
 from r1trl.kind import Kind
 from r1trl.models.hub import CONFIG
+from r1trl.models.shape import shape_of
 
 SIZES = {"float32": 4, "float64": 8}  # bytes of a weight, by its type; of others 2
 MODEL = 4  # bytes of a weight in a model that is handed over: it is trained in float32
@@ -16,10 +17,15 @@ ROWS = 16  # bytes of a token in rollouts: its text in a shard, and in rollouts.
 
 
 def weights_of(model: str) -> int | None:
-    """Return the number of a model's weights by the sizes of its files; None if not known."""
+    """Return the number of a model's weights by its shape, or the sizes of its files.
+
+    None if neither is known.
+    """
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
+    if shape := shape_of(model):
+        return shape.parameters
     folder = Path(model)
     if not folder.is_dir():
         try:

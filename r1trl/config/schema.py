@@ -15,6 +15,7 @@ from typing import Any, Literal
 from r1trl.config.stage_parts import (
     AdapterConfig,
     EndpointsConfig,
+    HardwareConfig,
     LaunchConfig,
     RolloutConfig,
     SamplingConfig,
@@ -153,6 +154,7 @@ class RunConfig:
     benchmarks: dict[str, SourceConfig] = field(default_factory=dict)
     stages: dict[str, StageConfig] = field(default_factory=dict)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
+    hardware: HardwareConfig | None = None  # what plans assume; None: nothing is refused by it
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     # The command's time on the clock, in seconds, or as 3:50:00 or 3h50m: it has left by then.
     time_limit: float | str | None = number(None, above=0)

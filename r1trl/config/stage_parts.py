@@ -142,6 +142,24 @@ class LaunchConfig:
 
 
 @dataclass
+class HardwareConfig:
+    """What an estimate assumes of a GPU, or of a machine without one; conf/hardware has some."""
+
+    name: str = "a GPU"
+    device: Literal["gpu", "cpu"] = "gpu"
+    memory: float = number(80.0, above=0)  # GiB of one GPU; of a CPU's machine, for all processes
+    tflops: float = number(989.0, above=0)  # dense, in bfloat16, as in the data sheet
+    bandwidth: float = number(3350.0, above=0)  # GB/s of its memory
+    # Share of `tflops` that training reaches, and of `bandwidth` that vLLM's decoding does.
+    mfu: float = number(0.35, above=0, at_most=1)
+    mbu: float = number(0.5, above=0, at_most=1)
+    # Milliseconds of a layer for one token of all rows, at least: of r1trl's own decoding, where
+    # Python starts each kernel, and of vLLM, which replays them.
+    layer_ms: float = number(1.0, above=0)
+    vllm_layer_ms: float = number(0.2, above=0)
+
+
+@dataclass
 class WatchdogConfig:
     """When a process that says nothing counts as dead or stopped."""
 

@@ -25,10 +25,20 @@ DRIVER_NOT_LOADED = 9  # NVML's number: there is no GPU that could be used
 
 
 class Gpus(NamedTuple):
-    """How many GPUs somebody has for this process, and the reason if that is none."""
+    """How many GPUs somebody has for this process, and the reason if that is none.
+
+    `memory` is the least of a GPU, in bytes, if the driver says so.
+    """
 
     number: int
     reason: str = ""
+    memory: int = 0
+
+
+class _Memory(ctypes.Structure):
+    """NVML's nvmlMemory_t, in bytes."""
+
+    _fields_ = [(name, ctypes.c_ulonglong) for name in ("total", "free", "used")]
 
 
 def driver_gpus(load: Callable[[str], Any] = ctypes.CDLL) -> Gpus:
@@ -41,12 +51,16 @@ def driver_gpus(load: Callable[[str], Any] = ctypes.CDLL) -> Gpus:
     if status := nvml.nvmlInit_v2():
         problem = nvml.nvmlErrorString(status).decode()
         return Gpus(0, "" if status == DRIVER_NOT_LOADED else problem)
-    count, handle = ctypes.c_uint(), ctypes.c_void_p()
+    count, handle, memory = ctypes.c_uint(), ctypes.c_void_p(), _Memory()
     nvml.nvmlDeviceGetCount_v2(ctypes.byref(count))  # with those that others have been given
     get_handle = nvml.nvmlDeviceGetHandleByIndex_v2
-    own = [i for i in range(count.value) if get_handle(i, ctypes.byref(handle)) == 0]
+    totals = list[int]()
+    for index in range(count.value):
+        if get_handle(index, ctypes.byref(handle)) == 0:
+            nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory))
+            totals.append(memory.total)
     nvml.nvmlShutdown()
-    return Gpus(len(own))
+    return Gpus(len(totals), memory=min(totals, default=0))
 
 
 def torch_gpus() -> Gpus:

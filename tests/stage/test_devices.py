@@ -30,7 +30,7 @@ class Nvml:
     def __init__(self, status: int, gpus: int, forbidden: int) -> None:
         self.status, self.gpus, self.forbidden = status, gpus, forbidden
         self.nvmlErrorString = Nvml.ErrorString()
-        self.open = False
+        self.open, self.asked = False, 0
 
     def nvmlInit_v2(self) -> int:  # noqa: N802 - the library's name
         self.open = self.status == 0
@@ -43,6 +43,12 @@ class Nvml:
 
     def nvmlDeviceGetHandleByIndex_v2(self, index: int, _: Any) -> int:  # noqa: N802
         return 4 if index < self.forbidden else 0
+
+    def nvmlDeviceGetMemoryInfo(self, _: Any, memory: Any) -> int:  # noqa: N802
+        self.asked += 1
+        total = ctypes.cast(memory, ctypes.POINTER(ctypes.c_ulonglong))
+        total[0] = (80 if self.asked > 1 else 24) * 2**30  # the first is smaller
+        return 0
 
     def nvmlShutdown(self) -> int:  # noqa: N802
         self.open = False
@@ -61,8 +67,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.mark.parametrize(
     ("status", "gpus", "forbidden", "expected"),
     [
-        (0, 8, 0, Gpus(8)),
-        (0, 8, 7, Gpus(1)),  # a scheduler has given us one
+        (0, 8, 0, Gpus(8, memory=24 * 2**30)),
+        (0, 8, 7, Gpus(1, memory=24 * 2**30)),  # a scheduler has given us one
         (0, 0, 0, Gpus(0)),
         (9, 0, 0, Gpus(0)),  # the library without a driver
         (18, 8, 0, Gpus(0, "status 18")),  # another version than the driver
