@@ -15,7 +15,7 @@ class RewardModel:
     "response". Of these tokens it reads the last `max_length`; None reads all. The value is the
     model's logit, or with `sigmoid` its sigmoid, 0 to 1. `batch_size` counts completions. `dtype`
     None is bfloat16 on a GPU, and on a CPU the one in which the model is saved. Between the batches
-    of a stage the weights are in the host's memory.
+    of a stage the weights are in the host's memory, those of each process by themselves.
     """
 
     def __init__(

@@ -14,6 +14,8 @@ from r1trl.dealing.exchange import Exchange
 from r1trl.dealing.update import Update, prompt_numbers, updates_of, widths_of
 from r1trl.packing.logprobs import LogpsAndEntropies
 
+pytestmark = pytest.mark.slow  # imports torch
+
 
 def drawn(count: int, prompt: int = 10, group: int = 4, seed: int = 1) -> list[Row]:
     """Return rows whose completions are 1 to 20 times as long as the shortest."""
