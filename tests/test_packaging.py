@@ -4,9 +4,12 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -57,3 +60,26 @@ def test_the_oldest_transformers_that_is_tried_is_the_oldest_that_is_allowed() -
     tried = (ROOT / ".ci" / f"transformers-{allowed[1]}.txt").read_text()
     assert f"transformers=={allowed[1]}.0\n" in tried
     assert f"test-transformers-{allowed[1]}" in (ROOT / "Makefile").read_text()
+
+
+def pins(file: str) -> dict[str, str]:
+    """Return the exact versions in a file of constraints, by name."""
+    lines = [line.split("==") for line in (ROOT / file).read_text().split() if "==" in line]
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in lines}
+
+
+def test_the_versions_for_vllm_are_those_that_the_extra_and_trl_allow() -> None:
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    given, of_trl = pins("constraints-vllm.txt"), [r for r in requires("trl") or () if "vllm" in r]
+    wanted = [Requirement(text) for text in (*extra["vllm"], *of_trl)]
+    assert {"vllm", "transformers"} <= {requirement.name for requirement in wanted}
+    for requirement in wanted:
+        assert requirement.specifier.contains(given[requirement.name]), requirement
+
+
+def test_the_tests_under_vllms_versions_have_all_that_differ_from_the_others() -> None:
+    given, plain = pins("constraints-vllm.txt"), pins("constraints.txt")
+    differ = {name for name in given.keys() & plain.keys() if given[name] != plain[name]}
+    tried = (ROOT / ".ci" / "transformers-vllm.txt").read_text()
+    assert "\n-c ../constraints-vllm.txt\n" in tried
+    assert differ == {n.replace("_", "-") for n in re.findall(r"^\w+$", tried, re.MULTILINE)}

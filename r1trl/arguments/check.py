@@ -14,6 +14,7 @@ from r1trl.fields import Field
 from r1trl.plugins.values import convert
 
 FIELDS: Mapping[str, Field] = {**TRAINING_FIELDS, **SHARED_FIELDS, **SET_BY_R1TRL}
+GET_VLLM = "pip install 'r1trl[vllm]' -c constraints-vllm.txt"
 Table = Mapping[str, Field]
 
 
@@ -77,5 +78,7 @@ def _converted(value: Any, type_: Any, field: Field) -> Any:
 def missing_packages(args: Mapping[str, Any]) -> list[str]:
     """Return what a stage's arguments need and this machine does not have, each with its key."""
     if args.get("use_vllm") and find_spec("vllm") is None:
-        return ["args.use_vllm: vLLM is not installed here; pip install vllm"]
+        return [
+            f"args.use_vllm: vLLM is not installed here; {GET_VLLM}, or set generation.vllm=false"
+        ]
     return []

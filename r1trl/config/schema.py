@@ -27,7 +27,14 @@ from r1trl.config.stage_parts import (
 from r1trl.types import Model, Rows
 
 REQUIRED = "???"
-ONLY_REFERRED_TO = ("model", "student", "teacher", "template", "scale")  # by ${key}, from stages
+ONLY_REFERRED_TO = (
+    "model",
+    "student",
+    "teacher",
+    "template",
+    "scale",
+    "generation",
+)  # by ${key}, from stages
 Dtype = Literal["bfloat16", "float16", "float32"]
 DTYPES = {
     **dict.fromkeys(("bf16", "torch.bfloat16"), "bfloat16"),
@@ -83,6 +90,13 @@ class WandbConfig:
 
 
 @dataclass
+class GenerationConfig:
+    """What draws the completions of stages that train on their own."""
+
+    vllm: bool = False  # TRL's use_vllm; launches on GPUs say true
+
+
+@dataclass
 class StageConfig:
     """One unit of work: the keys that are common to all kinds."""
 
@@ -133,6 +147,7 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     student: ModelConfig = field(default_factory=ModelConfig)
     teacher: str | None = None  # of a distillation: a model, or stage:<name>
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
     template: dict[str, Any] = field(default_factory=dict)  # prompt templates, by name
     scale: dict[str, Any] = field(default_factory=dict)  # the sizes that recipes refer to
     sources: dict[str, SourceConfig] = field(default_factory=dict)

@@ -121,6 +121,7 @@ class LaunchConfig:
     how: Literal["local", "accelerate", "slurm", "ray"] = "local"
     nodes: int = number(1, at_least=1)
     processes: int = number(1, at_least=1)  # on each node
+    gpu: bool = False  # of each process; the run's is the default of generation.vllm
     config: dict[str, Any] = field(default_factory=dict)  # accelerate's own configuration file
     environment: dict[str, str] = field(default_factory=dict)
     grace: float = number(60.0, at_least=0)  # seconds to leave in; then all processes are killed

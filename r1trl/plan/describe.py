@@ -20,8 +20,7 @@ HERE = "r1trl"
 EXPLAINED = (
     "drawn by r1trl: completions are generated in the stage's own processes; each prompt is\n"
     "prefilled once, and finished completions are dropped. On GPUs vLLM is faster:\n"
-    "args.use_vllm=true of a stage that trains (pip install vllm), serve.policy={} of one\n"
-    "that does not."
+    "generation.vllm=true for stages that train, serve.policy={} of one that does not."
 )
 
 

@@ -15,6 +15,7 @@ from r1trl.types import RewardName
 TRAINING_METHODS = ("choose", "observe", "admit")
 GENERATION_METHODS = ("generate",)
 NOT_OPENAI = ("top_k", "min_p", "repetition_penalty")
+WHOLE = {"top_p": 1.0, "top_k": 0.0, "min_p": 0.0}  # values that leave out no token
 
 
 def check_samplers(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
@@ -96,6 +97,18 @@ def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> lis
             wrong = _endpoints(endpoints, stage.sampling, served=served)
             problems += [f"{key}.{at}.{line}" for line in wrong]
     return problems
+
+
+def notes_on_drawing(args: Mapping[str, Any]) -> list[str]:
+    """Return what is not wrong with TRL's arguments for drawing, and has to be known."""
+    cut = [n for n, whole in WHOLE.items() if float(args.get(n) or whole) != whole]
+    if not (args.get("use_vllm") and cut):
+        return []
+    values = ", ".join(f"args.{name}={args[name]}" for name in cut)
+    return [
+        f"{values}: vLLM draws from what that leaves of the distribution, and the loss is of the "
+        "whole one: a bias that importance ratios do not correct"
+    ]
 
 
 def _endpoints(

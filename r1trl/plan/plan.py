@@ -17,6 +17,7 @@ from r1trl.identity.standing import for_all, standing
 from r1trl.identity.versions import versions
 from r1trl.kind import Kind
 from r1trl.plan.choices import active
+from r1trl.plan.drawing import notes_on_drawing
 from r1trl.plan.reach import unread_by_run, unread_keys
 from r1trl.plan.sources import check_source, note_on_columns
 from r1trl.plan.stages import StageCheck
@@ -90,9 +91,9 @@ def make_plan(composed: Composed) -> Plan:
     stages, notes = _laid_out(config, filled, folder, plugins, digests := Digests(folder / NAME))
     notes += [text for key, text in unread if key not in composed.given.new]
     notes += [
-        f"stages.{name}.{missing}, where the stage runs"
+        f"stages.{name}.{note}"
         for name, stage in filled.items()
-        for missing in missing_packages(stage.args)
+        for note in (*missing_packages(stage.args), *notes_on_drawing(stage.args))
     ]
     notes += [
         f"stages.{name}.{at}: {note}"

@@ -61,6 +61,8 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
         at = f"{key}.launch.{part}"
         if any(given == at or given.startswith(f"{at}.") for given in run.given.keys):
             yield f"launch.{part}: {text}"
+    if f"{key}.launch.gpu" in run.given.keys:
+        yield "launch.gpu: only the run's is read, by generation.vllm; set args.use_vllm"
     keys = (*kind.needs, *kind.takes)
     if stage.benchmarks and "benchmarks" not in keys:
         yield f"benchmarks: a stage of kind {stage.kind} is not run on benchmarks"

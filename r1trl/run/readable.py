@@ -1,5 +1,6 @@
 """What a stage's model can read, and where it ends: embeddings, context, end tokens."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from r1trl.arguments.source import defaults
@@ -34,14 +35,43 @@ def stage_tokenizer(stage: StageConfig, key: str, model: str) -> Any:
     return tokenizer
 
 
-def ends_for_vllm(stage: StageConfig, tokenizer: Any) -> dict[str, Any]:
-    """Return the argument of TRL's config that names a stage's end tokens to vLLM.
+def vllm_arguments(
+    stage: StageConfig, kind: Kind, tokenizer: Any, prompts: "Dataset | None"
+) -> dict[str, Any]:
+    """Return the arguments of TRL's config that tell vLLM a stage's end tokens and lengths.
 
-    vLLM loads the model with a tokenizer of its own, whose end token may not be the template's.
+    vLLM loads the model with a tokenizer of its own, whose end token may not be the template's; and
+    it wants memory for a text as long as the model's context, which can be far longer than any that
+    the stage's `prompts` lead to. What the stage's own arguments say of either stays.
     """
     ends = end_token_ids(tokenizer, generation_settings(str(stage.model)))
     given = stage.args.get("generation_kwargs") or {}
-    return {"generation_kwargs": {"stop_token_ids": list(ends), **given}}
+    arguments: dict[str, Any] = {"generation_kwargs": {"stop_token_ids": list(ends), **given}}
+    if prompts is not None and stage.args.get("vllm_max_model_length") is None:
+        whole = longest_prompt(prompts["prompt"][:], tokenizer) + longest_completion(stage, kind)
+        arguments["vllm_max_model_length"] = min(whole, context_of_stage(stage) or whole)
+    return arguments
+
+
+def longest_completion(stage: StageConfig, kind: Kind) -> int:
+    """Return the most tokens of a completion in a stage that trains."""
+    default = defaults(str(kind.trl_config)).get("max_completion_length")
+    return int(stage.args.get("max_completion_length", default) or 0)
+
+
+def longest_prompt(texts: Sequence[str], tokenizer: Any) -> int:
+    """Return the most tokens of a prompt; only those that can have the most are tokenised."""
+    longest, added = 0, tokenizer.num_special_tokens_to_add()
+    for text in sorted(texts, key=lambda text: len(text.encode()), reverse=True):
+        if len(text.encode()) + added <= longest:  # a token has at least one byte
+            break
+        longest = max(longest, len(tokenizer(text)["input_ids"]))
+    return longest
+
+
+def context_of_stage(stage: StageConfig) -> int | None:
+    """Return the context of a stage's model in tokens; None if its config does not say."""
+    return stage.max_position_embeddings or context_of(str(stage.model))
 
 
 def refuse_rows(rows: "Dataset", tokenizer: Any, model: str, key: str) -> None:
@@ -58,9 +88,7 @@ def check_context(
     Raises StageError if one leaves none. Only prompts that could be too long are tokenised: a token
     has at least one byte.
     """
-    context = stage.max_position_embeddings or context_of(str(stage.model))
-    default = defaults(str(kind.trl_config)).get("max_completion_length")
-    longest = int(stage.args.get("max_completion_length", default) or 0)
+    context, longest = context_of_stage(stage), longest_completion(stage, kind)
     if context is None:
         return
     texts: list[str] = prompts["prompt"][:]

@@ -19,7 +19,7 @@ from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
-from r1trl.run.readable import check_context, ends_for_vllm, refuse_rows, stage_tokenizer
+from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
 from r1trl.storage.writing import new_file
@@ -48,6 +48,7 @@ class StageWork:
     identity: Mapping[str, Any] = field(default_factory=dict)  # of the stage's result
     on_empty: OnEmpty | None = None  # called if filters leave no row; None: the stage fails
     _trained: bool = False
+    _prompts: "Dataset | None" = None  # as rendered
 
     @property
     def key(self) -> str:
@@ -96,9 +97,9 @@ class StageWork:
             with errors_named(f"{self.key}.template"):
                 return render_for(self.stage, rows, tokenizer, answered=not prefill)
 
-        texts = made_once("rendered", made, self.folder / "data")
+        self._prompts = texts = made_once("rendered", made, self.folder / "data")
         if self.kind.draws == "while training":
-            check_context(texts, self.tokenizer(), self.stage, self.kind, self.key)
+            check_context(texts, tokenizer, self.stage, self.kind, self.key)
         return texts
 
     def tokenizer(self, model: str | None = None) -> Any:
@@ -137,7 +138,8 @@ class StageWork:
         if "batch" in self.kind.takes:
             fixed = batch_arguments(self.stage, self.key) | fixed
         if self.stage.args.get("use_vllm"):
-            fixed = ends_for_vllm(self.stage, self.tokenizer()) | fixed
+            own = self.stage, self.kind, self.tokenizer(), self._prompts
+            fixed = vllm_arguments(*own) | fixed
         return config_class(**trl_arguments(self.stage, self.folder, self.seed, fixed))
 
     def adapter(self, task: str = "CAUSAL_LM") -> Any:

@@ -78,7 +78,7 @@ def run_stage_folder(
         notify(plugins.manager, "r1trl_stage_started", key, stage=spec.at(folder))
     stage = parse_stage(spec, plugins)
     for missing in missing_packages(stage.args):
-        raise StageError(f"{key}.{missing}, or set it to false")
+        raise StageError(f"{key}.{missing}")
     own = (folder, spec.seed, spec.own_seed, plugins, tracker, transitions)
     work = work_class(stage, spec.stage, plugins.kind(spec.kind), *own, identity=spec.identity)
     take_device(work.stage, work.key)

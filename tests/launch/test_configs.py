@@ -38,6 +38,23 @@ def planned(name: str, *overrides: str) -> dict[str, Any]:
     return launch
 
 
+def drawn_by_vllm(*overrides: str) -> set[bool]:
+    """Return what stages that train on their own completions say of vLLM."""
+    stages = compose(["recipe=full", *overrides], None).config.stages.values()
+    kinds = ("grpo", "rloo", "distillation")
+    return {stage.args["use_vllm"] for stage in stages if stage.kind in kinds}
+
+
+@pytest.mark.parametrize("name", SHARDED)
+def test_vllm_draws_under_launches_on_gpus_and_where_it_is_said(name: str) -> None:
+    on_gpus = not name.startswith(("cpu2", "local", "accelerate"))
+    assert drawn_by_vllm(f"launch={name}") == {on_gpus}
+    assert drawn_by_vllm(f"launch={name}", f"generation.vllm={str(not on_gpus).lower()}") == {
+        not on_gpus
+    }
+    assert drawn_by_vllm(f"launch={name}", "scale=tiny") == {False}
+
+
 def test_all_files_are_known_here() -> None:
     assert sorted(file.stem for file in CONF.glob("*.yaml")) == sorted(SHARDED)
 

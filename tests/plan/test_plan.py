@@ -751,10 +751,32 @@ def test_vllm_that_is_not_installed_here_is_noted_as_it_may_be_elsewhere(
 ) -> None:
     plan = make_plan(composed(*ZERO, "stages.zero.args.use_vllm=true"))
     assert plan.notes == [
-        "stages.zero.args.use_vllm: vLLM is not installed here; pip install vllm, where the stage "
-        "runs"
+        "stages.zero.args.use_vllm: vLLM is not installed here; pip install 'r1trl[vllm]' -c "
+        "constraints-vllm.txt, or set generation.vllm=false"
     ]
     assert make_plan(composed(*ZERO)).notes == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"top_p": 0.95}, "args.top_p=0.95: vLLM draws from what that leaves"),
+        ({"top_k": 20, "min_p": 0.1}, "args.top_k=20, args.min_p=0.1: vLLM draws from what that"),
+        ({"top_p": 1.0, "top_k": 0, "min_p": None}, None),
+    ],
+)
+def test_what_truncates_under_vllm_is_noted(
+    given: dict[str, Any], said: str | None, composed: Callable[..., Composed]
+) -> None:
+    args = [f"stages.zero.args.{n}={'null' if v is None else v}" for n, v in given.items()]
+
+    def notes(*more: str) -> list[str]:
+        found = make_plan(composed(*ZERO, *args, *more)).notes
+        return [note for note in found if "draws from" in note]
+
+    assert notes() == [], "without vLLM, the trainer scores what it has drawn itself"
+    told = notes("stages.zero.args.use_vllm=true")
+    assert [note.startswith(f"stages.zero.{said}") for note in told] == ([True] if said else [])
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ REFUSED = {
     "launch.config.x=1": "launch.config: how=local does not use accelerate; give how=accelerate",
     "stages.dev3.launch={processes: 2}": "stages.dev3.launch.processes: how=local starts one",
     "stages.r1.launch.config={a: b}": "stages.r1.launch.config: how=local does not use accelerate",
+    "stages.zero.launch.gpu=true": "stages.zero.launch.gpu: only the run's is read, by generation",
     "sources.problems.split=test": "sources.problems.split: a plugin's dataset has none; set it",
     "sources.problems.filters.hed={}": "sources.problems.filters: no filter is called 'hed' (did",
     "stages.dev1.data.cold_start.split=x": "stages.dev1.data.cold_start.split: stage:zero_samples "

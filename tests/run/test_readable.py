@@ -9,7 +9,13 @@ from one_step import kind_of
 
 from r1trl.config.schema import StageConfig
 from r1trl.errors import StageError
-from r1trl.run.readable import check_context, ends_for_vllm, refuse_rows, stage_tokenizer
+from r1trl.run.readable import (
+    check_context,
+    longest_prompt,
+    refuse_rows,
+    stage_tokenizer,
+    vllm_arguments,
+)
 from r1trl.types import Model
 
 KEY = "stages.x"
@@ -73,4 +79,29 @@ def test_vllm_is_told_the_end_tokens_beside_what_the_stage_gives_it(tmp_path: Pa
     tokenizer = stage_tokenizer(stage, KEY, str(stage.model))
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     expected = {"generation_kwargs": {"stop_token_ids": ends, "seed": 3}}
-    assert ends_for_vllm(stage, tokenizer) == expected
+    assert vllm_arguments(stage, kind_of("grpo"), tokenizer, None) == expected
+
+
+def test_vllm_reads_no_more_than_the_longest_prompt_and_completion(tmp_path: Path) -> None:
+    kind, args = kind_of("grpo"), {"use_vllm": True, "max_completion_length": 32}
+    stage = stage_of("short_context", tmp_path, args=args)
+    tokenizer = stage_tokenizer(stage, KEY, str(stage.model))
+
+    def length(*texts: str) -> int | None:
+        prompts = Dataset.from_dict({"prompt": texts})
+        told = vllm_arguments(stage, kind, tokenizer, prompts)
+        return told.get("vllm_max_model_length")
+
+    assert length("one", " one" * 4) == len(tokenizer(" one" * 4)["input_ids"]) + 32
+    assert length(" one" * 60) == 64, "the model's context"
+    stage.args["vllm_max_model_length"] = 48
+    assert length("one") is None, "the stage's own stays"
+
+
+def test_the_longest_prompt_is_not_always_that_with_the_most_bytes(tmp_path: Path) -> None:
+    stage = stage_of("qwen25_base", tmp_path)
+    tokenizer = stage_tokenizer(stage, KEY, str(stage.model))
+    texts = ["<|im_start|>" * 4, "0123456789" * 2, "a"]
+    lengths = [len(tokenizer(text)["input_ids"]) for text in texts]
+    assert lengths[1] == max(lengths) > lengths[0]
+    assert longest_prompt(texts, tokenizer) == longest_prompt(texts[::-1], tokenizer) == lengths[1]
