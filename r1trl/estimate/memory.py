@@ -101,9 +101,7 @@ def vllm_problem(given: Given) -> str | None:
     needed = vllm_needs(given, size)
     if needed <= share:
         return None
-    enough = needed / (given.hardware.memory * GIB) + 0.02
-    has = f"gives vLLM {share / GIB:.1f} GiB, and the weights and one row need {needed / GIB:.1f}"
-    return f"{has}; set {enough:.2f} or more, or args.vllm_tensor_parallel_size={2 * size}"
+    return f"gives vLLM {share / GIB:.1f} GiB, and weights and one row need {needed / GIB:.1f}"
 
 
 def vllm_bytes(given: Given) -> float:
@@ -121,7 +119,7 @@ def _training(given: Given) -> Iterator[Phase]:
     sharding = sharding_of(given.stage, given.launch, gpu=given.gpu)
     states, shape = _states(given, sharding), given.largest
     acts = Activations(shape, sharding.precision)
-    tokens = given.micro_batch * given.texts * given.longest
+    tokens = given.passed_at_once
     gradients = {"gradients": sharding.gradients * trained(given)}
     early = gradients if given.accumulates else {"gradients": 0.0}
     live = {"whole weights": live_bytes(sharding, shape)} if given.launch.world > 1 else {}
@@ -175,6 +173,11 @@ def _drawing(given: Given) -> Iterator[Phase]:
     """Yield the phases of a stage that draws completions and trains nothing."""
     shape, size = given.largest, given.number_size
     weights = {"weights": float(shape.parameters * size)}
-    yield Phase("generation", weights | {"KV cache": cache_bytes(given, size)})
+    cache = {"KV cache": cache_bytes(given, size)}
+    if server := given.server:
+        parts = {n: each / server.tensor_parallel for n, each in (weights | cache).items()}
+        yield Phase("serving", parts | {"vLLM": VLLM_OWN})
+        return
+    yield Phase("generation", weights | cache)
     if given.scorers:
         yield Phase("scoring", weights | {"reward model": _scorers(given)})
