@@ -28,6 +28,7 @@ def misfits(given: Given, *, timed: bool = True) -> Iterator[Misfit]:
     yield from (Misfit(f"{key}.{text}", True) for text in _parallel(given))
     if problem := vllm_problem(given):
         at = f"{key}.args.vllm_gpu_memory_utilization"
+        at = f"{key}.serve.policy.args.gpu-memory-utilization" if given.server else at
         yield Misfit(f"{at}: {problem}; what would fit: {_mends(given, timed=timed)}", False)
     elif not fits(given):
         yield Misfit(f"{key}: {_too_large(given, timed=timed)}", not fits(shortest(given)))

@@ -87,27 +87,37 @@ def fits(given: Given) -> bool:
     return there is None or (peak(given).total <= there and vllm_problem(given) is None)
 
 
+def vllm_size(given: Given) -> int:
+    """Return how many GPUs an engine of vLLM has."""
+    if given.server:
+        return given.server.tensor_parallel
+    return int(given.arg("vllm_tensor_parallel_size", 1))
+
+
 def vllm_needs(given: Given, size: int) -> float:
     """Return the bytes on each of `size` GPUs without which vLLM cannot draw one row."""
     shape = given.largest
     return (2.0 * shape.parameters + 2.0 * shape.cache * given.longest) / size + VLLM_OWN
 
 
+def vllm_bytes(given: Given) -> float:
+    """Return the bytes of a GPU that vLLM takes; what it needs if no GPU is assumed."""
+    if given.hardware is None or not given.gpu:
+        return vllm_needs(given, vllm_size(given))
+    share = float(given.arg("vllm_gpu_memory_utilization", VLLM_SHARE))
+    if given.server:
+        share = float(given.server.args.get("gpu-memory-utilization", SERVED_SHARE))
+    return share * given.hardware.memory * GIB
+
+
 def vllm_problem(given: Given) -> str | None:
-    """Return why a colocated vLLM has too little memory for one row; None if it has enough."""
-    if given.vllm != "colocate" or given.hardware is None:
+    """Return why vLLM has too little memory for one row; None if it has enough, or is not there."""
+    if not (given.server or given.vllm == "colocate"):
         return None
-    size, share = int(given.arg("vllm_tensor_parallel_size", 1)), vllm_bytes(given)
-    needed = vllm_needs(given, size)
+    share, needed = vllm_bytes(given), vllm_needs(given, vllm_size(given))
     if needed <= share:
         return None
     return f"gives vLLM {share / GIB:.1f} GiB, and weights and one row need {needed / GIB:.1f}"
-
-
-def vllm_bytes(given: Given) -> float:
-    """Return the bytes of a GPU that a colocated vLLM takes; 0 if no machine is assumed."""
-    share = float(given.arg("vllm_gpu_memory_utilization", VLLM_SHARE))
-    return share * given.hardware.memory * GIB if given.hardware else 0.0
 
 
 def _training(given: Given) -> Iterator[Phase]:
@@ -174,10 +184,9 @@ def _drawing(given: Given) -> Iterator[Phase]:
     shape, size = given.largest, given.number_size
     weights = {"weights": float(shape.parameters * size)}
     cache = {"KV cache": cache_bytes(given, size)}
-    if server := given.server:
-        parts = {n: each / server.tensor_parallel for n, each in (weights | cache).items()}
-        yield Phase("serving", parts | {"vLLM": VLLM_OWN})
-        return
+    if given.server:
+        weights = {"vLLM": vllm_bytes(given)}
+        cache = {}
     yield Phase("generation", weights | cache)
     if given.scorers:
         yield Phase("scoring", weights | {"reward model": _scorers(given)})

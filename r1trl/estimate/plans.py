@@ -56,7 +56,8 @@ def _others(config: RunConfig, stage: StageConfig) -> Iterator[tuple[str, Shape]
     """Yield the other models that a stage loads: the first part of their key, and their sizes."""
     for reference in references_of(stage):
         own = reference.key[0] in ("model", "models", "data", "benchmarks")
-        if reference.wants != "model" or own or not reference.is_loaded:
+        loaded = reference.stage is not None or reference.is_loaded
+        if reference.wants != "model" or own or not loaded:
             continue
         if shape := sizes(config, reference.value):
             yield reference.key[0], shape

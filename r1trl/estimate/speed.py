@@ -110,7 +110,7 @@ def seconds_to_draw(given: Given, completions: float) -> float:
         return _vllm_seconds(given, given.largest, completions, 1, share)
     each = completions / max(1, len(given.models))
     if given.server and given.hardware:
-        size, share = given.server.tensor_parallel, SERVED_SHARE * given.hardware.memory * GIB
+        size, share = given.server.tensor_parallel, vllm_bytes(given)
         return sum(_vllm_seconds(given, s, each, size, share) for s in given.models.values())
     return sum(_own_seconds(given, shape, each) for shape in given.models.values())
 
