@@ -28,8 +28,10 @@ def instead(given: Given, sound: Sound) -> list[str]:
     """Return overrides with which a stage is sound, each line on its own; at most four."""
     if not given.trains:
         return list(served(given))
-    kinds = (_as_it_is(given), _on_more_gpus(given), _with_adapter(given), _shorter(given))
-    return [text for changes in kinds if (text := _first(changes, sound))]
+    on_more = _first(_on_more_gpus(given), sound)
+    shorter = _shorter(given, more_gpus=on_more is None)
+    found = (_first([("", given)], sound), on_more, _first(_with_adapter(given), sound))
+    return [text for text in (*found, _first(shorter, sound)) if text]
 
 
 def _first(changes: Iterable[Change], sound: Sound) -> str | None:
@@ -95,10 +97,6 @@ def vllm_share(given: Given, size: int) -> float:
     return round(vllm_needs(given, size) / (given.hardware.memory * GIB) + 0.05, 2)
 
 
-def _as_it_is(given: Given) -> Iterator[Change]:
-    yield "", given
-
-
 def _on_more_gpus(given: Given) -> Iterator[Change]:
     """Yield launches by ZeRO-3 on more GPUs than the stage has, or as many that share less."""
     if not given.gpu:
@@ -122,15 +120,16 @@ def _with_adapter(given: Given) -> Iterator[Change]:
     yield f"{text} {_texts(given, synced)}".strip(), with_args(changed, **synced)
 
 
-def _shorter(given: Given) -> Iterator[Change]:
-    """Yield rows of half the length, and of half of that, here and on more GPUs."""
+def _shorter(given: Given, *, more_gpus: bool) -> Iterator[Change]:
+    """Yield rows of half the length, and of half of that, here and perhaps on more GPUs."""
     name = "max_completion_length" if given.draws_in_training else "max_length"
     tokens = int(given.arg(name, 1024)) // 2
     while tokens >= SMALLEST:
         args = {name: tokens}
         short = with_args(given, **args)
         yield _texts(given, args), short
-        yield from ((f"{line} {_texts(given, args)}", g) for line, g in _on_more_gpus(short))
+        on_more = _on_more_gpus(short) if more_gpus else ()
+        yield from ((f"{line} {_texts(given, args)}", changed) for line, changed in on_more)
         tokens //= 2
 
 

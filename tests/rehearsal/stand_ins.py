@@ -58,9 +58,13 @@ def stand_ins(folder: Path, recipe: str, scale: str) -> list[str]:
     """Write stand-ins for everything that a scale gets from the Hub; return overrides."""
     dropped = DROPPED.get(scale, ())
     data = {key: name for key, name in PAPER_DATA.items() if key not in dropped}
-    model = qwen_folder(folder / "qwen")
-    student = qwen_folder(folder / "qwen-math", context=4096)
     config = compose([f"recipe={recipe}", f"scale={scale}", "name=x"], None).config
-    models = [f"model.path={model}", f"student.path={student}", f"scale.reward_model.model={model}"]
-    models += [f"students.{name}.path={student}" for name in config.students]
-    return [*models, *paper_data(folder, data | OWN_DATA.get(scale, {}))]
+    whole, short = qwen_folder(folder / "qwen"), qwen_folder(folder / "qwen-math", context=4096)
+    models = {"model": config.model, "student": config.student}
+    models |= {f"students.{name}": student for name, student in config.students.items()}
+    paths = [
+        f"{key}.path={short if model.max_position_embeddings else whole}"
+        for key, model in models.items()
+    ]
+    paths.append(f"scale.reward_model.model={whole}")
+    return [*paths, *paper_data(folder, data | OWN_DATA.get(scale, {}))]
