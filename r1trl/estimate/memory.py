@@ -10,7 +10,7 @@ from r1trl.estimate.activations import Activations
 from r1trl.estimate.given import GIB, Given
 from r1trl.estimate.sharding import FOUR_BITS, Sharding, live_bytes, sharding_of
 
-CONTEXT = {"gpu": 0.9 * GIB, "cpu": 0.9 * GIB}  # CUDA's context and kernels; imported libraries
+CONTEXT = 0.9 * GIB  # of each process: CUDA's context and kernels, or the libraries on a CPU
 SPARE = 0.06  # share of the memory that is lost between tensors
 CACHE_SHARE = 0.3  # of the free memory that r1trl's own decoding gives to the KV cache
 VLLM_SHARE, VLLM_OWN = 0.3, 1.5 * GIB  # TRL's vllm_gpu_memory_utilization; vLLM's own activations
@@ -37,7 +37,7 @@ def room(given: Given) -> float | None:
         return None
     processes = 1 if given.gpu or given.launch.how == "local" else given.launch.processes
     whole = hardware.memory * GIB * (1 - SPARE) / processes
-    return whole - CONTEXT[hardware.device]
+    return whole - CONTEXT
 
 
 def phases(given: Given) -> list[Phase]:

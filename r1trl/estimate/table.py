@@ -12,7 +12,6 @@ from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.tables import aligned
 from r1trl.stage.devices import runs_a_model
 
-HEAD = ["stage", "GPUs", "GiB of one", "most of it"]
 HOURS = ["tokens", "GPU-hours"]
 
 
@@ -26,7 +25,8 @@ def estimates(plan: Plan) -> str:
     if not any(given for _, given in stages):
         return ""
     costs = {given.name: cost(given) for _, given in stages if given and hardware}
-    rows = [[*HEAD, *(HOURS if timed else [])]]
+    units = "GPUs" if any(given and given.gpu for _, given in stages) else "processes"
+    rows = [["stage", units, "GiB of one", "most of it", *(HOURS if timed else [])]]
     for planned, given in stages:
         numbers = _hours(costs.get(planned.spec.stage)) if timed else []
         rows.append([*_row(planned, given), *numbers])

@@ -12,7 +12,7 @@ from r1trl.config.stage_parts import HardwareConfig
 from r1trl.errors import ConfigError
 from r1trl.estimate.given import Given
 from r1trl.estimate.judge import verdict
-from r1trl.estimate.memory import peak, room
+from r1trl.estimate.memory import CACHE_SHARE, peak, room
 from r1trl.estimate.plans import given_of
 from r1trl.estimate.sharding import sharding_of
 from r1trl.estimate.speed import cost, seconds_to_draw
@@ -169,6 +169,12 @@ def test_a_prompt_of_a_group_counts_once_and_a_pair_twice() -> None:
     assert grouped.passed_at_once == 512 + 16 * 1000
     assert given("helpful_rm", "recipe=r1").passed_at_once == 2 * 8192
     assert given("safety_rm", "recipe=r1").passed_at_once == 8192
+
+
+def test_the_share_of_the_kv_cache_is_that_of_decoding() -> None:
+    from r1trl.decoding.decode import CACHE_MEMORY_FRACTION
+
+    assert CACHE_SHARE == CACHE_MEMORY_FRACTION
 
 
 def test_an_adapter_has_states_for_its_own_weights_alone() -> None:
