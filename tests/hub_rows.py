@@ -1,6 +1,7 @@
 """Rows as the public datasets have them, and what conf/dataset maps the first of each to."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -286,10 +287,10 @@ PAPER_DATA = {
 }
 
 
-def paper_data(folder: Path) -> list[str]:
-    """Write rows for every dataset of the paper's scale; return overrides that read them."""
+def paper_data(folder: Path, data: Mapping[str, str] = PAPER_DATA) -> list[str]:
+    """Write rows for every dataset of a scale, the paper's; return overrides that read them."""
     overrides = []
-    for key, name in PAPER_DATA.items():
+    for key, name in data.items():
         file = folder / f"{name}.jsonl"
         lines = (json.dumps(row) + "\n" for row in FIXTURES[name][0])
         file.write_text("".join(lines), encoding="utf-8")

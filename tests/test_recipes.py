@@ -15,7 +15,8 @@ from r1trl.config.compose import compose, conf_folder
 from r1trl.config.schema import RunConfig
 from r1trl.plan.plan import Plan, make_plan
 
-RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule", "search")
+RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
+RECIPES += ("length_schedule", "search")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))

@@ -13,7 +13,7 @@ from r1trl.errors import ConfigError, suggest, unknown
 from r1trl.formats import is_local
 from r1trl.plugins.loading import Plugins
 
-GROUPS = ("recipe", "dataset")  # of Hydra's, besides those that are keys too
+GROUPS = ("recipe", "dataset", "family")  # of Hydra's, besides those that are keys too
 RUN_KEYS = tuple(each.name for each in fields(RunConfig))
 STAGE_KEYS = tuple(each.name for each in fields(StageConfig))
 

@@ -30,6 +30,7 @@ REQUIRED = "???"
 ONLY_REFERRED_TO = (
     "model",
     "student",
+    "students",
     "teacher",
     "template",
     "scale",
@@ -91,9 +92,10 @@ class WandbConfig:
 
 @dataclass
 class GenerationConfig:
-    """What draws the completions of stages that train on their own."""
+    """What draws the completions of stages that train on their own, and of stages that do not."""
 
     vllm: bool = False  # TRL's use_vllm; launches on GPUs say true
+    serve: dict[str, Any] = field(default_factory=dict)  # servers of stages that do not train
 
 
 @dataclass
@@ -146,6 +148,7 @@ class RunConfig:
     keep: list[str] = field(default_factory=list)  # stages to use though they would be others now
     model: ModelConfig = field(default_factory=ModelConfig)
     student: ModelConfig = field(default_factory=ModelConfig)
+    students: dict[str, ModelConfig] = field(default_factory=dict)  # of recipe=distill_family
     teacher: str | None = None  # of a distillation: a model, or stage:<name>
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     template: dict[str, Any] = field(default_factory=dict)  # prompt templates, by name

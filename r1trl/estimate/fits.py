@@ -27,7 +27,9 @@ def misfits(given: Given, *, timed: bool = True) -> Iterator[Misfit]:
     key = f"stages.{given.name}"
     yield from (Misfit(f"{key}.{text}", True) for text in _parallel(given))
     if problem := vllm_problem(given):
-        yield Misfit(f"{key}.args.vllm_gpu_memory_utilization: {problem}", False)
+        at = f"{key}.args.vllm_gpu_memory_utilization"
+        at = f"{key}.serve.policy.args.gpu-memory-utilization" if given.server else at
+        yield Misfit(f"{at}: {problem}; what would fit: {_mends(given, timed=timed)}", False)
     elif not fits(given):
         yield Misfit(f"{key}: {_too_large(given, timed=timed)}", not fits(shortest(given)))
     elif timed and (hours := _hours_too_many(given)):
@@ -53,10 +55,14 @@ def _too_large(given: Given, *, timed: bool) -> str:
     assert there is not None
     assert given.hardware
     where = f"one {given.hardware.name}" if given.gpu else "each process here"
-    lines = instead(given, lambda g: fits(g) and not (timed and _hours_too_many(g)))
-    mend = "; or: ".join(lines) or "a smaller model"
     has = f"on {where}, which has {there / GIB:.1f} GiB for it"
-    return f"{_told(peak(given))} {has}; what would fit: {mend}"
+    return f"{_told(peak(given))} {has}; what would fit: {_mends(given, timed=timed)}"
+
+
+def _mends(given: Given, *, timed: bool) -> str:
+    """Return the overrides with which a stage fits."""
+    lines = instead(given, lambda g: fits(g) and not (timed and _hours_too_many(g)))
+    return "; or: ".join(lines) or "a smaller model"
 
 
 def _told(phase: Phase) -> str:
@@ -68,7 +74,9 @@ def _told(phase: Phase) -> str:
 
 def _hours_too_many(given: Given) -> float | None:
     """Return the hours of r1trl's own decoding if they are too many; else None."""
-    if given.hardware is None or given.kind.draws == "nothing" or given.vllm:
+    if given.hardware is None or given.kind.draws == "nothing":
+        return None
+    if given.vllm or given.server:
         return None
     hours = seconds_to_draw(given, given.drawn_at_once) / 3600
     most = ROLLOUT_HOURS if given.draws_in_training else STAGE_HOURS

@@ -6,7 +6,7 @@ from typing import Any
 
 from r1trl.arguments.source import defaults, fields
 from r1trl.config.schema import StageConfig
-from r1trl.config.stage_parts import HardwareConfig, LaunchConfig
+from r1trl.config.stage_parts import POLICY, HardwareConfig, LaunchConfig, ServeConfig
 from r1trl.kind import Kind
 from r1trl.models.shape import Shape
 
@@ -37,6 +37,20 @@ class Given:
         """Return how the stage is launched."""
         assert self.stage.launch
         return self.stage.launch
+
+    @property
+    def server(self) -> ServeConfig | None:
+        """Return the server of the stage's own model, if r1trl starts one."""
+        return self.stage.serve.get(POLICY)
+
+    @property
+    def gpus(self) -> int:
+        """Return how many GPUs, or processes on a CPU, have the stage's model."""
+        if (server := self.server) is None:
+            return self.launch.world
+        own = server.gpus or (server.replicas or 0) * server.tensor_parallel
+        beside = self.launch.processes if self.launch.how != "local" else 1
+        return (server.nodes or self.launch.nodes) * (own or max(beside, server.tensor_parallel))
 
     @property
     def gpu(self) -> bool:
@@ -111,6 +125,14 @@ class Given:
     def texts(self) -> int:
         """Return how many texts a row has that are passed."""
         return 2 if set(self.kind.columns(self.stage)) >= PAIR else 1
+
+    @property
+    def passed_at_once(self) -> int:
+        """Return the most tokens of a micro-batch; a prompt of several completions counts once."""
+        if "rollout" not in self.kind.takes:
+            return self.micro_batch * self.texts * self.longest
+        prompts = -(-self.micro_batch // int(self.arg("num_generations", 8)))
+        return prompts * self.prompt + self.micro_batch * self.completion
 
     @property
     def micro_batch(self) -> int:

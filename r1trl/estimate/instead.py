@@ -18,6 +18,7 @@ SMALLEST = 256  # tokens of a row that are still proposed
 RANK = 16  # of the adapter that is proposed
 NODES = (1, 2, 4, 8, 16, 32)  # of eight GPUs, that are tried
 SIZES = (1, 2, 4, 8)  # GPUs of a vLLM engine, that are tried
+ROWS = 4  # that a server has room for, at least
 ZERO3 = {"distributed_type": "DEEPSPEED", "deepspeed_config": {"zero_stage": 3}}
 Change = tuple[str, Given]  # overrides, and the stage with them
 Sound = Callable[[Given], bool]
@@ -27,8 +28,10 @@ def instead(given: Given, sound: Sound) -> list[str]:
     """Return overrides with which a stage is sound, each line on its own; at most four."""
     if not given.trains:
         return list(served(given))
-    kinds = (_as_it_is(given), _on_more_gpus(given), _with_adapter(given), _shorter(given))
-    return [text for changes in kinds if (text := _first(changes, sound))]
+    on_more = _first(_on_more_gpus(given), sound)
+    shorter = _shorter(given, more_gpus=on_more is None)
+    found = (_first([("", given)], sound), on_more, _first(_with_adapter(given), sound))
+    return [text for text in (*found, _first(shorter, sound)) if text]
 
 
 def _first(changes: Iterable[Change], sound: Sound) -> str | None:
@@ -75,18 +78,23 @@ def _texts(given: Given, args: dict[str, Any]) -> str:
 
 def _with_vllm(given: Given) -> Iterator[Change]:
     """Yield colocated engines of vLLM that sleep while the stage trains, the smallest first."""
-    if not given.draws_in_training or given.vllm or not given.gpu or given.hardware is None:
+    if not given.draws_in_training or given.vllm == "server" or not given.gpu:
         return
+    switch = {} if given.vllm else {"use_vllm": True}
+    switch |= {} if given.arg("vllm_enable_sleep_mode") else {"vllm_enable_sleep_mode": True}
     for size in (size for size in SIZES if given.launch.world % size == 0):
-        share = vllm_needs(given, size) / (given.hardware.memory * GIB) + 0.05
-        args: dict[str, Any] = {"use_vllm": True, "vllm_enable_sleep_mode": True}
+        share = vllm_share(given, size)
+        args: dict[str, Any] = {**switch}
         args |= {"vllm_tensor_parallel_size": size} if size > 1 else {}
-        args |= {"vllm_gpu_memory_utilization": round(share, 2)} if share > VLLM_SHARE else {}
+        own = float(given.arg("vllm_gpu_memory_utilization", VLLM_SHARE))
+        args |= {"vllm_gpu_memory_utilization": share} if share > own else {}
         yield _texts(given, args), with_args(given, **args)
 
 
-def _as_it_is(given: Given) -> Iterator[Change]:
-    yield "", given
+def vllm_share(given: Given, size: int) -> float:
+    """Return the share of each of `size` GPUs that a colocated vLLM needs for a row, and some."""
+    assert given.hardware
+    return round(vllm_needs(given, size) / (given.hardware.memory * GIB) + 0.05, 2)
 
 
 def _on_more_gpus(given: Given) -> Iterator[Change]:
@@ -112,15 +120,16 @@ def _with_adapter(given: Given) -> Iterator[Change]:
     yield f"{text} {_texts(given, synced)}".strip(), with_args(changed, **synced)
 
 
-def _shorter(given: Given) -> Iterator[Change]:
-    """Yield rows of half the length, and of half of that, here and on more GPUs."""
+def _shorter(given: Given, *, more_gpus: bool) -> Iterator[Change]:
+    """Yield rows of half the length, and of half of that, here and perhaps on more GPUs."""
     name = "max_completion_length" if given.draws_in_training else "max_length"
     tokens = int(given.arg(name, 1024)) // 2
     while tokens >= SMALLEST:
         args = {name: tokens}
         short = with_args(given, **args)
         yield _texts(given, args), short
-        yield from ((f"{line} {_texts(given, args)}", g) for line, g in _on_more_gpus(short))
+        on_more = _on_more_gpus(short) if more_gpus else ()
+        yield from ((f"{line} {_texts(given, args)}", changed) for line, changed in on_more)
         tokens //= 2
 
 
@@ -135,9 +144,10 @@ def shortest(given: Given) -> Given:
 def served(given: Given) -> Iterator[str]:
     """Yield how many GPUs a server of the largest model needs, as far as eight do; or less text."""
     shape, key = given.largest, f"stages.{given.name}"
-    needed = 2.0 * shape.parameters + 2.0 * shape.cache * given.longest
+    needed = 2.0 * shape.parameters + ROWS * 2.0 * shape.cache * given.longest
     memory = given.hardware.memory * GIB if given.hardware and given.gpu else 0.0
-    for size in SIZES:
+    has = given.server.tensor_parallel if given.server else 0
+    for size in (size for size in SIZES if size > has):
         if needed / size + VLLM_OWN <= SERVED_SHARE * memory:
             yield f"+{key}.serve.policy.tensor_parallel={size}"
             break

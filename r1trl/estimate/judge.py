@@ -11,6 +11,7 @@ from r1trl.estimate.fits import Misfit, misfits
 from r1trl.estimate.given import GIB, Given
 from r1trl.estimate.plans import given_of
 from r1trl.plan.plan import Plan, PlannedStage
+from r1trl.serve.problems import missing_programs
 from r1trl.stage.devices import driver_gpus, has_gpu
 
 HERE = ("local", "accelerate")  # launches that start processes on this machine
@@ -36,6 +37,7 @@ def verdict(plan: Plan, *, starts: bool, rehearses: bool = False) -> list[str]:
         refused += [*certain, AT_HAND]
     elif here:
         notes.append(f"{', '.join(here)}: more than this machine has, as estimated; {AT_HAND}")
+    refused += _lacking(plan) if starts else []
     if refused and not rehearses:
         raise ConfigError([*refused, *notes])
     return [*refused, *notes]
@@ -60,6 +62,16 @@ def _at_hand(plan: Plan) -> dict[str, list[Misfit]]:
             if given and (too_much := list(misfits(given, timed=False))):
                 found[f"stages.{planned.spec.stage}"] = too_much
     return found
+
+
+def _lacking(plan: Plan) -> list[str]:
+    """Return the programs of servers that this machine lacks, for stages that it carries out."""
+    return [
+        f"stages.{planned.spec.stage}.{problem}"
+        for planned in plan.until
+        if planned.launch["how"] in HERE and not planned.finished
+        for problem in missing_programs(planned.config)
+    ]
 
 
 def machine_at_hand(planned: PlannedStage) -> HardwareConfig:

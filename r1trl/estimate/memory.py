@@ -10,7 +10,7 @@ from r1trl.estimate.activations import Activations
 from r1trl.estimate.given import GIB, Given
 from r1trl.estimate.sharding import FOUR_BITS, Sharding, live_bytes, sharding_of
 
-CONTEXT = {"gpu": 0.9 * GIB, "cpu": 0.9 * GIB}  # CUDA's context and kernels; imported libraries
+CONTEXT = 0.9 * GIB  # of each process: CUDA's context and kernels, or the libraries on a CPU
 SPARE = 0.06  # share of the memory that is lost between tensors
 CACHE_SHARE = 0.3  # of the free memory that r1trl's own decoding gives to the KV cache
 VLLM_SHARE, VLLM_OWN = 0.3, 1.5 * GIB  # TRL's vllm_gpu_memory_utilization; vLLM's own activations
@@ -37,7 +37,7 @@ def room(given: Given) -> float | None:
         return None
     processes = 1 if given.gpu or given.launch.how == "local" else given.launch.processes
     whole = hardware.memory * GIB * (1 - SPARE) / processes
-    return whole - CONTEXT[hardware.device]
+    return whole - CONTEXT
 
 
 def phases(given: Given) -> list[Phase]:
@@ -87,29 +87,37 @@ def fits(given: Given) -> bool:
     return there is None or (peak(given).total <= there and vllm_problem(given) is None)
 
 
+def vllm_size(given: Given) -> int:
+    """Return how many GPUs an engine of vLLM has."""
+    if given.server:
+        return given.server.tensor_parallel
+    return int(given.arg("vllm_tensor_parallel_size", 1))
+
+
 def vllm_needs(given: Given, size: int) -> float:
     """Return the bytes on each of `size` GPUs without which vLLM cannot draw one row."""
     shape = given.largest
     return (2.0 * shape.parameters + 2.0 * shape.cache * given.longest) / size + VLLM_OWN
 
 
+def vllm_bytes(given: Given) -> float:
+    """Return the bytes of a GPU that vLLM takes; what it needs if no GPU is assumed."""
+    if given.hardware is None or not given.gpu:
+        return vllm_needs(given, vllm_size(given))
+    share = float(given.arg("vllm_gpu_memory_utilization", VLLM_SHARE))
+    if given.server:
+        share = float(given.server.args.get("gpu-memory-utilization", SERVED_SHARE))
+    return share * given.hardware.memory * GIB
+
+
 def vllm_problem(given: Given) -> str | None:
-    """Return why a colocated vLLM has too little memory for one row; None if it has enough."""
-    if given.vllm != "colocate" or given.hardware is None:
+    """Return why vLLM has too little memory for one row; None if it has enough, or is not there."""
+    if not (given.server or given.vllm == "colocate"):
         return None
-    size, share = int(given.arg("vllm_tensor_parallel_size", 1)), vllm_bytes(given)
-    needed = vllm_needs(given, size)
+    share, needed = vllm_bytes(given), vllm_needs(given, vllm_size(given))
     if needed <= share:
         return None
-    enough = needed / (given.hardware.memory * GIB) + 0.02
-    has = f"gives vLLM {share / GIB:.1f} GiB, and the weights and one row need {needed / GIB:.1f}"
-    return f"{has}; set {enough:.2f} or more, or args.vllm_tensor_parallel_size={2 * size}"
-
-
-def vllm_bytes(given: Given) -> float:
-    """Return the bytes of a GPU that a colocated vLLM takes; 0 if no machine is assumed."""
-    share = float(given.arg("vllm_gpu_memory_utilization", VLLM_SHARE))
-    return share * given.hardware.memory * GIB if given.hardware else 0.0
+    return f"gives vLLM {share / GIB:.1f} GiB, and weights and one row need {needed / GIB:.1f}"
 
 
 def _training(given: Given) -> Iterator[Phase]:
@@ -121,7 +129,7 @@ def _training(given: Given) -> Iterator[Phase]:
     sharding = sharding_of(given.stage, given.launch, gpu=given.gpu)
     states, shape = _states(given, sharding), given.largest
     acts = Activations(shape, sharding.precision)
-    tokens = given.micro_batch * given.texts * given.longest
+    tokens = given.passed_at_once
     gradients = {"gradients": sharding.gradients * trained(given)}
     early = gradients if given.accumulates else {"gradients": 0.0}
     live = {"whole weights": live_bytes(sharding, shape)} if given.launch.world > 1 else {}
@@ -175,6 +183,10 @@ def _drawing(given: Given) -> Iterator[Phase]:
     """Yield the phases of a stage that draws completions and trains nothing."""
     shape, size = given.largest, given.number_size
     weights = {"weights": float(shape.parameters * size)}
-    yield Phase("generation", weights | {"KV cache": cache_bytes(given, size)})
+    cache = {"KV cache": cache_bytes(given, size)}
+    if given.server:
+        weights = {"vLLM": vllm_bytes(given)}
+        cache = {}
+    yield Phase("generation", weights | cache)
     if given.scorers:
         yield Phase("scoring", weights | {"reward model": _scorers(given)})

@@ -6,7 +6,7 @@ from typing import Any
 
 from r1trl.config.kinds import models_of
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
-from r1trl.config.stage_parts import HardwareConfig
+from r1trl.config.stage_parts import POLICY, HardwareConfig
 from r1trl.estimate.given import Given
 from r1trl.models.published import ROWS
 from r1trl.models.shape import Shape, shape_of
@@ -45,20 +45,19 @@ def sizes(config: RunConfig, model: str) -> Shape | None:
 
 
 def _loaded(stage: StageConfig) -> Mapping[str, str]:
-    """Return the models that a stage has in its own processes, by name."""
-    models = {
-        n: m.path for n, m in models_of(stage).items() if not (m.endpoints or stage.endpoints)
-    }
-    if stage.model is not None and not stage.endpoints:
-        models["model"] = stage.model
-    return models
+    """Return the models that a stage has in its own processes or servers, by name."""
+    elsewhere = stage.endpoints is not None and POLICY not in stage.serve
+    entries = models_of(stage).items()
+    models = {name: str(m.path) for name, m in entries if not (m.endpoints or elsewhere)}
+    return models | ({"model": str(stage.model)} if stage.model and not elsewhere else {})
 
 
 def _others(config: RunConfig, stage: StageConfig) -> Iterator[tuple[str, Shape]]:
     """Yield the other models that a stage loads: the first part of their key, and their sizes."""
     for reference in references_of(stage):
         own = reference.key[0] in ("model", "models", "data", "benchmarks")
-        if reference.wants != "model" or own or not reference.is_loaded:
+        loaded = reference.stage is not None or reference.is_loaded
+        if reference.wants != "model" or own or not loaded:
             continue
         if shape := sizes(config, reference.value):
             yield reference.key[0], shape

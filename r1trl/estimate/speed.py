@@ -45,7 +45,7 @@ def cost(given: Given) -> Cost | None:
     drawn = completions * mean_drawn(given)
     trained = passed * given.texts * _mean_passed(given)
     drawing = seconds_to_draw(given, completions) if completions else 0.0
-    return Cost(drawn, trained, drawing, _training_seconds(given, trained), given.launch.world)
+    return Cost(drawn, trained, drawing, _training_seconds(given, trained), given.gpus)
 
 
 def mean_drawn(given: Given) -> float:
@@ -109,6 +109,9 @@ def seconds_to_draw(given: Given, completions: float) -> float:
         share = SERVED_SHARE * given.hardware.memory * GIB
         return _vllm_seconds(given, given.largest, completions, 1, share)
     each = completions / max(1, len(given.models))
+    if given.server and given.hardware:
+        size, share = given.server.tensor_parallel, vllm_bytes(given)
+        return sum(_vllm_seconds(given, s, each, size, share) for s in given.models.values())
     return sum(_own_seconds(given, shape, each) for shape in given.models.values())
 
 
@@ -127,7 +130,7 @@ def _vllm_seconds(given: Given, shape: Shape, count: float, size: int, share: fl
     computing = rows * weights / (size * hardware.tflops * 1e12 * COMPUTE_SHARE)
     starting = shape.num_hidden_layers * hardware.vllm_layer_ms / 1000
     step = max(reading, computing, starting)
-    return count * mean_drawn(given) * step / rows / (given.launch.world / size)
+    return count * mean_drawn(given) * step / rows / (given.gpus / size)
 
 
 def own_rows(given: Given, shape: Shape) -> int:

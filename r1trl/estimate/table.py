@@ -12,7 +12,6 @@ from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.report.tables import aligned
 from r1trl.stage.devices import runs_a_model
 
-HEAD = ["stage", "processes", "GiB of each", "most of it"]
 HOURS = ["tokens", "GPU-hours"]
 
 
@@ -26,7 +25,8 @@ def estimates(plan: Plan) -> str:
     if not any(given for _, given in stages):
         return ""
     costs = {given.name: cost(given) for _, given in stages if given and hardware}
-    rows = [[*HEAD, *(HOURS if timed else [])]]
+    units = "GPUs" if any(given and given.gpu for _, given in stages) else "processes"
+    rows = [["stage", units, "GiB of one", "most of it", *(HOURS if timed else [])]]
     for planned, given in stages:
         numbers = _hours(costs.get(planned.spec.stage)) if timed else []
         rows.append([*_row(planned, given), *numbers])
@@ -50,7 +50,9 @@ def _row(planned: PlannedStage, given: Given | None) -> list[str]:
         why = "sizes of its model are not known" if runs_a_model(planned.config) else "on servers"
         return [name, "", "", why]
     phase, launch = peak(given), given.launch
-    nodes = f"{launch.nodes} × {launch.processes}" if launch.nodes > 1 else str(launch.world)
+    nodes = (
+        f"{launch.nodes} × {given.gpus // launch.nodes}" if launch.nodes > 1 else str(given.gpus)
+    )
     return [name, nodes, f"{phase.total / GIB:,.1f}", _told(phase)]
 
 

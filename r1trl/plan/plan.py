@@ -17,11 +17,12 @@ from r1trl.identity.standing import for_all, standing
 from r1trl.identity.versions import versions
 from r1trl.kind import Kind
 from r1trl.plan.choices import active
-from r1trl.plan.drawing import notes_on_drawing
+from r1trl.plan.drawing import notes_on_drawing as drawing
 from r1trl.plan.reach import unread_by_run, unread_keys
 from r1trl.plan.sources import check_source, note_on_columns
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins
+from r1trl.serve.problems import missing_programs
 from r1trl.stage.files import StageSpec
 from r1trl.stage.folder_names import name_problems
 from r1trl.stage.inputs import check_references, resolve
@@ -93,7 +94,7 @@ def make_plan(composed: Composed) -> Plan:
     notes += [
         f"stages.{name}.{note}"
         for name, stage in filled.items()
-        for note in (*missing_packages(stage.args), *notes_on_drawing(stage.args))
+        for note in (*missing_packages(stage.args), *missing_programs(stage), *drawing(stage.args))
     ]
     notes += [
         f"stages.{name}.{at}: {note}"

@@ -37,6 +37,16 @@ def serve_problems(stage: StageConfig, kind: Kind, launch: LaunchConfig) -> Iter
         yield from _here(stage, launch)
 
 
+def missing_programs(stage: StageConfig) -> list[str]:
+    """Return the programs of a stage's servers that this machine does not have, by key."""
+    return [
+        f"serve.{name}.command: there is no program '{server.command[0]}' here; pip install "
+        "'r1trl[vllm]', or name that of another environment: [/path/to/bin/vllm, serve]"
+        for name, server in stage.serve.items()
+        if server.command and shutil.which(server.command[0]) is None
+    ]
+
+
 def _filters(stage: StageConfig) -> list[Any]:
     sources = [*stage.data.values(), *stage.benchmarks.values()]
     return [source.filters for source in sources]
@@ -45,11 +55,6 @@ def _filters(stage: StageConfig) -> list[Any]:
 def _server(name: str, server: ServeConfig, launch: LaunchConfig) -> Iterator[str]:
     if not server.command:
         yield ".command: is empty; it starts the server, such as [vllm, serve]"
-    elif launch.how in HERE and shutil.which(server.command[0]) is None:
-        yield (
-            f".command: there is no program '{server.command[0]}' here; pip install "
-            "'r1trl[vllm]', or name that of another environment: [/path/to/bin/vllm, serve]"
-        )
     if server.nodes and launch.how in HERE:
         yield f".nodes: how={launch.how} has this machine alone; give gpus, or launch=slurm or ray"
     if server.nodes and server.gpus:

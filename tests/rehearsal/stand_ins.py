@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from conftest import byte_tokenizer
-from hub_rows import paper_data
+from hub_rows import PAPER_DATA, paper_data
+
+from r1trl.config.compose import compose
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -41,8 +43,28 @@ def qwen_folder(folder: Path, context: int = 131072, **fields: Any) -> Path:
     return folder
 
 
-def paper_overrides(folder: Path) -> list[str]:
-    """Write stand-ins for everything that the paper's scale gets from the Hub; return overrides."""
-    model = qwen_folder(folder / "qwen")
-    student = qwen_folder(folder / "qwen-math", context=4096)
-    return [f"model.path={model}", f"student.path={student}", *paper_data(folder)]
+# The datasets of a scale's problems and benchmarks, if they are not the paper's.
+OWN_DATA = {
+    "gpu1": {"sources.problems": "gsm8k", "benchmarks.gsm8k_test": "gsm8k-test"},
+    "gpu1-80gb": {"sources.problems": "math"},
+}
+DROPPED = {
+    "gpu1": ("benchmarks.math_500", "benchmarks.aime_2024"),
+    "gpu1-80gb": ("benchmarks.aime_2024",),
+}
+
+
+def stand_ins(folder: Path, recipe: str, scale: str) -> list[str]:
+    """Write stand-ins for everything that a scale gets from the Hub; return overrides."""
+    dropped = DROPPED.get(scale, ())
+    data = {key: name for key, name in PAPER_DATA.items() if key not in dropped}
+    config = compose([f"recipe={recipe}", f"scale={scale}", "name=x"], None).config
+    whole, short = qwen_folder(folder / "qwen"), qwen_folder(folder / "qwen-math", context=4096)
+    models = {"model": config.model, "student": config.student}
+    models |= {f"students.{name}": student for name, student in config.students.items()}
+    paths = [
+        f"{key}.path={short if model.max_position_embeddings else whole}"
+        for key, model in models.items()
+    ]
+    paths.append(f"scale.reward_model.model={whole}")
+    return [*paths, *paper_data(folder, data | OWN_DATA.get(scale, {}))]

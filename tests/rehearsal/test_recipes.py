@@ -1,4 +1,4 @@
-"""Every shipped recipe is rehearsed at both scales, and a newcomer's recipe rehearsed, then run."""
+"""Every shipped recipe is rehearsed at every scale, and a newcomer's recipe rehearsed, then run."""
 
 import os
 import subprocess
@@ -6,23 +6,24 @@ import sys
 from pathlib import Path
 
 import pytest
-from stand_ins import paper_overrides
+from stand_ins import stand_ins
 
 from r1trl.config.compose import compose
 from r1trl.plan.plan import make_plan
 from r1trl.rehearsal.rehearse import rehearse
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
-RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule", "search")
+RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
+RECIPES += ("length_schedule", "search")
 
 
-@pytest.mark.parametrize("scale", ["tiny", "paper"])
+@pytest.mark.parametrize("scale", ["tiny", "paper", "gpu1", "gpu1-80gb", "gpu8"])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_shipped_recipe_is_rehearsed_without_a_problem(
     recipe: str, scale: str, tmp_path: Path
 ) -> None:
-    stand_ins = paper_overrides(tmp_path) if scale == "paper" else []
-    plan = make_plan(compose([f"recipe={recipe}", f"scale={scale}", "name=x", *stand_ins], None))
+    own = stand_ins(tmp_path, recipe, scale) if scale != "tiny" else []
+    plan = make_plan(compose([f"recipe={recipe}", f"scale={scale}", "name=x", *own], None))
     done = rehearse(plan, lambda line: None)
     assert done.problems == []
     assert set(done.states.values()) == {"rehearsed"} and len(done.states) == len(plan.stages)

@@ -7,6 +7,7 @@ import pytest
 
 from r1trl.config.checked import Composed
 from r1trl.errors import ConfigError
+from r1trl.estimate.judge import verdict
 from r1trl.plan.plan import make_plan
 
 SERVED = ("recipe=r1", "scale=tiny")
@@ -15,7 +16,6 @@ PROGRAM = f"{POLICY}.command=[{sys.executable}]"
 JUDGED = "{reward: llm_judge, model: judge, url: 'serve:judge'}"
 JUDGE = f"{{model: ., command: [{sys.executable}]}}"
 REFUSED = {
-    f"{POLICY}={{}}": f"{POLICY}.command: there is no program 'vllm' here; pip install 'r1trl[vl",
     f"{POLICY}.command=[]": f"{POLICY}.command: is empty; it starts the server",
     f"{PROGRAM} {POLICY}.nodes=1": f"{POLICY}.nodes: how=local has this machine alone",
     f"{PROGRAM} {POLICY}.gpus=1": "stages.zero_samples.serve.policy.gpus: 1, but this node has no",
@@ -53,6 +53,17 @@ def test_it_is_refused(overrides: str, composed: Callable[..., Composed]) -> Non
     with pytest.raises(ConfigError) as caught:
         make_plan(composed(*SERVED, *words))
     assert [p for p in caught.value.problems if p.startswith(REFUSED[overrides])], caught.value
+
+
+def test_a_program_that_is_not_here_is_noted_and_refused_when_the_run_starts(
+    composed: Callable[..., Composed],
+) -> None:
+    plan = make_plan(composed(*SERVED, f"{POLICY}.command=[no-such-vllm, serve]"))
+    told = f"{POLICY}.command: there is no program 'no-such-vllm' here; pip install 'r1trl[vllm]'"
+    assert [note for note in plan.notes if note.startswith(told)]
+    with pytest.raises(ConfigError) as caught:
+        verdict(plan, starts=True)
+    assert [problem for problem in caught.value.problems if problem.startswith(told)]
 
 
 def test_servers_that_fit_are_planned_and_their_form_is_no_part_of_a_result(
