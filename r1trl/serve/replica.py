@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from r1trl.arguments.check import GET_VLLM
 from r1trl.config.stage_parts import ServeConfig
 from r1trl.process.network import free_port
 from r1trl.process.terminal import newest_lines
@@ -68,7 +69,7 @@ class Replica:
                 program = self.server.command[0]
                 self.failed = (
                     f"{self.key}.command: '{program}' cannot be started ({error.strerror}); "
-                    "pip install 'r1trl[vllm]', or name that of another environment"
+                    f"{GET_VLLM}, or name that of another environment"
                 )
 
     def _command(self) -> Sequence[str]:
