@@ -51,7 +51,7 @@ def test_parameters_are_those_of_the_model(family: str, tied: bool, tmp_path: Pa
 
 
 def test_an_adapter_is_counted_as_peft_makes_it(tiny_model: Path) -> None:
-    peft = pytest.importorskip("peft")
+    import peft
     from transformers import AutoModelForCausalLM
 
     config = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")

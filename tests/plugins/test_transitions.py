@@ -292,7 +292,7 @@ def test_a_merged_adapter_is_the_model_that_answered(model: StageResult):
     assert not list(model.model.glob("adapter*"))
     whole = AutoModelForCausalLM.from_pretrained(model.model, dtype=torch.float32)
     with torch.no_grad():
-        torch.testing.assert_close(whole(ids).logits, expected)
+        torch.testing.assert_close(whole(ids).logits, expected, rtol=1e-4, atol=1e-4)
     assert result.metrics["merged_tensors"] > 0
     check_model(result)
 
