@@ -58,6 +58,7 @@ bench: setup
 	$(BIN)/python benchmarks/grpo.py
 	$(BIN)/python benchmarks/generation.py $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/balance.py
 	$(BIN)/python benchmarks/sft.py $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/rewards.py

@@ -154,6 +154,9 @@ def one(job: Job) -> dict[str, Any]:
         "rate": generated / seconds,
         "peak": share_of_peak(trainer.model, generated / seconds, statistics.fmean(lengths)),
         "mib": peak(),
+        "sampling": {  # how far the probabilities of vLLM are from those that are trained
+            name: [row[name] for row in log] for name in log[0] if name.startswith("sampling/")
+        },
     }
 
 

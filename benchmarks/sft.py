@@ -96,10 +96,13 @@ def bare(work: UntrainedWork, by_length: bool) -> Any:
 
 
 def one(system: str, workload: str, model: str, dtype: str) -> dict[str, Any]:
-    """Train for one epoch with one system."""
+    """Train for one epoch with one system; `r1trl, padded` passes rows as TRL does."""
     with tempfile.TemporaryDirectory() as folder:
         work = laid_out(workload, model, dtype, Path(folder))
-        trainer: Any = work.made() if system == "r1trl" else bare(work, "length" in system)
+        ours = system.startswith("r1trl")
+        trainer: Any = work.made() if ours else bare(work, "length" in system)
+        if "padded" in system:
+            trainer.packs = False
         begun = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - begun

@@ -179,9 +179,9 @@ def describe(
 class Reward(Protocol):
     """Score completions: one value each, or None if the reward does not apply.
 
-    `prompts` and `completions` are texts, `completion_ids` token ids; columns of the rows follow by
-    name, all lists of equal length, and TRL's `trainer_state`, `log_extra` and `log_metric`. With a
-    parameter `rewards` it is called after the others, with their values by name. It may be async.
+    `prompts`, `completions` are texts, `completion_ids` token ids; columns of the rows follow, all
+    lists of equal length, and TRL's `trainer_state`, `log_extra`, `log_metric`. With a parameter
+    `rewards` it is called after the others, whose values it gets. It may be async, and have `load`.
     """
 
     def __call__(

@@ -85,8 +85,32 @@ def test_the_benchmarks_beside_trl_run(script, more, systems, tmp_path):
         assert all(results["workloads"][0][name]["rate"] > 0 for name in systems)
 
 
+def test_two_processes_wait_at_most_half_as_long_for_rows_that_are_dealt(tmp_path):
+    results = run_quickly("balance", tmp_path / "balance.json", "--quick")
+    assert results["weights_apart"] < 1e-4
+    assert all(row["waiting"] >= 0 for row in results["systems"].values())
+    kept = json.loads((BENCHMARKS / "results" / "balance.json").read_text())["systems"]
+    assert kept["dealt"]["waiting"] < kept["own rows sorted"]["waiting"] / 2
+
+
+def test_the_benchmark_of_gpus_runs_on_a_cpu_and_says_what_it_leaves_out(tmp_path):
+    out = tmp_path / "gpu.json"
+    command = [sys.executable, BENCHMARKS / "gpu.py", "--quick", "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(out.read_text())
+    assert {"date", "cores", "card", "versions"} <= set(results["machine"])
+    for work, systems in (("sft", {"trl", "r1trl, padded", "r1trl"}), ("grpo", {"trl", "r1trl"})):
+        assert set(results[work]["1M"]) == systems
+        assert all(row["rate"] > 0 and row["mib"] > 0 for row in results[work]["1M"].values())
+        rate, share = results["published"][work]
+        assert f"prime-rl, published | {rate:,} | | {share:.1%}" in done.stdout
+    if results["vllm"]["1M"] is None:
+        assert "colocated vLLM are not measured" in done.stdout
+
+
 def run_quickly(script, out, *more):
-    """Run a benchmark of recovery; return what it printed and wrote."""
+    """Run a benchmark; return what it wrote."""
     command = [sys.executable, BENCHMARKS / f"{script}.py", "--out", out, *more]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

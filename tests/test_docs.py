@@ -162,3 +162,13 @@ def test_the_kind_that_the_readme_shows_runs(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "runs" / "x" / "stages" / "next" / "model" / "model.safetensors").exists()
+
+
+def test_what_has_run_on_a_gpu_is_said_of_every_test_and_benchmark_for_gpus() -> None:
+    marked = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"^(?:@|.*\[)pytest\.mark\.gpu\b", file.read_text(encoding="utf-8"), re.M)
+    }
+    said = set(re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)`", section(CONTRIBUTING, "GPUs")))
+    assert marked and marked | {"benchmarks/gpu.py"} <= said

@@ -26,7 +26,7 @@ LAYERS = (
     "names stage arguments",
     "files identity watch",
     "serve",
-    "data report checkpoints",
+    "data report checkpoints dealing",
     "generation plan training",
     "estimate",
     "launch",

@@ -9,19 +9,22 @@ if TYPE_CHECKING:
 
 
 class SequenceScorer:
-    """A reward model on the device that accelerate has given this process.
+    """A reward model, for the device that accelerate has given this process.
 
-    Raises ValueError if the folder or Hub id is not a trained reward model.
+    Its weights are on the host, and on the device in the block of `on_device`. `dtype` None is
+    bfloat16 on a GPU, on a CPU the one in which the model is saved. Raises ValueError if the folder
+    or Hub id is not a trained reward model.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, dtype: str | None = None) -> None:
         from accelerate import PartialState
         from transformers import AutoTokenizer
 
-        self.tokenizer = AutoTokenizer.from_pretrained(model)
-        self.network = load(model)
         self.device = PartialState().device
-        self.network.to(self.device).eval()
+        own = "auto" if self.device.type == "cpu" else "bfloat16"
+        self.tokenizer = AutoTokenizer.from_pretrained(model)
+        self.network = load(model, dtype or own).eval()
+        self.lent: dict[str, Tensor] = {}
         config = self.network.config.get_text_config()
         if config.pad_token_id is None:
             config.pad_token_id = pad_token_id(self.tokenizer)
@@ -36,21 +39,34 @@ class SequenceScorer:
         ids: list[int] = self.tokenizer(text if text.endswith(end) else text + end)["input_ids"]
         return ids if max_length is None else ids[-max_length:]
 
+    @contextmanager
+    def on_device(self) -> Iterator[None]:
+        """Lend the weights to the device while the block runs; those on the host stay as they are.
+
+        So training has the GPU's memory for itself but while completions are scored.
+        """
+        own = [*self.network.named_parameters(), *self.network.named_buffers()]
+        self.lent = {name: tensor.detach().to(self.device) for name, tensor in own}
+        try:
+            yield
+        finally:
+            self.lent = {}
+
     def logits(self, samples: list[list[int]]) -> "Tensor":
         """Return one logit per list of token ids: (samples,) float32 on the CPU.
 
-        The batch is right-padded.
+        The batch is right-padded. To be called in the block of `on_device`.
         """
         import torch
+        from torch.func import functional_call
         from torch.nn.utils.rnn import pad_sequence
 
         rows = [torch.tensor(sample) for sample in samples]
         ids = pad_sequence(rows, batch_first=True, padding_value=self.pad_token_id)
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         with torch.inference_mode():
-            output = self.network(
-                input_ids=ids.to(self.device), attention_mask=mask.to(self.device), use_cache=False
-            )
+            inputs = {"input_ids": ids.to(self.device), "attention_mask": mask.to(self.device)}
+            output = functional_call(self.network, self.lent, None, {**inputs, "use_cache": False})
         return output.logits[:, 0].float().cpu()
 
 
@@ -62,13 +78,16 @@ def pad_token_id(tokenizer: Any) -> int:
     raise ValueError("the reward model's tokenizer has neither a padding nor an end token")
 
 
-def load(model: str) -> Any:
-    """Load a trained sequence classifier with one output; raise ValueError if it is not one."""
+def load(model: str, dtype: str) -> Any:
+    """Load a trained sequence classifier with one output; raise ValueError if it is not one.
+
+    `dtype` is the name of one of torch's, or "auto": the one in which it is saved.
+    """
     from transformers import AutoModelForSequenceClassification
 
     with unsharded_loading():
         network, report = AutoModelForSequenceClassification.from_pretrained(
-            model, output_loading_info=True
+            model, dtype=dtype, output_loading_info=True
         )
     if network.config.num_labels != 1:
         raise ValueError(f"'{model}' gives {network.config.num_labels} numbers, not one reward")

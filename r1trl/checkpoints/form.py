@@ -5,9 +5,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from r1trl.checkpoints.marks import PLAIN
-from r1trl.checkpoints.reference import REFERENCE, moves
+from r1trl.checkpoints.reference import moves, reference_names
 
 STATE = "r1trl_state.json"  # what r1trl adds to a checkpoint, but the reference
+ZERO3 = "DeepSpeed ZeRO-3"
 
 
 def form_of(trainer: Any) -> str:
@@ -42,6 +43,6 @@ def _needed(trainer: Any, processes: int) -> Iterator[str]:
     if getattr(trainer.accelerator, "scaler", None) is not None:
         yield "scaler.pt"
     if moves(trainer):
-        yield REFERENCE
+        yield from reference_names(trainer.ref_model, processes)
     if getattr(trainer, "use_adaptive_entropy", False):
         yield "entropy_ctrl_state.json"

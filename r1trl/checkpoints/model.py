@@ -7,24 +7,49 @@ from typing import Any
 
 import torch
 
+from r1trl.checkpoints.form import ZERO3, form_of
 from r1trl.checkpoints.marks import make_readable
 from r1trl.models.adapter import has_adapter, save_settings
 from r1trl.stage.ranks import barrier, is_main
 from r1trl.storage.writing import PART, new_folder
 
 
-def wait_after_saving(trainer: Any) -> None:
-    """Let all processes wait for the one that writes the model, whenever a trainer saves it.
+def arrange_saving(trainer: Any, read: bool) -> None:
+    """Say how a trainer saves its model: nothing gathered in vain, and all wait for the writer.
 
-    Transformers goes on with collectives, whose time-out the writing of a large model exceeds.
+    Under ZeRO-3 each process writes its part of a checkpoint, from which training continues; the
+    whole model is gathered on rank 0 beside it only if it is `read`, by a transition. Transformers
+    goes on with collectives, whose time-out the writing of a large model exceeds.
     """
     save = trainer.save_model
 
-    def saved(*args: Any, **options: Any) -> None:
-        save(*args, **options)
+    def saved(output_dir: str | None = None, _internal_call: bool = False) -> None:
+        if _internal_call and not read and _is_in_parts(trainer):
+            _save_without_weights(trainer, str(output_dir))
+        else:
+            save(output_dir, _internal_call)
         barrier()
 
     trainer.save_model = saved
+
+
+def _is_in_parts(trainer: Any) -> bool:
+    """Return True if each process has a part of every weight that DeepSpeed saves, not PEFT."""
+    adapted = hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config")
+    return form_of(trainer) == ZERO3 and not adapted
+
+
+def _save_without_weights(trainer: Any, folder: str) -> None:
+    """Write what a model has beside its weights, for DeepSpeed's zero_to_fp32.py to add them."""
+    if is_main():
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        for part in (
+            model.config,
+            getattr(model, "generation_config", None),
+            trainer.processing_class,
+        ):
+            if part is not None:
+                part.save_pretrained(folder)
 
 
 def write_model(trainer: Any, folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 REFERENCE = "reference.safetensors"
+PART = "reference-{}.safetensors"  # of a rank, where DeepSpeed has parted the weights
 
 
 def moves(trainer: Any) -> bool:
@@ -49,10 +50,28 @@ def move_by_parts(trainer: Any) -> None:
             callback.sync_target_model = move_reference
 
 
+def reference_names(reference: Any, processes: int) -> list[str]:
+    """Return the names of a reference's files in a checkpoint of so many processes."""
+    return (
+        [PART.format(rank) for rank in range(processes)] if _is_parted(reference) else [REFERENCE]
+    )
+
+
+def _is_parted(reference: Any) -> bool:
+    """Return True if DeepSpeed has parted a model's weights; the number of processes then stays."""
+    return any(hasattr(weight, "ds_tensor") for weight in reference.parameters())
+
+
 def save_reference(trainer: Any, folder: Path) -> None:
-    """Write the reference's weights into a checkpoint; a collective."""
-    weights = trainer.accelerator.get_state_dict(trainer.ref_model)
-    if trainer.accelerator.is_main_process:
+    """Write the reference's weights into a checkpoint, under ZeRO-3 part by part; a collective."""
+    accelerator = trainer.accelerator
+    if _is_parted(trainer.ref_model):
+        named = accelerator.unwrap_model(trainer.ref_model).named_parameters()
+        parts = {name: own_part(weight) for name, weight in named}
+        save_weights(parts, folder / PART.format(accelerator.process_index))
+        return
+    weights = accelerator.get_state_dict(trainer.ref_model)
+    if accelerator.is_main_process:
         save_weights(weights, folder / REFERENCE)
 
 
@@ -69,10 +88,24 @@ def load_reference(trainer: Any, folder: Path) -> None:
     from safetensors import safe_open
 
     model = trainer.accelerator.unwrap_model(trainer.ref_model)
+    if _is_parted(model):
+        _load_parts(model, folder / PART.format(trainer.accelerator.process_index))
+        return
     with safe_open(folder / REFERENCE, "pt") as stored, torch.no_grad():
         state = {**dict(model.named_parameters()), **_kept_buffers(model)}
         for name, tensor in state.items():
             _load(tensor, functools.partial(stored.get_tensor, name))
+
+
+@torch.no_grad()
+def _load_parts(model: Any, path: Path) -> None:
+    """Load this process's parts; whole copies of small weights are freed, as when it moves."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as stored:
+        for name, weight in model.named_parameters():
+            own_part(weight).copy_(stored.get_tensor(name))
+            weight.partition()
 
 
 def _kept_buffers(model: Any) -> dict[str, torch.Tensor]:
@@ -83,13 +116,7 @@ def _kept_buffers(model: Any) -> dict[str, torch.Tensor]:
 
 def _load(tensor: torch.Tensor, value: Callable[[], torch.Tensor]) -> None:
     """Copy a whole value into a tensor, or into the part of it that is on this process."""
-    if hasattr(tensor, "ds_tensor"):
-        import deepspeed
-
-        with deepspeed.zero.GatheredParameters([tensor], modifier_rank=0):
-            if deepspeed.comm.get_rank() == 0:
-                tensor.data.copy_(value())
-    elif hasattr(tensor, "device_mesh"):
+    if hasattr(tensor, "device_mesh"):
         from torch.distributed.tensor import distribute_tensor
 
         placed: Any = tensor

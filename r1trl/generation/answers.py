@@ -53,7 +53,9 @@ class RowGenerator:
         on the rows and the seed alone.
         """
         stage = self.stage
-        self.model = self.model or make_model(served(stage, self.folder, self.key))
+        if self.model is None:
+            self.scorer.load()
+            self.model = make_model(served(stage, self.folder, self.key))
         self.model.seed(seed)
         with errors_named(f"{self.key}.template"):
             tokenizer = self.model.tokenizer

@@ -3,57 +3,22 @@
 It takes the place of transformers' `sdpa` and acts as that unless a pass brings a layout. A name of
 its own would not do: transformers compares with "sdpa" in many places (continuous batching refuses
 other names, some models build their masks for it only), and gradient checkpointing attends again
-during the backward pass, after any switch around the forward pass.
+during the backward pass, after any switch around the forward pass. `sdpa` leaves the kernel to
+torch, and so does this: on GPUs it is torch's flash attention for rows of any length, where that
+takes what it is given (`flash_takes`), elsewhere `scaled_dot_product_attention`. A model loaded
+with another `attn_implementation` is not packed.
 """
 
-from dataclasses import dataclass, fields, replace
-from itertools import pairwise
-from typing import Any, Self
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-CALL_OVERHEAD_TOKENS = 256  # tokens of padding that take as long as a further call
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """Rows of similar length, which attend in one call; neighbours in the packed sequence.
-
-    `gather_index` (rows, longest) int64 is the index of each token among the bucket's tokens;
-    entries past a row's end are arbitrary. `valid_index` (tokens of the bucket,) int64 is the index
-    of each token in the flattened (rows, longest). If the rows continue shared prompts,
-    `prefix_index` (rows, longest prefix) int64 is the index of each prefix token among the tokens
-    of all prompts, and `mask` (rows or 1, 1, longest, longest prefix + longest) bool is True for
-    the keys that a query attends to.
-    """
-
-    gather_index: torch.Tensor
-    valid_index: torch.Tensor
-    prefix_index: torch.Tensor | None = None
-    mask: torch.Tensor | None = None
-
-    def to(self, device: torch.device) -> Self:
-        """Return the bucket on a layer's device: a model may be spread over several."""
-        if self.gather_index.device == device:
-            return self
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(
-            self, **{name: value.to(device) for name, value in values.items() if value is not None}
-        )
-
-
-class PackedLayout:
-    """The buckets of a packed sequence in their order; the first `prompt_buckets` hold prompts.
-
-    `attention_calls` counts the calls of `packed_attention` without a mask of the model's own.
-    """
-
-    # Not a dataclass: FSDP would copy one, and `attention_calls` would be counted in the copy.
-    def __init__(self) -> None:
-        self.buckets: list[Bucket] = []
-        self.prompt_buckets = self.attention_calls = 0
+from r1trl.packing.layout import PackedLayout, moved
 
 
 def packed_attention(
@@ -65,7 +30,7 @@ def packed_attention(
     packed_layout: PackedLayout | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend as `sdpa` does; with a layout, attend bucket by bucket.
+    """Attend as `sdpa` does; with a layout, row by row.
 
     With a layout, `query` is (1, heads, tokens, dim), `key` and `value` may have fewer heads, and
     the result is (1, tokens, heads, dim).
@@ -75,21 +40,99 @@ def packed_attention(
         return out, None
     if attention_mask is not None and attention_mask.numel() == 1:  # the placeholder came through
         packed_layout.attention_calls += 1
-    buckets = [bucket.to(query.device) for bucket in packed_layout.buckets]
+    states = [each[0].transpose(0, 1) for each in (query, key, value)]
+    if flash_takes(states, options.get("dropout") or 0.0):
+        return attend_by_segments(states, packed_layout, options.get("scaling"))[None], None
+    return attend_by_buckets(module, states, packed_layout, options)[None], None
+
+
+def attend_by_buckets(
+    module: Any, states: Sequence[torch.Tensor], layout: PackedLayout, options: dict[str, Any]
+) -> torch.Tensor:
+    """Attend to the rows of each bucket in one call of `sdpa`: (tokens, heads, dim).
+
+    `states` are queries, keys and values, each (tokens, heads, dim), keys and values of fewer heads
+    if those are shared; `options` are those that transformers gives to `sdpa`.
+    """
+    buckets = [moved(bucket, states[0].device) for bucket in layout.buckets]
     sizes = [len(bucket.valid_index) for bucket in buckets]
-    by_bucket = [torch.split(states[0].transpose(0, 1), sizes) for states in (query, key, value)]
-    count = packed_layout.prompt_buckets
-    prompts = [torch.cat(states[:count]) for states in by_bucket[1:] if count]
+    prompts = [each[: layout.prompt_tokens] for each in states[1:]] if layout.prompts else []
     outputs = []
-    for bucket, *own in zip(buckets, *by_bucket, strict=True):
-        queries, *keys_values = (gather_rows(states, bucket.gather_index) for states in own)
+    for bucket, *own in zip(buckets, *(torch.split(x, sizes) for x in states), strict=True):
+        queries, *keys_values = (gather_rows(each, bucket.gather_index) for each in own)
         if bucket.prefix_index is not None:
-            prefixes = [gather_rows(states, bucket.prefix_index) for states in prompts]
+            prefixes = [gather_rows(each, bucket.prefix_index) for each in prompts]
             keys_values = [torch.cat(both, 1) for both in zip(prefixes, keys_values, strict=True)]
-        rows = [states.transpose(1, 2) for states in (queries, *keys_values)]
+        rows = [each.transpose(1, 2) for each in (queries, *keys_values)]
         out, _ = sdpa_attention_forward(module, *rows, bucket.mask, **options)
         outputs.append(out.flatten(0, 1).index_select(0, bucket.valid_index))
-    return torch.cat(outputs)[None], None
+    return torch.cat(outputs)
+
+
+def attend_by_segments(
+    states: Sequence[torch.Tensor], layout: PackedLayout, scale: float | None
+) -> torch.Tensor:
+    """Attend to all rows in one call of torch's flash attention: (tokens, heads, dim).
+
+    `states` are as those of `attend_by_buckets`. A row that continues a shared prompt has the keys
+    of the prompt before its own: with fewer queries than keys, the kernel's causal attention is
+    that of the last ones (as in `torch.nn.attention.bias.causal_lower_right`).
+    """
+    kernel, segments = varlen_kernel(), moved(layout.segments, states[0].device)
+    assert kernel is not None, "asked for by `flash_takes`"
+    query, key, value = (each.to(dtype_of_attention(states[0])) for each in states)
+    if segments.key_index is not None:
+        key, value = (each.index_select(0, segments.key_index) for each in (key, value))
+    out: torch.Tensor = kernel(
+        *(query, key, value),
+        *(segments.cu_seq_q, segments.cu_seq_k, segments.max_q, segments.max_k),
+        scale=scale,
+        window_size=(-1, 0),  # causal
+        enable_gqa=True,
+    )
+    return out
+
+
+def flash_takes(states: Sequence[torch.Tensor], dropout: float) -> bool:
+    """Return True if torch's flash attention for rows of any length takes these states.
+
+    `states` are queries, keys and values. The kernel is for CUDA devices from compute capability
+    8.0 on, half precision, equally wide keys and values, and no dropout; heads wider than 192 have
+    no backward pass on some of these cards. `torch.backends.cuda.enable_flash_sdp(False)` turns it
+    off, as it does inside of `sdpa`.
+    """
+    device, widths = states[0].device, {each.shape[-1] for each in states}
+    enabled: Any = torch.backends.cuda.flash_sdp_enabled  # it has no types
+    if device.type != "cuda" or dropout or not enabled():
+        return False
+    half = dtype_of_attention(states[0]) in (torch.float16, torch.bfloat16)
+    width = max(widths)
+    fits = len(widths) == 1 and width <= 192 and width % 8 == 0
+    recent = torch.cuda.get_device_capability(device) >= (8, 0)
+    return half and fits and recent and varlen_kernel() is not None
+
+
+def dtype_of_attention(query: torch.Tensor) -> torch.dtype:
+    """Return the dtype that `sdpa` attends in: autocast's, if that is on."""
+    kind = query.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
+
+
+@functools.cache
+def varlen_kernel() -> Callable[..., Any] | None:
+    """Return `torch.nn.attention.varlen.varlen_attn`; None if this torch has none for shared heads.
+
+    Older versions of torch lack the module, or its parameters; AMD's has kernels of its own, which
+    nobody has tried here.
+    """
+    if torch.version.hip:
+        return None
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    needed = {"scale", "window_size", "enable_gqa"}
+    return varlen_attn if needed <= inspect.signature(varlen_attn).parameters.keys() else None
 
 
 def register_packed_attention() -> None:
@@ -104,38 +147,3 @@ def register_packed_attention() -> None:
 def gather_rows(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Gather tokens (tokens, …) into rows (rows, columns, …); `index` is (rows, columns) int64."""
     return tokens.index_select(0, index.flatten()).view(*index.shape, *tokens.shape[1:])
-
-
-def bucket_by_length(lengths: torch.Tensor) -> list[torch.Tensor]:
-    """Return the row numbers of each bucket, longest rows first; empty rows are in none.
-
-    The buckets minimise the padded tokens plus `CALL_OVERHEAD_TOKENS` per bucket, by dynamic
-    programming over descending lengths. `lengths` is (rows,) int64; the device is synchronised.
-    """
-    order = lengths.argsort(descending=True, stable=True)
-    descending = [length for length in lengths[order].tolist() if length]
-    total = len(descending)
-    ends = [i for i in range(1, total) if descending[i] < descending[i - 1]] + [total]
-    best: dict[int, tuple[float, int]] = {0: (0.0, 0)}  # end -> cost so far, start of last bucket
-    for end in ends if total else ():
-        best[end] = min(
-            (cost + CALL_OVERHEAD_TOKENS + (end - start) * descending[start], start)
-            for start, (cost, _) in best.items()
-        )
-    cuts = [total]
-    while cuts[-1]:
-        cuts.append(best[cuts[-1]][1])
-    return [order[start:end] for start, end in pairwise(reversed(cuts))]
-
-
-def prefix_causal_mask(lengths: torch.Tensor, width: int, count: int) -> torch.Tensor:
-    """Return the mask of `count` tokens after a prefix: (rows, 1, count, width + count) bool.
-
-    `lengths` (rows,) int64 are those of the prefixes, right-padded to `width`. If all are of that
-    length, the mask has one row, which stands for all.
-    """
-    device, rows = lengths.device, 1 if bool((lengths == width).all()) else len(lengths)
-    prefix = torch.arange(width, device=device) < lengths[:rows, None]
-    prefix = prefix[:, None, None].expand(-1, 1, count, -1)
-    causal = torch.ones((count, count), dtype=torch.bool, device=device).tril()
-    return torch.cat([prefix, causal.expand(rows, 1, -1, -1)], -1)

@@ -8,13 +8,8 @@ from typing import Any
 
 import torch
 
-from r1trl.packing.attention import (
-    Bucket,
-    PackedLayout,
-    bucket_by_length,
-    prefix_causal_mask,
-    register_packed_attention,
-)
+from r1trl.packing.attention import register_packed_attention
+from r1trl.packing.layout import PackedLayout, longest_first
 from r1trl.packing.models import attends_to_all_with_sdpa, config_of, is_plain_decoder
 from r1trl.packing.tokens import TokenBatch
 from r1trl.process.terminal import say
@@ -31,7 +26,7 @@ class PackedRows:
     """
 
     def __init__(self, batch: TokenBatch) -> None:
-        self.batch, self.layout = batch, PackedLayout()
+        self.batch = batch
         self.rows = self.columns = batch.ids.new_empty(0)
         shared = shared_prompts(batch)
         start = batch.prompt_width - batch.prompt_lengths
@@ -39,49 +34,37 @@ class PackedRows:
         end = end.clamp(min=batch.prompt_width)
         all_rows = torch.arange(len(batch.ids), device=batch.ids.device)
         if shared is None:
-            self._append(all_rows, start, (end - start).clamp(min=1))
+            lengths = (end - start).clamp(min=1)
+            self.layout = PackedLayout(lengths[self._append(all_rows, start, lengths)])
             return
         prompt_of_row, row_of_prompt = shared
-        lengths = batch.prompt_lengths[row_of_prompt] - 1
-        order = self._append(row_of_prompt, start[row_of_prompt], lengths)
-        self.layout.prompt_buckets = len(self.layout.buckets)
-        offsets = torch.zeros_like(lengths)
-        offsets[order] = lengths[order].cumsum(0) - lengths[order]
-        prefixes = offsets[prompt_of_row], lengths[prompt_of_row]
-        start = torch.full_like(end, batch.prompt_width - 1)
-        self._append(all_rows, start, end - batch.prompt_width + 1, prefixes)
+        prompts = batch.prompt_lengths[row_of_prompt] - 1
+        order = self._append(row_of_prompt, start[row_of_prompt], prompts)
+        begin = torch.zeros_like(prompts)
+        begin[order] = prompts[order].cumsum(0) - prompts[order]
+        lengths = end - batch.prompt_width + 1
+        rows = self._append(all_rows, torch.full_like(end, batch.prompt_width - 1), lengths)
+        none, prefix = torch.zeros_like(order), prompt_of_row[rows]
+        self.layout = PackedLayout(
+            torch.cat([prompts[order], lengths[rows]]),
+            len(order),
+            (torch.cat([none, begin[prefix]]), torch.cat([none, prompts[prefix]])),
+        )
 
     def _append(
-        self,
-        rows: torch.Tensor,
-        start: torch.Tensor,
-        lengths: torch.Tensor,
-        prefixes: tuple[torch.Tensor, torch.Tensor] | None = None,
+        self, rows: torch.Tensor, start: torch.Tensor, lengths: torch.Tensor
     ) -> torch.Tensor:
         """Append `lengths` tokens of each row, from column `start` on; return the rows' order.
 
-        `prefixes` are the offset of each row's prefix among the tokens of all prompts, and its
-        length. All are (rows,) int64, as is the order: indices into `rows`.
+        All are (rows,) int64, as is the order: indices into `rows`.
         """
-        buckets, last = bucket_by_length(lengths), len(self.rows) - 1  # last token of all prompts
-        for members in buckets:
-            sizes = lengths[members]
-            steps = torch.arange(int(sizes.max()), device=sizes.device)
-            valid = steps < sizes[:, None]
-            gather_index = (sizes.cumsum(0) - sizes)[:, None] + steps
-            prefix: tuple[torch.Tensor, ...] = ()
-            if prefixes:
-                offsets, prefix_lengths = prefixes[0][members], prefixes[1][members]
-                prefix_steps = torch.arange(int(prefix_lengths.max()), device=sizes.device)
-                prefix_index = (offsets[:, None] + prefix_steps).clamp(max=last)
-                mask = prefix_causal_mask(prefix_lengths, len(prefix_steps), len(steps))
-                prefix = (prefix_index, mask)
-            valid_index = valid.flatten().nonzero().squeeze(1)
-            gather_index = gather_index.clamp(max=len(valid_index) - 1)
-            self.layout.buckets.append(Bucket(gather_index, valid_index, *prefix))
-            self.rows = torch.cat([self.rows, rows[members].repeat_interleave(sizes)])
-            self.columns = torch.cat([self.columns, (start[members][:, None] + steps)[valid]])
-        return torch.cat(buckets)
+        order = longest_first(lengths)
+        sizes = lengths[order]
+        steps = torch.arange(int(sizes.sum()), device=sizes.device)
+        steps -= (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+        self.rows = torch.cat([self.rows, rows[order].repeat_interleave(sizes)])
+        self.columns = torch.cat([self.columns, start[order].repeat_interleave(sizes) + steps])
+        return order
 
     def forward(self, model: Any, labels: torch.Tensor) -> Any:
         """Pass the sequence through a model with TRL's fused head; return the model's output.

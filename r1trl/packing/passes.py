@@ -1,6 +1,5 @@
 """The passes of training on rollouts, without padding and with shared prompts passed once."""
 
-from collections import defaultdict
 from typing import Any
 
 import torch
@@ -10,11 +9,10 @@ from r1trl.packing.logprobs import (
     log_probabilities,
     logps_with_gradient_where_needed,
 )
-from r1trl.packing.loss import loss_ignores_micro_batching, zero_advantage_rows
+from r1trl.packing.loss import zero_advantage_rows
 from r1trl.packing.models import adds_noise_by_length, is_plain_decoder, unwrapped
 from r1trl.packing.packed import can_pack
 from r1trl.packing.tokens import TokenBatch
-from r1trl.packing.update import Update, can_regroup
 
 
 class PassesMixin:
@@ -23,14 +21,11 @@ class PassesMixin:
     args: Any  # the trainer's own attributes
     model: Any
     accelerator: Any
-    _buffered_inputs: Any
-    _metrics: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.zero_advantage: torch.Tensor | None = None  # rows of the current micro-batch
         self.passed = LogpsAndEntropies(torch.empty(0), None)  # of the newest pass of a loss
         self.known: LogpsAndEntropies | None = None  # for a loss that only logs
-        self.updates: list[Update] = []  # of the newest rollout, if its rows are regrouped
         self._packs: dict[int, bool] = {}  # by model
         super().__init__(*args, **kwargs)
 
@@ -74,36 +69,7 @@ class PassesMixin:
         """Return the log-probabilities of a rollout by the policy or the reference."""
         return log_probabilities(model, batch, max_rows, self.packs(model, batch.ids.device)).logps
 
-    def _prepare_inputs(self, generation_batch: Any) -> Any:
-        before = self._buffered_inputs
-        inputs = super()._prepare_inputs(generation_batch)  # type: ignore[misc]
-        whole = self._buffered_inputs
-        if whole is before:
-            return inputs
-        self.updates = []
-        if not loss_ignores_micro_batching(self) or not can_regroup(whole[0]):
-            return inputs
-        size = self.args.gradient_accumulation_steps
-        self.updates = [Update(whole[i : i + size]) for i in range(0, len(whole), size)]
-        self._buffered_inputs = [batch for update in self.updates for batch in update.regrouped]
-        return self._buffered_inputs[self._step % len(whole)]  # type: ignore[attr-defined]
-
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
-        self.zero_advantage = zero_advantage_rows(self, inputs["advantages"])
-        found = ((u, i) for u in self.updates if (i := u.position(inputs)) is not None)
-        update, position = next(found, (None, 0))
-        if update is None:
-            return super()._compute_loss(model, inputs)  # type: ignore[misc]
-        logged, self._metrics = self._metrics, {"train": defaultdict(list)}
-        loss = super()._compute_loss(model, inputs)  # type: ignore[misc]
-        self._metrics = logged
-        if update.record(position, self.passed):
-            self._log_as_given(model, update)
-        return loss
-
-    def _log_as_given(self, model: Any, update: Update) -> None:
-        """Log what TRL does for an update: means of its own micro-batches, from known values."""
-        for given, self.known in update.in_given_order():
-            with torch.no_grad():
-                super()._compute_loss(model, given)  # type: ignore[misc]
-        self.known = None
+        if self.known is None:
+            self.zero_advantage = zero_advantage_rows(self, inputs["advantages"])
+        return super()._compute_loss(model, inputs)  # type: ignore[misc]

@@ -1,10 +1,10 @@
 """A reward of a stage, bound to its options and to the keys that every reward takes."""
 
 import asyncio
+import functools
 import inspect
-import sys
 import time
-from collections.abc import Awaitable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,8 @@ from r1trl.errors import StageError, raised, suggest
 from r1trl.plugins.offer import OF_TRAINER
 from r1trl.plugins.trl_form import Logged, given_by_trainer, hint_of_messages, texts_or_messages
 from r1trl.process.pulse import Overdue, bounded, computed_elsewhere
-from r1trl.rewards.outcomes import RewardResult
-from r1trl.rewards.pool import Failure, Pool
+from r1trl.rewards.outcomes import RewardResult, checked_values
+from r1trl.rewards.pool import Pool
 from r1trl.rewards.verifier import Verifier
 
 NOT_ROW_COLUMNS = ("prompt", "completion", "completion_ids")
@@ -54,6 +54,16 @@ class BoundReward:
         parameters = inspect.signature(self.reward).parameters.values()
         positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         return [p for p in positional if p.name not in COMMON_PARAMETERS]
+
+    def load(self) -> None:
+        """Call the reward's own `load()`, if it has one: once, whoever asks for it first."""
+        _ = self._loaded
+
+    @functools.cached_property
+    def _loaded(self) -> bool:
+        with computed_elsewhere():
+            getattr(self.reward, "load", lambda: None)()
+        return True
 
     def applies(self, columns: Columns, step: int | None) -> list[int]:
         """Return the indices of the rows that the reward scores at a step (None: at any).
@@ -103,7 +113,7 @@ class BoundReward:
                     f"reward '{self.name}' failed: {raised(error)}"
                     f"{hint_of_messages(self.reward, error)}"
                 ) from error
-            checked = _checked(self.name, returned, len(indices))
+            checked = checked_values(self.name, returned, len(indices))
             for i, value, seconds in zip(indices, checked, durations, strict=True):
                 values[i], sample_seconds[i] = value, seconds
         extra = logged.columns(self.name, indices, len(values))
@@ -117,6 +127,7 @@ class BoundReward:
         if isinstance(self.reward, Verifier):
             results = self.reward.results(rows, self.options, pool)
             return [r.value for r in results], [r.seconds for r in results]
+        self.load()
         rows = copied(rows)
         columns = {name: values for name, values in rows.items() if name not in NOT_ROW_COLUMNS}
         count, seconds = len(rows["completion"]), pool.batch_patience
@@ -133,11 +144,6 @@ class BoundReward:
             if inspect.isawaitable(returned):
                 returned = asyncio.run(_await(returned, seconds, late))
         return returned, [None] * count
-
-
-def _is_finite(value: float) -> bool:
-    """Return True for a number that a float holds; whole ones may be larger."""
-    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 async def _await(awaitable: Awaitable[Any], seconds: float, late: str) -> Any:
@@ -166,25 +172,3 @@ def copied(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: copied(each) for name, each in value.items()}
     return [copied(each) for each in value] if isinstance(value, list) else value
-
-
-def _checked(name: str, returned: Any, count: int) -> list[Any]:
-    try:
-        if isinstance(returned, Mapping | Set):
-            raise TypeError("it has no order of rows")
-        values: list[Any] = list(returned)
-    except TypeError:
-        raise StageError(f"reward '{name}' returned {returned!r}; it must return a list") from None
-    if len(values) != count:
-        raise StageError(f"reward '{name}' returned {len(values)} values for {count} completions")
-    for i, value in enumerate(values):
-        if value is None or isinstance(value, Failure):
-            continue
-        if hasattr(value, "item") and not getattr(value, "shape", ()):
-            values[i] = value = value.item()  # a number of numpy's or torch's
-        if not isinstance(value, int | float) or not _is_finite(value):
-            raise StageError(
-                f"reward '{name}' returned {value!r} for row {i}; "
-                "it must be a finite number or None"
-            )
-    return values

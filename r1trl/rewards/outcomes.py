@@ -5,11 +5,13 @@ demands, `requires` sets rewards to 0, and the weighted sum is the total: no fai
 unseen.
 """
 
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from r1trl.errors import StageError
 from r1trl.rewards.pool import Failure
 
 Values = dict[str, list[float | None]]
@@ -124,3 +126,34 @@ def _seconds(result: RewardResult, period: float | None) -> dict[str, float]:
         for name, quantile in (("p50", 0.5), ("p95", 0.95), ("max", 1.0)):
             metrics[f"/{name}"] = measured[round(quantile * last)]
     return metrics
+
+
+def checked_values(name: str, returned: Any, count: int) -> list[Any]:
+    """Return what a reward has returned for `count` rows: finite numbers, None or Failure.
+
+    Raises StageError, with the reward's name, if it is anything else.
+    """
+    try:
+        if isinstance(returned, Mapping | Set):
+            raise TypeError("it has no order of rows")
+        values: list[Any] = list(returned)
+    except TypeError:
+        raise StageError(f"reward '{name}' returned {returned!r}; it must return a list") from None
+    if len(values) != count:
+        raise StageError(f"reward '{name}' returned {len(values)} values for {count} completions")
+    for i, value in enumerate(values):
+        if value is None or isinstance(value, Failure):
+            continue
+        if hasattr(value, "item") and not getattr(value, "shape", ()):
+            values[i] = value = value.item()  # a number of numpy's or torch's
+        if not isinstance(value, int | float) or not _is_finite(value):
+            raise StageError(
+                f"reward '{name}' returned {value!r} for row {i}; "
+                "it must be a finite number or None"
+            )
+    return values
+
+
+def _is_finite(value: float) -> bool:
+    """Return True for a number that a float holds; whole ones may be larger."""
+    return -sys.float_info.max <= value <= sys.float_info.max

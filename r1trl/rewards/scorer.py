@@ -69,6 +69,12 @@ class Scorer:
         if paths:
             self.pool.warm(paths)
 
+    def load(self) -> None:
+        """Have each reward load what it needs; raise StageError, with its key, if one cannot."""
+        for reward in self.rewards:
+            with self._errors_named(reward.name):
+                reward.load()
+
     @property
     def can_submit(self) -> bool:
         """True if `submit` has an effect: if any reward is a verifier."""
@@ -180,21 +186,3 @@ def bind_reward(name: str, reward: Any, options: Mapping[str, Any]) -> BoundRewa
     if inspect.isclass(reward):
         return BoundReward(name, reward(**own), {}, **common)
     return BoundReward(name, reward, own, **common)
-
-
-def refuse_hidden_options(
-    columns: Sequence[str], rewards: Mapping[str, Any], plugins: Plugins, key: str
-) -> None:
-    """Raise StageError if a column has the name of a reward's option: it would hide the option.
-
-    `rewards` are a stage's, `key` is the stage's key.
-    """
-    for name, options in rewards.items():
-        if options is None:
-            continue
-        for option in plugins.find("reward", options.get("reward", name)).options:
-            if option in columns:
-                raise StageError(
-                    f"{key}.rewards.{name}: the data has a column '{option}', which would hide "
-                    "the reward's option of that name; rename it with columns:"
-                )

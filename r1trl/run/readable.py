@@ -36,20 +36,28 @@ def stage_tokenizer(stage: StageConfig, key: str, model: str) -> Any:
 
 
 def vllm_arguments(
-    stage: StageConfig, kind: Kind, tokenizer: Any, prompts: "Dataset | None"
+    stage: StageConfig, kind: Kind, tokenizer: Any, prompts: "Dataset | None", key: str
 ) -> dict[str, Any]:
     """Return the arguments of TRL's config that tell vLLM a stage's end tokens and lengths.
 
     vLLM loads the model with a tokenizer of its own, whose end token may not be the template's; and
     it wants memory for a text as long as the model's context, which can be far longer than any that
-    the stage's `prompts` lead to. What the stage's own arguments say of either stays.
+    the stage's `prompts` lead to. What the stage's own arguments say of either stays. Raises
+    StageError if a text is longer than the context in the model's folder, which vLLM goes by.
     """
     ends = end_token_ids(tokenizer, generation_settings(str(stage.model)))
     given = stage.args.get("generation_kwargs") or {}
     arguments: dict[str, Any] = {"generation_kwargs": {"stop_token_ids": list(ends), **given}}
     if prompts is not None and stage.args.get("vllm_max_model_length") is None:
         whole = longest_prompt(prompts["prompt"][:], tokenizer) + longest_completion(stage, kind)
-        arguments["vllm_max_model_length"] = min(whole, context_of_stage(stage) or whole)
+        context = context_of(str(stage.model)) or whole
+        if whole > context and (stage.max_position_embeddings or 0) > context:
+            raise StageError(
+                f"{key}.max_position_embeddings: vLLM goes by the config.json of {stage.model}, "
+                f"which says {context}, and a prompt and its completion take {whole} tokens; write "
+                "it there, or set generation.vllm=false"
+            )
+        arguments["vllm_max_model_length"] = min(whole, context)
     return arguments
 
 
@@ -69,11 +77,6 @@ def longest_prompt(texts: Sequence[str], tokenizer: Any) -> int:
     return longest
 
 
-def context_of_stage(stage: StageConfig) -> int | None:
-    """Return the context of a stage's model in tokens; None if its config does not say."""
-    return stage.max_position_embeddings or context_of(str(stage.model))
-
-
 def refuse_rows(rows: "Dataset", tokenizer: Any, model: str, key: str) -> None:
     """Raise StageError if a row has a token without an embedding; `key` is that of the data."""
     with errors_named(key):
@@ -88,7 +91,8 @@ def check_context(
     Raises StageError if one leaves none. Only prompts that could be too long are tokenised: a token
     has at least one byte.
     """
-    context, longest = context_of_stage(stage), longest_completion(stage, kind)
+    context = stage.max_position_embeddings or context_of(str(stage.model))
+    longest = longest_completion(stage, kind)
     if context is None:
         return
     texts: list[str] = prompts["prompt"][:]

@@ -1,10 +1,11 @@
 """The trainer of a stage that learns from completions of its own, with its rewards and samplers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1trl.data.checks import need_rows
-from r1trl.rewards.scorer import refuse_hidden_options
+from r1trl.errors import StageError
+from r1trl.plugins.loading import Plugins
 from r1trl.training.arguments import rollout_arguments
 from r1trl.training.prompts_and_groups import StageSamplers, bind_samplers
 from r1trl.training.trainers import with_rollouts
@@ -33,3 +34,21 @@ def rollout_trainer(
         scorer=work.scorer,
         samplers=StageSamplers(samplers, rows, work.seed, key) if samplers else None,
     )
+
+
+def refuse_hidden_options(
+    columns: Sequence[str], rewards: Mapping[str, Any], plugins: Plugins, key: str
+) -> None:
+    """Raise StageError if a column has the name of a reward's option: it would hide the option.
+
+    `rewards` are a stage's, `key` is the stage's key.
+    """
+    for name, options in rewards.items():
+        if options is None:
+            continue
+        for option in plugins.find("reward", options.get("reward", name)).options:
+            if option in columns:
+                raise StageError(
+                    f"{key}.rewards.{name}: the data has a column '{option}', which would hide "
+                    "the reward's option of that name; rename it with columns:"
+                )

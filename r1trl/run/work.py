@@ -138,7 +138,7 @@ class StageWork:
         if "batch" in self.kind.takes:
             fixed = batch_arguments(self.stage, self.key) | fixed
         if self.stage.args.get("use_vllm"):
-            own = self.stage, self.kind, self.tokenizer(), self._prompts
+            own = self.stage, self.kind, self.tokenizer(), self._prompts, self.key
             fixed = vllm_arguments(*own) | fixed
         return config_class(**trl_arguments(self.stage, self.folder, self.seed, fixed))
 

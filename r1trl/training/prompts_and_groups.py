@@ -144,7 +144,7 @@ def refill_groups(trainer: Any, count: int, roll_out: Callable[[list[Any]], Outp
     if samplers.gates:
         share = refused / generated
         _log(trainer, {"rounds": len(parts), "refused": share, "missing": wanted - kept})
-    if len(parts) == 1 and kept == wanted:
+    if len(parts) == 1 and missing == 0:  # in all processes alike
         return output
     return _joined(trainer, _filled(parts, wanted - kept, wanted), size)
 

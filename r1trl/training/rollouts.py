@@ -1,7 +1,8 @@
 """Rollouts in training: completions generated, scored while others are generated, and passed.
 
-`RolloutMixin` goes before TRL's GRPOTrainer or RLOOTrainer and wraps six of their methods, three
-of them in packing/passes.py; tests/training/test_trl_contract.py fails first when TRL moves one.
+`RolloutMixin` goes before TRL's GRPOTrainer or RLOOTrainer and wraps six of their methods, two
+of them in packing/passes.py, two in dealing/passes.py; tests/training/test_trl_contract.py fails
+first when TRL moves one.
 The weights are those that TRL's own code comes to: results that exist already are reused, and those
 that nobody reads are left out. What r1trl does not know how to do in TRL's place, TRL does.
 """
@@ -13,9 +14,9 @@ from typing import Any
 import torch
 from trl.models import unwrap_model_for_generation
 
+from r1trl.dealing.passes import DealtPassesMixin
 from r1trl.decoding.decode import GeneratedTokens, decode
 from r1trl.packing.logprobs import are_completions, pad_logps
-from r1trl.packing.passes import PassesMixin
 from r1trl.packing.ratios import log_tails
 from r1trl.packing.tokens import TokenBatch
 from r1trl.process.pulse import computed_elsewhere
@@ -69,7 +70,7 @@ class PrecomputedReward:
         return rollout.scores.values[name]
 
 
-class RolloutMixin(PassesMixin):
+class RolloutMixin(DealtPassesMixin):
     """A mixin for TRL's GRPOTrainer and RLOOTrainer; see the module's docstring."""
 
     processing_class: Any  # the trainer's own attributes
@@ -80,6 +81,7 @@ class RolloutMixin(PassesMixin):
     ) -> None:
         self.scorer, self.samplers, self.rollout = scorer, samplers, Rollout()
         rewards = [PrecomputedReward(name, self) for name in scorer.names]
+        scorer.load()  # now, as one that cannot be loaded may be asked for in a thousand steps
         super().__init__(*args, reward_funcs=rewards, **kwargs)
         scorer.warm()
 
@@ -115,7 +117,7 @@ class RolloutMixin(PassesMixin):
         submits = self.scorer.can_submit and len(prompt_ids) == len(self.rollout.rows)
         temperature = capabilities.scoring_temperature(self)
         with unwrap_model_for_generation(
-            self.model_wrapped,  # type: ignore[attr-defined]
+            self.model_wrapped,
             self.accelerator,
             gather_deepspeed3_params=self.args.ds3_gather_for_generation,
             gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,

@@ -1,8 +1,8 @@
 """A training stage, whatever its kind: resumed, recorded, and its model handed over.
 
 What touches TRL beyond constructor arguments and callbacks: three wrapped methods in rollouts.py,
-three in packing/passes.py, one in packing/padding_free.py, `training_step` here, and a patched
-module in trl_patches.py.
+two in packing/passes.py, two in dealing/passes.py, one in packing/padding_free.py, `training_step`
+here, and a patched module in trl_patches.py.
 tests/training/test_trl_contract.py names each private thing used.
 """
 
@@ -20,7 +20,7 @@ from r1trl.checkpoints.callback import Checkpoints
 from r1trl.checkpoints.choice import Fit, Identity, choose_checkpoint
 from r1trl.checkpoints.form import form_of, missing_part
 from r1trl.checkpoints.marks import MARK, Mark
-from r1trl.checkpoints.model import wait_after_saving, write_model
+from r1trl.checkpoints.model import arrange_saving, write_model
 from r1trl.checkpoints.sound import SoundNumbers
 from r1trl.errors import StageError
 from r1trl.models.generation import make_valid
@@ -82,7 +82,7 @@ def train(
     for callback in callbacks:
         trainer.add_callback(callback)
     _make_savable(trainer.model)
-    wait_after_saving(trainer)
+    arrange_saving(trainer, read=bool(readers))
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
     finally:

@@ -53,6 +53,7 @@ class OfferUnderTest:
             ones = [1.0] * len(filled["completion"])
             filled["rewards"] = dict.fromkeys(self.named_rewards, ones)
         try:
+            reward.load()
             with interrupted_after(SECONDS):
                 values = list(reward.ask(filled, None, self.pool).values)
         except (R1trlError, TimeoutError) as error:

@@ -110,6 +110,14 @@ def reads_columns(test: OfferUnderTest) -> str:
     return ", ".join(parameter.name for parameter in test.reward.columns)
 
 
+def loads_what_it_needs(test: OfferUnderTest) -> str:
+    """Call `load()`, which takes nothing, if a class has it; return how long that takes."""
+    reward, start = test.reward, time.perf_counter()
+    reward.load()
+    has_one = hasattr(reward.reward, "load")
+    return f"{time.perf_counter() - start:.1f} s" if has_one else "it has no load()"
+
+
 def gives_one_value_each(test: OfferUnderTest) -> None:
     """Check that there is one finite number or None for each completion."""
     test.values(test.rows)
@@ -174,6 +182,7 @@ TESTS_OF_ALL: Sequence[Test] = (takes_options, can_be_called, is_documented)
 TESTS: Mapping[str, Sequence[Test]] = {
     "reward": (
         reads_columns,
+        loads_what_it_needs,
         gives_one_value_each,
         copes_with_none,
         copes_with_odd_texts,

@@ -17,6 +17,7 @@ defaults:
   - /stage@stages.learn: grpo
 stages:
   learn:
+    checkpoints: last
     data: {problems: {sample_rows: 24}}
     rewards: {varied: {}}
     rollout: {outputs: 16, minibatches: 2}
@@ -74,6 +75,9 @@ def test_a_killed_stage_continues_exactly_with_a_reference_that_moves(
     rows = [[without_times(row) for row in run.metrics("learn")] for run in (whole, cut)]
     assert rows[0] == rows[1]
     assert whole.weights("learn") == cut.weights("learn")
+    references = cut.stages.glob("learn/checkpoints/checkpoint-8/reference*")
+    ranks = ["-0", "-1"] if launch == "cpu2-zero3" else [""]
+    assert sorted(path.name for path in references) == [f"reference{r}.safetensors" for r in ranks]
 
 
 TUNED = """

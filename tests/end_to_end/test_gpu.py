@@ -1,6 +1,7 @@
 """Stages on a GPU compute there: in a fork of the warm process, and under launchers."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,16 @@ def test_every_rank_computes_on_its_own_gpu(launch: str, tmp_path: Path) -> None
     for stage in ("learn", "samples"):
         for rank in (0, 1):
             assert f"rank {rank} is on cuda:{rank} (" in run.log(stage)
+
+
+def test_vllm_draws_in_the_process_that_trains_and_the_tails_of_ratios_are_logged(
+    tmp_path: Path,
+) -> None:
+    require("gpu", find_spec("vllm"), "the extra vllm is not installed")
+    run = run_of(tmp_path, "generation.vllm=true", "stages.learn.args.max_steps=10")
+    assert run.carry_out() == 0, run.log("learn")
+    rows = run.metrics("learn")
+    ratio = "sampling/importance_sampling_ratio"
+    assert [row["step"] for row in rows] == list(range(1, 11))
+    assert all(0.9 < row[f"{ratio}/mean"] < 1.1 for row in rows)
+    assert all(row[f"{ratio}/tail"] < 0.5 and row[f"{ratio}/truncated"] < 0.1 for row in rows)

@@ -12,6 +12,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig, ScoringConfig
 from r1trl.generation.answers import RowGenerator
 from r1trl.plugins.loading import Plugins, load
+from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import make_scorer
 from r1trl.types import Model
 
@@ -97,6 +98,26 @@ def test_completions_depend_on_the_rows_and_the_seed_alone(make: Make) -> None:
     first = generator.generate(rows(4), 1)["completion"][:]
     assert generator.generate(rows(4), 2)["completion"][:] != first
     assert generator.generate(rows(4), 1)["completion"][:] == first
+
+
+class Missing:
+    """A reward whose model is not there."""
+
+    def load(self) -> None:
+        """Raise what loading raises."""
+        raise FileNotFoundError("no weights")
+
+    def __call__(self, prompts: Any, completions: Any, completion_ids: Any, **_: Any) -> Any:
+        """Score nothing."""
+        return [None for _ in prompts]
+
+
+def test_a_reward_that_cannot_be_loaded_ends_the_stage_before_its_model_is(make: Make) -> None:
+    generator = make()
+    generator.scorer.rewards.append(BoundReward("missing", Missing(), {}))
+    with pytest.raises(FileNotFoundError, match="no weights"):
+        generator.generate(rows(1), 1)
+    assert generator.model is None
 
 
 def test_rows_get_completions_until_enough_are_right(make: Make) -> None:

@@ -20,7 +20,7 @@ from r1trl.arguments.check import args_of
 from r1trl.chat.samples import Sample
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import parse
-from r1trl.packing import attention
+from r1trl.packing import layout
 from r1trl.rehearsal.training_rows import TrainerOnly
 from r1trl.run.transitions import StageTransitions
 from r1trl.run.work import StageWork
@@ -64,7 +64,7 @@ def test_the_trained_weights_are_those_of_trl(
     more: dict[str, Any], tiny_model: Path, tmp_path: Path, tokenizer: Any, monkeypatch: Any
 ) -> None:
     # Small buckets, so that there are several.
-    monkeypatch.setattr(attention, "CALL_OVERHEAD_TOKENS", 16)
+    monkeypatch.setattr(layout, "CALL_OVERHEAD_TOKENS", 16)
     weights, log = trained(trl.SFTTrainer, tiny_model, tmp_path, tokenizer, **more)
     ours, our_log = trained(PaddingFreeSFTTrainer, tiny_model, tmp_path, tokenizer, **more)
     start = load_file(tiny_model / "model.safetensors")

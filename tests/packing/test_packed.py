@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from machine import require
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from trl.trainer.utils import add_fused_lm_head
+from varlen import reference_kernel
 
-from r1trl.packing import attention
+from r1trl.packing import attention, layout
 from r1trl.packing import packed as packed_module
 from r1trl.packing.logprobs import (
-    LogpsAndEntropies,
     are_completions,
     log_probabilities,
     logps_with_gradient_where_needed,
@@ -22,7 +23,6 @@ from r1trl.packing.models import adds_noise_by_length, is_random
 from r1trl.packing.packed import PackedRows, can_pack
 from r1trl.packing.padding_free import PackedModel
 from r1trl.packing.tokens import TokenBatch
-from r1trl.packing.update import Update, can_regroup
 
 pytestmark = pytest.mark.slow
 TRANSFORMERS = tuple(map(int, transformers.__version__.split(".")[:2]))
@@ -97,7 +97,7 @@ def alone(model: Any, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
 def test_rows_get_the_log_probabilities_of_each_alone(
     architecture: str, more: Any, packs: bool, overhead: int, sizes: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(attention, "CALL_OVERHEAD_TOKENS", overhead)
+    monkeypatch.setattr(layout, "CALL_OVERHEAD_TOKENS", overhead)
     model, batch = make(architecture, **more), batch_of(sizes)
     assert can_pack(model, batch.ids.device) == packs
     wanted = alone(model, batch)
@@ -114,16 +114,43 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: part.grad.clone() for name, part in model.named_parameters()}
 
 
+@pytest.mark.parametrize("on_gpu", [False, True], ids=["sdpa", "as on a GPU"])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_flow_into_shared_prompts(checkpointing: bool) -> None:
+def test_gradients_flow_into_shared_prompts(
+    checkpointing: bool, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if on_gpu:
+        monkeypatch.setattr(attention, "flash_takes", lambda *_: True)
+        monkeypatch.setattr(attention, "varlen_kernel", lambda: reference_kernel)
     model, batch = make("Llama"), batch_of(SHARED)
-    assert PackedRows(batch).layout.prompt_buckets
+    assert PackedRows(batch).layout.prompts
     wanted = gradients(model, alone(model, batch)[0].sum())
     if checkpointing:
         model.train().gradient_checkpointing_enable()
     found = gradients(model, log_probabilities(model, batch, 8, packs=True)[0].sum())
     for name, value in wanted.items():
         torch.testing.assert_close(found[name], value, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("sizes", [SHARED, ALONE], ids=["shared", "alone"])
+def test_weights_in_float32_are_passed_in_bfloat16_on_a_gpu_as_alone_on_the_cpu(
+    sizes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require("gpu", torch.cuda.is_available())
+    require("gpu", attention.varlen_kernel(), "torch has no varlen_attn for shared heads")
+    model, batch = make("Qwen3", head_dim=8), batch_of(sizes)
+    wanted = alone(model, batch)[0]
+    model.cuda()
+    on_gpu = TokenBatch(batch.ids.cuda(), batch.mask.cuda(), batch.logits_to_keep)
+    used = []
+    kernel = attention.varlen_kernel()
+    monkeypatch.setattr(attention, "varlen_kernel", lambda: used.append(1) or kernel)
+    with torch.autocast("cuda", torch.bfloat16):
+        assert can_pack(model, on_gpu.ids.device)
+        found = log_probabilities(model, on_gpu, len(sizes), packs=True).logps
+    assert used
+    assert (found.float().cpu() - wanted).abs().max() < 0.02 * wanted.abs().max()
 
 
 def test_no_padding_is_passed_and_a_shared_prompt_once() -> None:
@@ -137,7 +164,7 @@ def test_prompts_that_differ_only_in_their_mask_are_not_shared() -> None:
     ids = torch.tensor([[0, 0, 5, 6], [0, 0, 5, 7], [0, 0, 5, 8]])
     mask = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
     packed = PackedRows(TokenBatch(ids, mask, 1))
-    assert packed.layout.prompt_buckets
+    assert packed.layout.prompts
     assert sorted(zip(packed.rows.tolist(), packed.columns.tolist(), strict=True)) == [
         *[(0, 2), (1, 2), (2, 1), (2, 2)]
     ]
@@ -146,15 +173,17 @@ def test_prompts_that_differ_only_in_their_mask_are_not_shared() -> None:
 def test_prompts_are_not_shared_if_that_saves_little(monkeypatch: Any) -> None:
     monkeypatch.setattr(packed_module, "MIN_SHARED_FRACTION", 0.5)
     packed = PackedRows(batch_of(SHARED))
-    assert not packed.layout.prompt_buckets
+    assert not packed.layout.prompts
     assert len(packed.rows) == sum(p + c - 1 for p, c in SHARED)
 
 
 def test_buckets_have_rows_of_similar_length(monkeypatch: Any) -> None:
-    monkeypatch.setattr(attention, "CALL_OVERHEAD_TOKENS", 1.5)
-    found = attention.bucket_by_length(torch.tensor([3, 9, 8, 3, 2, 0]))
-    assert [bucket.tolist() for bucket in found] == [[1, 2], [0, 3, 4]]
-    assert attention.bucket_by_length(torch.tensor([0, 0])) == []
+    monkeypatch.setattr(layout, "CALL_OVERHEAD_TOKENS", 1.5)
+    lengths = torch.tensor([3, 9, 8, 3, 2, 0])
+    order = layout.longest_first(lengths)
+    assert order.tolist() == [1, 2, 0, 3, 4]
+    assert layout.bucket_ends(lengths[order]) == [(0, 2), (2, 5)]
+    assert layout.bucket_ends(torch.tensor([], dtype=torch.int64)) == []
 
 
 def test_a_line_is_printed_if_a_promising_model_cannot_pack(capfd: Any) -> None:
@@ -304,7 +333,7 @@ def test_another_sdpa_is_left_in_place() -> None:
 def test_an_empty_prompt_is_not_shared() -> None:
     ids = torch.tensor([[0, 0, 0, 6], [0, 4, 5, 7], [0, 4, 5, 8]])
     mask = torch.tensor([[0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
-    assert not PackedRows(TokenBatch(ids, mask, 1)).layout.prompt_buckets
+    assert not PackedRows(TokenBatch(ids, mask, 1)).layout.prompts
 
 
 def test_fine_tuning_passes_no_padding() -> None:
@@ -341,34 +370,6 @@ def test_rows_without_advantage_have_their_values_and_no_gradient(silent: str) -
     weights = (~zero_advantage).float()[:, None]  # what a loss multiplies them with
     for name, value in gradients(model, (found.logps * weights).sum()).items():
         torch.testing.assert_close(value, wanted[name], atol=1e-4, rtol=1e-3)
-
-
-def test_rows_with_equal_prompts_share_a_micro_batch_and_come_back_in_the_given_order() -> None:
-    prompts, mask = torch.tensor([[1], [2], [1], [2]]), torch.ones((4, 3))
-    rows = {"prompt_ids": prompts, "completion_mask": mask, "row": torch.arange(4)}
-    given = [{name: value[i : i + 2] for name, value in rows.items()} | {"n": 4} for i in (0, 2)]
-    update = Update(given)
-    assert [batch["row"].tolist() for batch in update.regrouped] == [[0, 2], [1, 3]]
-    assert [batch["n"] for batch in update.regrouped] == [4, 4]
-    assert update.position(given[0]) is None
-    for _ in range(2):  # rows are passed again with several iterations
-        for batch in update.regrouped:
-            position = update.position(batch)
-            assert position is not None
-            values = batch["row"][:, None].float()
-            last = update.record(position, LogpsAndEntropies(values, 10 * values))
-        assert last
-        for (batch, found), wanted in zip(update.in_given_order(), given, strict=True):
-            assert batch is wanted and found.entropies is not None
-            assert found.logps[:, 0].tolist() == wanted["row"].tolist()
-            assert found.entropies[:, 0].tolist() == [10 * row for row in wanted["row"].tolist()]
-
-
-def test_rows_with_images_are_not_regrouped() -> None:
-    rows: dict[str, Any] = {"completion_mask": torch.ones((4, 3)), "n": torch.tensor(4)}
-    assert can_regroup(rows)
-    assert not can_regroup(rows | {"pixel_values": torch.ones((9, 2))})
-    assert not can_regroup(rows | {"num_images": [1, 2, 1, 1]})
 
 
 def test_completions_are_those_generated_if_their_ids_are() -> None:

@@ -1,7 +1,12 @@
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from machine import require
 from r1trl_judge import r1trl_rewards
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
@@ -12,6 +17,8 @@ from transformers import (
 )
 
 from r1trl import scored_text
+from r1trl.errors import StageError
+from tests.one_step import OneStep
 
 RewardModel = r1trl_rewards()["reward_model"]
 WORDS = ["<pad>", "<eos>", "<unk>", "four", "five", "sum", "is", "the", "so", "?", "think"]
@@ -115,6 +122,64 @@ def test_the_model_is_whole_in_a_training_that_shards_its_own(model: str):
         deepspeed.unset_hf_deepspeed_config()
     assert config.is_zero3()
     assert value == pytest.approx(by_hand(model, [9, 3, 1]), abs=1e-5)
+
+
+def test_the_weights_have_the_type_that_is_asked_for_and_else_that_of_the_folder(model: str):
+    assert RewardModel(model=model).scorer.network.dtype == torch.float32
+    reward = RewardModel(model=model, dtype="bfloat16")
+    assert reward.scorer.network.dtype == torch.bfloat16
+    value = reward(["? "], [" four"], [[]])[0]
+    assert value == pytest.approx(by_hand(model, [9, 3, 1]), abs=0.02)
+
+
+def test_the_weights_are_lent_to_the_device_while_a_batch_is_scored(model: str):
+    scorer = RewardModel(model=model).scorer
+    scorer.device = torch.device("meta")
+    with scorer.on_device():
+        assert len(scorer.lent) >= len(list(scorer.network.parameters()))
+        assert {weight.device.type for weight in scorer.lent.values()} == {"meta"}
+    assert not scorer.lent
+    assert {weight.device.type for weight in scorer.network.parameters()} == {"cpu"}
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_model_is_in_bfloat16_and_on_the_host_between_uses(model: str):
+    require("GPU", torch.cuda.is_available(), "none")
+    reward = RewardModel(model=model)
+    before = torch.cuda.memory_allocated()
+    reward.load()
+    assert torch.cuda.memory_allocated() == before
+    value = reward(["? "], [" four"], [[]])[0]
+    assert value == pytest.approx(by_hand(model, [9, 3, 1]), abs=0.02)
+    assert torch.cuda.memory_allocated() == before
+    weights = list(reward.scorer.network.parameters())
+    assert {(w.device.type, w.dtype) for w in weights} == {("cpu", torch.bfloat16)}
+
+
+@dataclass
+class Judged(OneStep):
+    """A step of GRPO with a reward model that counts from step 1000."""
+
+    judge: str = ""
+
+    def stage(self, args: Mapping[str, Any]) -> Any:
+        late = {"model": self.judge, "from_step": 1000}
+        return replace(super().stage(args), rewards={"varied": {}, "reward_model": late})
+
+
+@pytest.mark.slow
+def test_a_reward_model_that_is_not_whole_ends_the_stage_before_its_first_step(
+    model: str, tiny_model: Path, tmp_path: Path
+):
+    damaged = Path(shutil.copytree(model, tmp_path / "damaged"))
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    for number, judge in enumerate((tmp_path / "missing", damaged)):
+        step = Judged("grpo", tiny_model, tmp_path / str(number), judge=str(judge))
+        step.folder.mkdir()
+        with pytest.raises(StageError, match=r"^stages\.x\.rewards\.reward_model: "):
+            step.train({})
+        assert not (step.last / "metrics.jsonl").exists()
 
 
 TEXTS = [

@@ -63,6 +63,14 @@ class Counting:
         self.count += 1
         return [float(self.count) for _ in completions]
 
+class Loading:
+    def __init__(self):
+        self.loads = 0
+    def load(self):
+        self.loads += 1
+    def __call__(self, prompts, completions, completion_ids, **columns):
+        return [float(self.loads) for _ in completions]
+
 @r1trl.verifier
 def verdict(completion: str, solution: str = "none", *, bonus: float = 0.0):
     if completion == "hang":
@@ -92,7 +100,8 @@ def sleepy(prompts, completions, completion_ids, **columns):
 def r1trl_rewards():
     return {"length": length, "right": right, "shy": shy, "short": short, "nothing": nothing,
             "odd": odd, "crash": crash, "slow": slow, "counting": Counting, "verdict": verdict,
-            "bonus": bonus, "failing": failing, "sleepy": sleepy}
+            "bonus": bonus, "failing": failing, "sleepy": sleepy,
+            "loading": Loading}
 """
 SCORING = ScoringConfig(deadline=1.0, processes=2, max_failure_rate=1.0)
 Made = Callable[..., Scorer]
@@ -183,6 +192,16 @@ def test_a_reward_counts_from_a_step_and_until_another(
 def test_a_class_is_made_once_and_keeps_its_state(scorer: Made) -> None:
     made = scorer({"counting": {"start": 5}})
     assert [score(made, ["a"]).totals for _ in range(2)] == [[6.0], [7.0]]
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_reward_is_loaded_once_before_it_is_first_asked(scorer: Made, early: bool) -> None:
+    made = scorer({"loading": {"from_step": 1000}})
+    for _ in range(2 * early):
+        made.load()
+    assert made.rewards[0].reward.loads == early, "whatever from_step says"
+    for _ in range(2):
+        assert score(made, ["a"], 1000).totals == [1.0]
 
 
 def test_coroutines_are_awaited_side_by_side(scorer: Made) -> None:

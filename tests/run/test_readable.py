@@ -79,7 +79,7 @@ def test_vllm_is_told_the_end_tokens_beside_what_the_stage_gives_it(tmp_path: Pa
     tokenizer = stage_tokenizer(stage, KEY, str(stage.model))
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     expected = {"generation_kwargs": {"stop_token_ids": ends, "seed": 3}}
-    assert vllm_arguments(stage, kind_of("grpo"), tokenizer, None) == expected
+    assert vllm_arguments(stage, kind_of("grpo"), tokenizer, None, KEY) == expected
 
 
 def test_vllm_reads_no_more_than_the_longest_prompt_and_completion(tmp_path: Path) -> None:
@@ -89,11 +89,14 @@ def test_vllm_reads_no_more_than_the_longest_prompt_and_completion(tmp_path: Pat
 
     def length(*texts: str) -> int | None:
         prompts = Dataset.from_dict({"prompt": texts})
-        told = vllm_arguments(stage, kind, tokenizer, prompts)
+        told = vllm_arguments(stage, kind, tokenizer, prompts, KEY)
         return told.get("vllm_max_model_length")
 
     assert length("one", " one" * 4) == len(tokenizer(" one" * 4)["input_ids"]) + 32
     assert length(" one" * 60) == 64, "the model's context"
+    stage.max_position_embeddings = 128
+    with pytest.raises(StageError, match=r"^stages.x.max_position_embeddings: vLLM goes by .* 64"):
+        length(" one" * 60)
     stage.args["vllm_max_model_length"] = 48
     assert length("one") is None, "the stage's own stays"
 

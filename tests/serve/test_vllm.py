@@ -55,7 +55,7 @@ def test_two_replicas_one_killed_a_judge_and_a_driver_killed(
     overrides += [f"stages.{key}.command={COMMAND}" for key in KEYS]
     overrides += [f"stages.{key}.args={ARGS}" for key in KEYS]
     # A random judge gives no score.
-    overrides += ["stages.scores.scoring.max_failure_rate=1"]
+    overrides += ["stages.scores.scoring={max_failure_rate: 1, on_failure: zero}"]
 
     run = start(tmp_path, *overrides, "until=draws")
     try:

@@ -128,7 +128,7 @@ def refilled(**each: Any) -> tuple[list[int], dict[str, float], Any]:
             "completion_ids": torch.tensor(ids),
             "completion_mask": torch.ones((len(ids), width), dtype=torch.long),
             "advantages": torch.tensor(values),
-            "num_items_in_batch": torch.tensor(len(ids) * width),
+            "num_items_in_batch": torch.tensor(-1),  # counted anew if rollouts are put together
         }
 
     output = refill_groups(trainer, 4 * SIZE, roll_out)
@@ -171,6 +171,19 @@ def test_without_any_admitted_group_the_first_round_is_trained_on() -> None:
     numbers, metrics, _ = refilled(order=InOrder(), none=Admits(lambda i: False, rounds=1))
     assert numbers == [0, 0, 1, 1, 2, 2, 3, 3]
     assert metrics == logged(2, 1.0, 4)
+
+
+def test_a_process_that_has_all_its_groups_counts_tokens_with_one_that_lacks_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gathered = [[], [0, 3]]  # groups, then how many are missing: the other process lacks three
+    monkeypatch.setattr(
+        "r1trl.training.prompts_and_groups.gather_object", lambda _: gathered.pop(0)
+    )
+    numbers, metrics, output = refilled(order=InOrder(), all=Admits(lambda i: True, rounds=0))
+    assert numbers == [0, 0, 1, 1, 2, 2, 3, 3] and metrics == logged(1, 0.0, 0)
+    tokens = int(output["completion_mask"].sum())
+    assert int(output["num_items_in_batch"]) == tokens, "counted anew, by all processes together"
 
 
 class Returns:

@@ -1,12 +1,15 @@
 """Sharded weights learn what whole ones do, and a reference moves without gathering a model."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from stage_runs import Run
+from transformers import AutoModelForCausalLM
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -164,3 +167,48 @@ def test_a_reference_moves_part_by_part(launch: str, tmp_path: Path) -> None:
             assert row["calls"] and row["moved"]
             assert row["sent"] == [], "nothing is gathered"
             assert row["largest"] <= row["biggest"] / 2, "no more than a part of one weight"
+
+
+COUNT = """
+from pathlib import Path
+
+import r1trl
+from deepspeed.runtime.engine import DeepSpeedEngine
+
+gather = DeepSpeedEngine._zero3_consolidated_16bit_state_dict
+
+
+def counted(*args, **options):
+    with Path(__file__).with_name("gathered").open("a") as file:
+        file.write("1")
+    return gather(*args, **options)
+
+
+DeepSpeedEngine._zero3_consolidated_16bit_state_dict = counted
+"""
+
+
+@pytest.mark.parametrize("read", [False, True], ids=["unread", "read by a transition"])
+def test_a_checkpoint_of_zero3_has_a_whole_model_only_for_a_transition(
+    read: bool, tmp_path: Path
+) -> None:
+    recipe = TUNED.replace("args:", "args:\n      save_steps: 4") + "    checkpoints: keep\n"
+    recipe += "    transitions: {average_checkpoints: {last: 2}}\n" if read else ""
+    plugin = f"plugins.load=[{tmp_path}/count.py]"
+    run = Run(tmp_path, recipe, "launch=cpu2-zero3", plugin)
+    (tmp_path / "count.py").write_text(COUNT)
+    assert run.carry_out() == 0, run.log("learn")
+    made, checkpoints = run.stages / "learn" / "model", run.stages / "learn" / "checkpoints"
+    newest = checkpoints / "checkpoint-8"
+    assert (newest / "model.safetensors").exists() is read
+    beside = {path.name for path in newest.iterdir()}
+    assert {"config.json", "tokenizer.json", "zero_to_fp32.py"} <= beside
+    times = len((tmp_path / "gathered").read_text())
+    assert times == 2 * (1 + 2 * read), "by both ranks: for the model, and for two checkpoints"
+    if not read:
+        script = [sys.executable, newest / "zero_to_fp32.py", newest, newest]
+        done = subprocess.run(script, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        theirs = AutoModelForCausalLM.from_pretrained(newest, dtype=torch.float32).state_dict()
+        ours = load_file(made / "model.safetensors")
+        assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())

@@ -82,6 +82,16 @@ def test_a_loss_keeps_nothing_but_metrics_where_rows_are_regrouped(trainer: str)
     assert {one or other for one, other in kept} - adaptive == {"_metrics"}
 
 
+def test_only_the_losses_that_are_known_are_dealt_anew() -> None:
+    source = inspect.getsource(trl.GRPOTrainer._compute_loss)
+    tests = re.findall(r'self\.loss_type (?:== "(\w+)"|in (\[[^]]*\]))', source)
+    names = {name for one, many in tests for name in re.findall(r"\w+", one or many)}
+    known = {"grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"}
+    assert names == known, "does the gradient depend on which rows share a micro-batch?"
+    made = inspect.getsource(trl.GRPOTrainer._generate_and_score_completions)
+    assert "num_items_in_batch = self.accelerator.gather(loss_mask.sum()).sum()" in made
+
+
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_loss_reads_the_advantages_of_a_micro_batch(trainer: str) -> None:
     source = inspect.getsource(getattr(trl, trainer)._compute_loss)
@@ -225,6 +235,14 @@ def test_a_checkpoint_is_written_before_on_save_is_called() -> None:
 
     source = inspect.getsource(Trainer._maybe_log_save_evaluate)
     assert source.index("_save_checkpoint") < source.index("on_save")
+
+
+def test_the_model_of_a_checkpoint_is_saved_by_an_internal_call() -> None:
+    from transformers import Trainer
+
+    source = inspect.getsource(Trainer._save_checkpoint)
+    assert source.count("self.save_model(output_dir, _internal_call=True)") == 1
+    assert source.index("save_model(") < source.index("_save_optimizer_and_scheduler(")
 
 
 def test_loss_and_weights_can_be_checked_before_a_step_is_saved() -> None:

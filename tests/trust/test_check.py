@@ -72,6 +72,14 @@ BROKEN = {
         "can be pickled",
         "define it at the top of its module",
     ),
+    "cannot be loaded": (
+        f"class mine:\n{DOC}    def __init__(self, *, scale: float = 1.0) -> None: ...\n"
+        "    def load(self) -> None:\n        raise FileNotFoundError('no weights')\n"
+        "    def __call__(self, prompts, completions, completion_ids, **columns):\n"
+        "        return [1.0 for _ in prompts]",
+        "loads what it needs",
+        "FileNotFoundError: no weights",
+    ),
     "hangs": (
         f"{SIGNATURE}\n{DOC}    while len(completions[0]) == 0:\n        pass\n"
         "    return [1.0 for _ in prompts]",
@@ -264,4 +272,4 @@ def test_rows_and_options_of_ones_own_are_used(plugin_file: Any, tmp_path: Path)
 
 def test_the_table_has_a_line_for_every_test() -> None:
     results = check(str(ROOT / "examples" / "brevity.py"), [], None)
-    assert len(results_table(results).splitlines()) == len(results) == 12
+    assert len(results_table(results).splitlines()) == len(results) == 13
