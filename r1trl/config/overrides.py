@@ -18,7 +18,7 @@ PARTS = re.compile(r"(~|\+{0,2})([^=]*)(=?)(.*)", re.DOTALL)
 QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 ESCAPES = {"\\n": "\n", "\\t": "\t"}
 PROBLEMS = "sources.problems"  # the source that is trained on
-CHOSEN = "recipe scale model launch hardware dataset".split()  # in the defaults: + adds nothing
+CHOSEN = ("recipe", "scale", "model", "launch", "hardware", "dataset")  # + adds nothing
 OWN_VALUE = {"model": "path", "dataset": "path", "launch": "how"}
 NOT_SWEPT = dict.fromkeys(("until", "redo", "keep"), "is not swept over; [a,b] is a list of stages")
 NO_HYDRA = "r1trl does not run Hydra's jobs; runs_dir= and name= say where a run is, and -m sweeps"
