@@ -6,19 +6,18 @@ The options of an offer are its keyword-only parameters (of the function, or of 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NewType, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NewType, Protocol
 
 from r1trl.errors import unknown
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind")
+ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind", "variant")
 OUTCOMES = ("value", "abstain", "timeout", "error")
-T = TypeVar("T")
 RewardName = NewType("RewardName", str)  # an option that names another reward of the stage
 # An option of a filter: in a config, names of the run's benchmarks (none: all of them); the filter
 # gets a mapping from each name to the benchmark's rows.
@@ -124,56 +123,6 @@ class Completion:
     finished: bool = False
     generated_tokens: int = 0
     stop_reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Description:
-    """What an offer says of itself beyond its signature; `describe` and `verifier` set it.
-
-    `full_score` is the value of a right answer, which the preflight expects of the gold one.
-    `missing_requirements(**options)` returns what this machine lacks for it, or None. With
-    `needs_groups` the reward compares the completions of a prompt and must see all of them.
-    `extract_answer(completion, **options)` returns the answer that is scored, as text, for majority
-    votes. `source_names(**options)` returns the stage's sources that a sampler's options name; the
-    plan checks them. `aliases` maps former names of options to today's, accepted with a note.
-    `asks_outside(**options)` returns what is asked elsewhere, such as a judge; rehearsals do not.
-    """
-
-    full_score: float | None = None
-    missing_requirements: Callable[..., str | None] | None = None
-    needs_groups: bool = False
-    extract_answer: Callable[..., str | None] | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    asks_outside: Callable[..., str | None] | None = None
-    source_names: Callable[..., Iterable[str]] | None = None
-
-
-def describe(
-    *,
-    full_score: float | None = None,
-    missing_requirements: Callable[..., str | None] | None = None,
-    needs_groups: bool = False,
-    extract_answer: Callable[..., str | None] | None = None,
-    aliases: Mapping[str, str] | None = None,
-    asks_outside: Callable[..., str | None] | None = None,
-    source_names: Callable[..., Iterable[str]] | None = None,
-) -> Callable[[T], T]:
-    """Return a decorator that attaches a `Description` to what a plugin offers."""
-    described = Description(
-        full_score,
-        missing_requirements,
-        needs_groups,
-        extract_answer,
-        aliases or {},
-        asks_outside,
-        source_names,
-    )
-
-    def attach(target: T) -> T:
-        target.__r1trl__ = described  # type: ignore[attr-defined]
-        return target
-
-    return attach
 
 
 class Reward(Protocol):

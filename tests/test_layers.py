@@ -17,8 +17,8 @@ PLUGINS = CORE.parent / "plugins"
 LAYERS = (
     "process",
     "errors decoding packing",
-    "fields chat formats storage",
-    "types kind models",
+    "fields description chat formats storage",
+    "types kind models variants",
     "samplers",
     "hookspecs",
     "plugins",

@@ -16,7 +16,7 @@ from r1trl.config.schema import RunConfig
 from r1trl.plan.plan import Plan, make_plan
 
 RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
-RECIPES += ("length_schedule", "search")
+RECIPES += ("length_schedule", "search", "sensitivity")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))
@@ -67,7 +67,7 @@ def test_a_composed_recipe_equals_its_snapshot(recipe: str, scale: str) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_plans(recipe: str, scale: str) -> None:
     plan = make_plan(run_of(recipe, scale))
-    last = "search" if recipe == "search" else "scoreboard"
+    last = recipe if recipe in ("search", "sensitivity") else "scoreboard"
     assert [stage.spec.stage for stage in plan.stages][-1] == last
 
 

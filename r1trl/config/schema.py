@@ -121,6 +121,7 @@ class StageConfig:
     rewards: dict[str, Any] = field(default_factory=dict)
     samplers: dict[str, Any] = field(default_factory=dict)
     transitions: dict[str, Any] = field(default_factory=dict)
+    variants: dict[str, Any] = field(default_factory=dict)  # other forms of the rows' questions
     endpoints: EndpointsConfig | None = None  # servers that have the model, outside training
     serve: dict[str, ServeConfig] = field(default_factory=dict)  # servers of the stage, by name
     # Rows per update over all processes, if it trains on given rows.

@@ -7,8 +7,9 @@ from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import POLICY, EndpointsConfig, SamplingConfig
 from r1trl.errors import suggest, unknown
-from r1trl.plan.choices import active, check_offers
+from r1trl.plan.choices import active, check_offer, check_offers, own_options
 from r1trl.plugins.loading import Plugins
+from r1trl.plugins.offer import offered_name
 from r1trl.plugins.values import check_options
 from r1trl.types import RewardName
 
@@ -80,6 +81,15 @@ def _sources(
         for source in named:
             if source not in stage.data:
                 yield f"{key}.{name}: {unknown('source of this stage', source, stage.data)}"
+
+
+def check_variants(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
+    """Check the variants of a stage; return the problems."""
+    problems, at = [], f"{key}.variants"
+    for name, options in stage.variants.items():
+        offered, own = offered_name("variant", name, options), own_options(options, "variant")
+        problems += check_offer(plugins, "variant", offered, own, f"{at}.{name}", at)
+    return problems
 
 
 def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from r1trl.config.stage_parts import LaunchConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plan.choices import active, check_filters, check_rewards
-from r1trl.plan.drawing import check_drawing, check_samplers
+from r1trl.plan.drawing import check_drawing, check_samplers, check_variants
 from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout, check_scoring, check_transitions
 from r1trl.plan.sources import check_columns, check_source
@@ -84,6 +84,7 @@ class StageCheck:
             plugins, stage.filters, self.run.config.benchmarks, f"{key}.filters"
         )
         problems += check_samplers(stage, key, plugins)
+        problems += check_variants(stage, key, plugins)
         problems += check_drawing(stage, key, self.run.config.template)
         problems += check_transitions(stage, key, plugins)
         args, wrong = self._args()

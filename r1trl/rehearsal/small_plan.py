@@ -14,6 +14,7 @@ from r1trl.errors import ConfigError, errors_named
 from r1trl.plan.choices import active
 from r1trl.plan.plan import Plan, PlannedStage, make_plan
 from r1trl.plugins.loading import Plugins
+from r1trl.plugins.offer import offered_name
 from r1trl.rehearsal.small import ROWS, STEPS, small_source, small_stage
 from r1trl.rehearsal.stand_ins import REWARD
 from r1trl.rewards.scorer import COMMON_OPTIONS
@@ -105,7 +106,7 @@ def _without_outside(
     kept = dict(chosen)
     for name, options in active(chosen).items():
         own = {k: v for k, v in options.items() if role != "reward" or k not in COMMON_OPTIONS}
-        offer = plugins.find(role, options.get("reward", name) if role == "reward" else name)
+        offer = plugins.find(role, offered_name(role, name, options))
         asks = offer.description.asks_outside
         with errors_named(f"{key}.{role}s.{name}"):
             asked = asks(**own) if asks else ", ".join(sorted(named_servers(own)))

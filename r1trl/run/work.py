@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1trl.config.kinds import EvaluatedModel, with_model
+from r1trl.config.kinds import EvaluatedModel
 from r1trl.config.schema import SourceConfig, StageConfig
 from r1trl.data.checks import refuse_taken_names
 from r1trl.data.filters import OnEmpty
@@ -14,15 +14,14 @@ from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
 from r1trl.files.once import made_once
-from r1trl.files.tables import put_together
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.run.drawing import KeptGenerator, variation_of, write_rollouts
 from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
-from r1trl.storage.writing import new_file
 from r1trl.training.tracking import Tracker
 from r1trl.types import Rows
 
@@ -49,6 +48,7 @@ class StageWork:
     on_empty: OnEmpty | None = None  # called if filters leave no row; None: the stage fails
     _trained: bool = False
     _prompts: "Dataset | None" = None  # as rendered
+    _kept: KeptGenerator = field(default_factory=KeptGenerator)
 
     @property
     def key(self) -> str:
@@ -177,13 +177,16 @@ class StageWork:
         *,
         model: EvaluatedModel | None = None,
         correct: str | None = None,
+        variant: str | None = None,
+        seed_offset: int = 0,
     ) -> "Dataset | None":
         """Generate and score completions for rows."""
         from r1trl.generation.shards import generate_shards
 
-        stage = with_model(self.stage, model) if model else self.stage
-        generator = self.generator(stage, correct)
-        return generate_shards(generator, rows, self.folder, name, self.seed, self.identity)
+        seed = self.seed + seed_offset
+        generator = self._kept.get(self.stage, model, correct, self.generator)
+        variation = variation_of(self.stage, variant, self.plugins, self.key, self.seed)
+        return generate_shards(generator, rows, self.folder, name, seed, self.identity, variation)
 
     def generator(self, stage: StageConfig, correct: str | None) -> "RowGenerator":
         """Return what generates completions with a model of the stage."""
@@ -193,8 +196,6 @@ class StageWork:
 
     def write_rows(self, parts: "Sequence[Dataset | None]") -> None:
         """Write rollouts.parquet, whole or not at all; close the scoring processes."""
+        self._kept.forget()
         self.scorer.close(self.folder if self.is_main else None)
-        present = [part for part in parts if part is not None]
-        if present and self.is_main:
-            with new_file(self.folder / "rollouts.parquet") as part:
-                put_together(present).to_parquet(part)
+        write_rollouts(self.folder, parts if self.is_main else ())

@@ -9,6 +9,7 @@ import pytest
 
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig, ScoringConfig
+from r1trl.description import describe
 from r1trl.errors import StageError
 from r1trl.generation.completions import (
     LimitedPolicy,
@@ -22,7 +23,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
 from r1trl.rewards.scorer import Scorer, bind_reward
 from r1trl.samplers import Policy
-from r1trl.types import Completion, Model, describe
+from r1trl.types import Completion, Model
 
 pytestmark = pytest.mark.slow
 MAX_TOKENS = 24
