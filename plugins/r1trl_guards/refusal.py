@@ -9,10 +9,10 @@ import re
 import r1trl
 
 REFUSAL = re.compile(
-    r"\b(?:sorry|apologi[sz]e|unable to|against the law|not (?:able|comfortable|going) to)\b"
-    r"|\b(?:can ?not|can['’]t|could not|won['’]t|will not|must not|must|have to) "
-    r"(?:help|assist|provide|comply|support|fulfil|decline|refuse)"
-    r"|\bI (?:decline|refuse)\b"
+    r"\bsorry\b(?! to hear| for your)|\bapologi[sz]e\b"
+    r"|\bI(?: am|['’]m) (?:unable|not (?:able|allowed|comfortable|going)) "
+    r"|\b(?:can ?not|can['’]t|won['’]t|will not) (?:help|assist|provide|comply|support|fulfil)"
+    r"|\bI (?:must |have to )?(?:decline|refuse)\b"
     r"|对不起|抱歉|(?:不能|无法|不可以|不会)(?:帮|协助|提供|回答|满足|支持)|拒绝(?:回答|提供|你)",
     re.IGNORECASE,
 )

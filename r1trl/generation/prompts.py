@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from r1trl.chat.messages import cleaned, with_system
-from r1trl.chat.thinking import continuation
+from r1trl.chat.thinking import RowError, continuation
 from r1trl.config.schema import StageConfig
 from r1trl.data.prompts import row_named
 from r1trl.data.row_writer import RowWriter, messages_of
-from r1trl.errors import StageError
 from r1trl.samplers import Messages
 from r1trl.types import Completion
 
@@ -43,7 +42,7 @@ class PromptRewriter:
             before = self._messages(completion, row)
             after = change(deepcopy(before))
             if not after:
-                raise StageError("its prompt was rewritten to no message at all")
+                raise RowError("its prompt was rewritten to no message at all")
             _, text = self.writer.prompt({**row, "prompt": after, "system": None})
         text += continuation(text, self.stage.prefill, finished=False)
         self.rendered[completion.row, text] = after
