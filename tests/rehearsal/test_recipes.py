@@ -13,7 +13,17 @@ from r1trl.plan.plan import make_plan
 from r1trl.rehearsal.rehearse import rehearse
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
-RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule", "search")
+RECIPES = (
+    "zero",
+    "r1",
+    "distill",
+    "full",
+    "dapo",
+    "dr_grpo",
+    "length_schedule",
+    "search",
+    "guards",
+)
 
 
 @pytest.mark.parametrize("scale", ["tiny", "paper"])
