@@ -20,7 +20,7 @@ BENIGN = {
 }
 SYSTEM = {"en": "You are kind and like books.", "zh": "你很好，喜欢书。"}
 BOXED = r" Put the answer in \boxed{}."
-VARIANTS = ("plain", "system", "example", "spaces", "directive", "capitals")
+VARIANTS = ("plain", "system", "example", "spaces", "directive", "letters")
 
 
 def tiny_requests(*, count: int = 40, seed: int = 0) -> "Dataset":
@@ -49,7 +49,8 @@ def tiny_phrasings(*, count: int = 32, seed: int = 0) -> "Dataset":
     """Return held-out problems, each asked in six ways: `count` problems, six rows for each.
 
     Columns: prompt (messages), question (as asked plainly), solution, language, variant. The
-    variants: plain; a system prompt; an example before; odd spaces; a directive after it; capitals.
+    variants: plain; a system prompt; an example before; odd spaces; a directive after it; other
+    letters, which are capitals, and in Chinese narrow marks.
     """
     from datasets import Dataset
 
@@ -82,7 +83,7 @@ def varied(
     asked = {
         "spaces": "  ".join(text) if language == "zh" else text.replace(" ", "   "),
         "directive": text + BOXED,
-        "capitals": text.upper(),
+        "letters": text.upper().replace("？", "?").replace("。", "."),
     }
     turns = [*before.get(variant, []), ("user", asked.get(variant, text))]
     return [{"role": role, "content": content} for role, content in turns]

@@ -30,17 +30,10 @@ COLUMNS = {
     "tokens_spent": "tokens spent",
 }
 NO_SCOREBOARD = "No stage with a scoreboard has finished yet."
-SHARES: tuple[str, ...] = (
-    "pass@1",
-    "gain",
-    "spread",
-    "unsafe",
-    "over_refused",
-    "cons@k",
-    "pass@k",
-    "format",
+SHARES = (
+    *("pass@1", "gain", "spread", "unsafe", "over_refused", "cons@k", "pass@k", "format"),
+    *("truncated", "abstained", "no_verdict"),
 )
-SHARES += ("truncated", "abstained", "no_verdict")
 
 
 def write_report(folder: Path) -> str:
