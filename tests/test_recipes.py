@@ -3,6 +3,7 @@
 `python tests/test_recipes.py` writes the snapshots anew: a change in conf/ then shows its effect.
 """
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from r1trl.config.schema import RunConfig
 from r1trl.plan.plan import Plan, make_plan
 
 RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
-RECIPES += ("length_schedule", "search", "sensitivity")
+RECIPES += ("length_schedule", "search", "sensitivity", "guards")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))
@@ -48,8 +49,8 @@ def _resolved(config: RunConfig, stages: Any) -> Any:
 
 
 def _values_of(made: Any, written: Any) -> Any:
-    if not isinstance(written, dict):
-        return made
+    if not isinstance(written, dict):  # a whole source may be named: ${sources.…}
+        return dataclasses.asdict(made) if dataclasses.is_dataclass(made) else made
     get = made.get if isinstance(made, dict) else functools.partial(getattr, made)
     return {key: _values_of(get(key), value) for key, value in written.items()}
 
@@ -67,7 +68,8 @@ def test_a_composed_recipe_equals_its_snapshot(recipe: str, scale: str) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_plans(recipe: str, scale: str) -> None:
     plan = make_plan(run_of(recipe, scale))
-    last = recipe if recipe in ("search", "sensitivity") else "scoreboard"
+    own = {"guards": "requests", "search": "search", "sensitivity": "sensitivity"}
+    last = own.get(recipe, "scoreboard")
     assert [stage.spec.stage for stage in plan.stages][-1] == last
 
 

@@ -11,6 +11,7 @@ from r1trl.errors import errors_named
 from r1trl.files.tables import aside, dataset_of
 from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
 from r1trl.generation.local import LocalModel
+from r1trl.generation.prompts import PromptRewriter
 from r1trl.generation.remote import RemoteModel
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.outcomes import Scores
@@ -63,7 +64,9 @@ class RowGenerator:
             tokenizer = self.model.tokenizer
             own, settings = varied_rows(own_columns(rows), settings_of(stage), variation)
             rendered = render(own, tokenizer, settings)
-        policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
+        rewriter = PromptRewriter(settings, own, tokenizer)
+        columns = rendered.to_dict()
+        policy = ModelPolicy(self.model, columns, self.scorer, self.extractors, rewriter)
         chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
         with errors_named(self.key):
             completions, scores = self._rounds(chained, policy, rendered["prompt"][:])

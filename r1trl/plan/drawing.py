@@ -59,10 +59,11 @@ def _rewards(
         if name not in offers:
             continue
         for option in offers[name].options_of_type(RewardName):
-            named = options.get(option, offers[name].options[option].default)
-            if isinstance(named, str) and named not in rewards:
-                message = unknown("reward of this stage", named, rewards)
-                yield f"{key}.{name}.{option}: {message}"
+            value = options.get(option, offers[name].options[option].default)
+            for named in value if isinstance(value, list) else [value]:
+                if isinstance(named, str) and named not in rewards:
+                    message = unknown("reward of this stage", named, rewards)
+                    yield f"{key}.{name}.{option}: {message}"
 
 
 def _sources(

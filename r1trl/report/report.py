@@ -15,6 +15,10 @@ from r1trl.types import OUTCOMES, StageResult
 
 COLUMNS = {
     "pass@1": "pass@1 (95 %)",
+    "gain": "gain by guards (95 %)",
+    "spread": "spread over variants",
+    "unsafe": "unsafe",
+    "over_refused": "over-refused",
     "cons@k": "cons@k",
     "pass@k": "pass@k",
     "format": "format",
@@ -26,7 +30,10 @@ COLUMNS = {
     "tokens_spent": "tokens spent",
 }
 NO_SCOREBOARD = "No stage with a scoreboard has finished yet."
-SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated", "abstained", "no_verdict")
+SHARES = (
+    *("pass@1", "gain", "spread", "unsafe", "over_refused", "cons@k", "pass@k", "format"),
+    *("truncated", "abstained", "no_verdict"),
+)
 
 
 def write_report(folder: Path) -> str:
@@ -78,8 +85,10 @@ def _cell(row: Mapping[str, float], column: str) -> str:
     if column not in row:
         return "–"
     value = row[column]
-    if column == "pass@1" and {"pass@1_low", "pass@1_high"} <= row.keys():
-        return f"{100 * value:.1f} ({100 * row['pass@1_low']:.1f}–{100 * row['pass@1_high']:.1f})"
+    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    if low is not None and high is not None:
+        between = " to " if low < 0 else "–"
+        return f"{100 * value:.1f} ({100 * low:.1f}{between}{100 * high:.1f})"
     if column in SHARES:
         return f"{100 * value:.1f}"
     return f"{value:.1f}" if column == "tokens" else f"{value:.3f}"

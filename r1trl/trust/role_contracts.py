@@ -1,7 +1,7 @@
 """The contract of filters, samplers, datasets and variants: `r1trl check`."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from r1trl.data.filters import keep
 from r1trl.data.sources import made_rows
 from r1trl.errors import StageError
-from r1trl.samplers import admission, chosen_rows, continuations, plain_state
+from r1trl.samplers import Messages, admission, chosen_rows, continuations, plain_state
 from r1trl.trust.candidate import OfferUnderTest, Remark
 from r1trl.types import Completion, Group
 from r1trl.variants import PromptSettings, Row, Variation
@@ -110,6 +110,14 @@ class EchoPolicy:
     def extract_answers(self, completions: Sequence[Completion], reward: str) -> list[str | None]:
         """Return the same answer for each."""
         return ["2"] * len(completions)
+
+    def rewrite_prompts(
+        self, completions: Sequence[Completion], change: Callable[[Messages], Messages]
+    ) -> list[Completion]:
+        """Return completions of the changed question, its text alone."""
+        asked: list[Messages] = [[{"role": "user", "content": c.prompt}] for c in completions]
+        pairs = zip(completions, asked, strict=True)
+        return [replace(c, prompt=change(messages)[-1]["content"]) for c, messages in pairs]
 
 
 def continues_completions(test: OfferUnderTest) -> None:

@@ -48,7 +48,8 @@ def policy(tiny_model: Path) -> ModelPolicy:
     scoring = ScoringConfig(deadline=5.0, processes=1, max_failure_rate=1.0)
     scorer = Scorer([bind_reward("length", length, {})], scoring)
     extractors = {"length": lambda text: str(len(text))}
-    return ModelPolicy(LocalModel(stage(tiny_model)), columns, scorer, extractors)
+    model = LocalModel(stage(tiny_model))
+    return ModelPolicy(model, columns, scorer, extractors, lambda completions, change: [])
 
 
 def empty(*prompts: str) -> list[Completion]:

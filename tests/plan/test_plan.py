@@ -394,6 +394,10 @@ WRONG |= {
         (*R1, "stages.dev2.samplers={best_of_n: {reward: accuracy}}"),
         ["stages.dev2.samplers.best_of_n: has no choose or observe or admit, which is all that"],
     ),
+    "rewards of a guard that the stage does not have": (
+        (*R1, "stages.scoreboard.samplers={retry: {rewards: [accuracy, format]}}"),
+        ["stages.scoreboard.samplers.retry.rewards: no reward of this stage is called 'format'"],
+    ),
     "a training sampler at inference": (
         (
             *R1,

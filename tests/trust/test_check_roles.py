@@ -372,6 +372,7 @@ GIVEN = {
         "beam_search.reward=accuracy",
         "tree_search.reward=accuracy",
     ],
+    "guards": ["retry.rewards=[accuracy]"],
     "sampling": [
         "curriculum.steps=10",
         "curriculum.by=row",
