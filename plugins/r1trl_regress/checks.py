@@ -57,7 +57,7 @@ def load_languages() -> Any:
     """Return py3langid's model of languages."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_pickled_model(MODEL_FILE)
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def in_language(text: str, *, language: str) -> bool:
