@@ -15,6 +15,7 @@ from r1trl.types import OUTCOMES, StageResult
 
 COLUMNS = {
     "pass@1": "pass@1 (95 %)",
+    "gain": "gain (95 %)",
     "cons@k": "cons@k",
     "pass@k": "pass@k",
     "format": "format",
@@ -26,7 +27,7 @@ COLUMNS = {
     "tokens_spent": "tokens spent",
 }
 NO_SCOREBOARD = "No stage with a scoreboard has finished yet."
-SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated", "abstained", "no_verdict")
+SHARES = ("pass@1", "gain", "cons@k", "pass@k", "format", "truncated", "abstained", "no_verdict")
 
 
 def write_report(folder: Path) -> str:
@@ -78,8 +79,11 @@ def _cell(row: Mapping[str, float], column: str) -> str:
     if column not in row:
         return "–"
     value = row[column]
-    if column == "pass@1" and {"pass@1_low", "pass@1_high"} <= row.keys():
-        return f"{100 * value:.1f} ({100 * row['pass@1_low']:.1f}–{100 * row['pass@1_high']:.1f})"
+    if {f"{column}_low", f"{column}_high"} <= row.keys():
+        low, high = row[f"{column}_low"], row[f"{column}_high"]
+        if column == "gain":
+            return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        return f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
     if column in SHARES:
         return f"{100 * value:.1f}"
     return f"{value:.1f}" if column == "tokens" else f"{value:.3f}"

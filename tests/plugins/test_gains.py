@@ -48,14 +48,14 @@ def test_gains_are_differences_from_the_first_model_with_an_interval(tmp_path: P
     assert gains(result, reward="right").metrics == metrics
 
 
-def test_the_interval_holds_the_true_difference_about_95_times_of_100() -> None:
+def test_the_interval_holds_the_true_difference_nineteen_times_of_twenty() -> None:
     rng, held = random.Random(5), 0
-    for trial in range(100):
+    for trial in range(60):
         drawn = [rng.choice((1.0, 0.0, 0.0, -1.0)) for _ in range(80)]
         gain = paired_gain(drawn, trial)
-        assert gain.low <= gain.mean == pytest.approx(fmean(drawn)) <= gain.high
+        assert gain.low <= gain.mean <= gain.high and gain.mean == pytest.approx(fmean(drawn))
         held += gain.low <= 0.0 <= gain.high
-    assert 88 <= held <= 100
+    assert 53 <= held <= 60
 
 
 def test_a_run_ends_with_the_model_that_lost(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_run_ends_with_the_model_that_lost(tmp_path: Path) -> None:
     assert no_regression(result, reward="right", benchmarks=["other"]).stop is None
     against = no_regression(result, reward="right", model="same", than="better").stop
     assert against and "same is 15.0 points under better on sums" in against
-    with pytest.raises(ValueError, match="worse is 30.0 points under base"):
+    with pytest.raises(ValueError, match=r"worse is 30\.0 points under base"):
         no_regression(result, reward="right", on_regression="fail")
 
 

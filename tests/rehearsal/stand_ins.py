@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import byte_tokenizer
-from hub_rows import paper_data
+from hub_rows import paper_data, regress_data
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -41,8 +41,9 @@ def qwen_folder(folder: Path, context: int = 131072, **fields: Any) -> Path:
     return folder
 
 
-def paper_overrides(folder: Path) -> list[str]:
-    """Write stand-ins for everything that the paper's scale gets from the Hub; return overrides."""
+def paper_overrides(folder: Path, recipe: str = "") -> list[str]:
+    """Write stand-ins for all that the paper's scale gets from elsewhere; return overrides."""
     model = qwen_folder(folder / "qwen")
     student = qwen_folder(folder / "qwen-math", context=4096)
-    return [f"model.path={model}", f"student.path={student}", *paper_data(folder)]
+    more = regress_data(folder) if recipe == "regress" else []
+    return [f"model.path={model}", f"student.path={student}", *paper_data(folder), *more]

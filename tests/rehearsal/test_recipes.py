@@ -13,7 +13,17 @@ from r1trl.plan.plan import make_plan
 from r1trl.rehearsal.rehearse import rehearse
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
-RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule", "search")
+RECIPES = (
+    "zero",
+    "r1",
+    "distill",
+    "full",
+    "dapo",
+    "dr_grpo",
+    "length_schedule",
+    "regress",
+    "search",
+)
 
 
 @pytest.mark.parametrize("scale", ["tiny", "paper"])
@@ -21,7 +31,7 @@ RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule"
 def test_a_shipped_recipe_is_rehearsed_without_a_problem(
     recipe: str, scale: str, tmp_path: Path
 ) -> None:
-    stand_ins = paper_overrides(tmp_path) if scale == "paper" else []
+    stand_ins = paper_overrides(tmp_path, recipe) if scale == "paper" else []
     plan = make_plan(compose([f"recipe={recipe}", f"scale={scale}", "name=x", *stand_ins], None))
     done = rehearse(plan, lambda line: None)
     assert done.problems == []
