@@ -15,7 +15,7 @@ from r1trl.types import OUTCOMES, StageResult
 
 COLUMNS = {
     "pass@1": "pass@1 (95 %)",
-    "gain": "gain by guards (95 %)",
+    "gain": "gain (95 %)",
     "spread": "spread over variants",
     "unsafe": "unsafe",
     "over_refused": "over-refused",
@@ -85,8 +85,10 @@ def _cell(row: Mapping[str, float], column: str) -> str:
     if column not in row:
         return "–"
     value = row[column]
-    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
-    if low is not None and high is not None:
+    if {f"{column}_low", f"{column}_high"} <= row.keys():
+        low, high = row[f"{column}_low"], row[f"{column}_high"]
+        if column == "gain":
+            return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
         between = " to " if low < 0 else "–"
         return f"{100 * value:.1f} ({100 * low:.1f}{between}{100 * high:.1f})"
     if column in SHARES:
