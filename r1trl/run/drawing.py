@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from r1trl.config.kinds import EvaluatedModel, with_model
 from r1trl.config.schema import StageConfig
@@ -48,6 +48,13 @@ class KeptGenerator:
     def forget(self) -> None:
         """Let the model go."""
         self.asked = self.generator = None
+
+
+def row_generator(stage: StageConfig, *own: Any) -> "RowGenerator":
+    """Return what generates completions with a model of a stage; see `RowGenerator`."""
+    from r1trl.generation.answers import RowGenerator
+
+    return RowGenerator(stage, *own)
 
 
 def variation_of(

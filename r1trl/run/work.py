@@ -18,7 +18,7 @@ from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
-from r1trl.run.drawing import KeptGenerator, variation_of, write_rollouts
+from r1trl.run.drawing import KeptGenerator, row_generator, variation_of, write_rollouts
 from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
@@ -190,9 +190,7 @@ class StageWork:
 
     def generator(self, stage: StageConfig, correct: str | None) -> "RowGenerator":
         """Return what generates completions with a model of the stage."""
-        from r1trl.generation.answers import RowGenerator
-
-        return RowGenerator(stage, self.scorer, self.plugins, self.key, self.folder, correct)
+        return row_generator(stage, self.scorer, self.plugins, self.key, self.folder, correct)
 
     def write_rows(self, parts: "Sequence[Dataset | None]") -> None:
         """Write rollouts.parquet, whole or not at all; close the scoring processes."""
