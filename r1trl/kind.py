@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 # Common keys of a stage that not every kind reads; a kind lists its own in `takes`.
-OPTIONAL_KEYS = ("rewards", "samplers", "endpoints", "adapter", "batch", "rollout", "sampling")
+OPTIONAL_KEYS = (
+    *("rewards", "samplers", "endpoints", "adapter", "batch", "rollout", "sampling"),
+    "evaluate",  # by a kind whose model answers prompts, in the form of a causal language model
+)
 
 
 @dataclass

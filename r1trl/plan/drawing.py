@@ -87,7 +87,7 @@ def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> lis
 
     `templates` are the names of the run's.
     """
-    lines = (*_sizes(stage), *_mixture(stage), *_prompts(stage, templates))
+    lines = (*_sizes(stage.sampling), *_mixture(stage), *_prompts(stage, templates))
     problems = [f"{key}.{line}" for line in lines]
     chosen = {"endpoints": stage.endpoints}
     chosen |= {f"models.{n}.endpoints": model.endpoints for n, model in models_of(stage).items()}
@@ -97,6 +97,40 @@ def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> lis
             wrong = _endpoints(endpoints, stage.sampling, served=served)
             problems += [f"{key}.{at}.{line}" for line in wrong]
     return problems
+
+
+def check_evaluation(stage: StageConfig) -> Iterator[str]:
+    """Yield why a stage's model cannot answer held-out rows while it trains, by relative keys."""
+    given = stage.evaluate
+    if given.every is None:
+        return
+    if not stage.benchmarks:
+        yield "evaluate.every: there are no benchmarks to answer, here or in the run's benchmarks"
+    if stage.args.get("use_vllm"):
+        yield (
+            "evaluate.every: r1trl's own decoding answers held-out rows, which would take far "
+            "longer than vLLM's rollouts; set generation.vllm=false, or evaluate.every=null and "
+            "give the run an evaluate stage"
+        )
+    assert stage.launch
+    if stage.args.get("fsdp") or stage.launch.config.get("distributed_type") == "FSDP":
+        yield "evaluate.every: FSDP gathers no whole model to draw from; use ZeRO (DeepSpeed)"
+    for at, text in metric_problems(given.metrics, stage.rewards):
+        yield f"evaluate.{at}: {text}"
+    yield from (f"evaluate.{line}" for line in _sizes(given.sampling))
+    if given.sampling.shard_size != SamplingConfig().shard_size:
+        yield "evaluate.sampling.shard_size: reaches nothing: no shards are written in training"
+
+
+def metric_problems(
+    metrics: Mapping[str, str], rewards: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys of metrics that are missing, or whose reward is, each with a sentence."""
+    if "correct" not in metrics:
+        yield "metrics.correct", "must name the reward of a right answer"
+    for metric, reward in metrics.items():
+        if reward not in active(rewards):
+            yield f"metrics.{metric}", unknown("reward of this stage", reward, active(rewards))
 
 
 def notes_on_drawing(args: Mapping[str, Any]) -> list[str]:
@@ -128,8 +162,7 @@ def _endpoints(
             yield f"api: openai knows no sampling.{name} ({value:g}); leave it out, or set vllm"
 
 
-def _sizes(stage: StageConfig) -> Iterator[str]:
-    sampling = stage.sampling
+def _sizes(sampling: SamplingConfig) -> Iterator[str]:
     if sampling.max_n is not None and sampling.stop_after_correct is None:
         yield (
             "sampling.max_n: means nothing without sampling.stop_after_correct, the number of "
