@@ -156,4 +156,5 @@ def _movers(rows: list[dict[str, float]]) -> list[str]:
     keys = {key for row in rows for key in row}
     chosen = ("reward", "completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy")
     rewards = sorted(k for k in keys if k.startswith("rewards/") and k.endswith("/mean"))
-    return [key for key in (*chosen, *rewards) if key in keys]
+    held_out = sorted(k for k in keys if k.startswith("eval/") and k.endswith("/pass@1"))
+    return [key for key in (*chosen, *rewards, *held_out) if key in keys]

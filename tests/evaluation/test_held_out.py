@@ -64,7 +64,10 @@ def metrics(stage: OneStep) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["grpo", "rloo", "sft", "dpo", "distillation"])
+LONG = [pytest.param(n, marks=pytest.mark.long) for n in ("rloo", "dpo", "distillation")]
+
+
+@pytest.mark.parametrize("name", ["grpo", "sft", *LONG])
 def test_training_does_not_notice_that_it_is_evaluated(
     name: str, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -103,10 +106,11 @@ def test_equal_weights_have_equal_metrics_and_others_have_not(
 ) -> None:
     """Rows and samples are drawn by the seeds, whatever has been drawn before."""
     stage = Evaluated("sft", tiny_model, tmp_path, every=1, on=10)
-    stage.train({**ARGS, "learning_rate": 1e-12})
+    args = {**ARGS, "max_steps": 2, "save_strategy": "no"}
+    stage.train({**args, "learning_rate": 1e-12})
     still = [without_times(row) for row in evaluated(stage)]
     assert len({json.dumps({**row, "step": 0}) for row in still}) == 1
-    stage.train({**ARGS, "learning_rate": 0.1})
+    stage.train({**args, "learning_rate": 0.1})
     moved = [without_times(row) for row in evaluated(stage)]
     assert moved[0] == still[0] and moved[-1] != still[-1]
 

@@ -186,9 +186,37 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         (*ZERO, "stages.scoreboard.models.more.path=stage:r1"),
         ["stages.scoreboard.models.more.path: no stage is called 'r1'; there are: scoreboard,"],
     ),
+    "what evaluates, of a stage that does not": (
+        (*R1, "stages.dev1.evaluate.rows=8"),
+        ["stages.dev1.evaluate.rows: nothing is evaluated; set evaluate.every too"],
+    ),
+    "an sft stage that is evaluated without rewards": (
+        (*R1, "stages.dev1.evaluate.every=10"),
+        ["stages.dev1.evaluate.metrics.correct: there is no reward of this stage 'accuracy'"],
+    ),
+    "evaluations of what generates nothing": (
+        (*R1, "stages.helpful_rm.evaluate.every=10"),
+        ["stages.helpful_rm.evaluate: RewardTrainer takes no evaluate; "],
+    ),
+    "evaluations with a reward, samples and shards that are not there": (
+        (
+            *R1,
+            "stages.zero.evaluate={every: 5, metrics: {correct: accuracy, kind: politeness}}",
+            "stages.zero.evaluate.sampling={max_n: 4, shard_size: 8}",
+        ),
+        [
+            "stages.zero.evaluate.metrics.kind: there is no reward of this stage 'politeness'",
+            "stages.zero.evaluate.sampling.max_n: means nothing without sampling.stop_after",
+            "stages.zero.evaluate.sampling.shard_size: reaches nothing: no shards are written",
+        ],
+    ),
+    "evaluations of a model that vLLM draws from": (
+        (*R1, "stages.zero.evaluate.every=5", "stages.zero.args.use_vllm=true"),
+        ["stages.zero.evaluate.every: r1trl's own decoding answers held-out rows"],
+    ),
     "rewards on an sft stage": (
         (*R1, "stages.dev1.rewards.accuracy={}"),
-        ["stages.dev1.rewards: SFTTrainer takes no rewards; grpo, rloo, sample, evaluate stages"],
+        ["stages.dev1.rewards: score held-out rows alone, and there are none; set evaluate.every"],
     ),
     "samplers on a stage that draws nothing": (
         (*R1, "stages.dev1.samplers.uniform={}"),
