@@ -7,6 +7,7 @@ from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import POLICY, EndpointsConfig, SamplingConfig
 from r1trl.errors import suggest, unknown
+from r1trl.kind import Kind
 from r1trl.plan.choices import active, check_offers
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.values import check_options
@@ -99,10 +100,10 @@ def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> lis
     return problems
 
 
-def check_evaluation(stage: StageConfig) -> Iterator[str]:
+def check_evaluation(stage: StageConfig, kind: Kind) -> Iterator[str]:
     """Yield why a stage's model cannot answer held-out rows while it trains, by relative keys."""
     given = stage.evaluate
-    if given.every is None:
+    if given.every is None or "evaluate" not in kind.takes:
         return
     if not stage.benchmarks:
         yield "evaluate.every: there are no benchmarks to answer, here or in the run's benchmarks"

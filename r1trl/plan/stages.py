@@ -72,10 +72,10 @@ class StageCheck:
         """Return every problem of the stage; none if its kind is unknown, which is reported."""
         if self.stage.kind not in self.plugins.offers["kind"]:
             return []
-        stage, key, plugins = self.stage, self.key, self.plugins
+        stage, key, plugins, kind = self.stage, self.key, self.plugins, self.kind
         own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
         given = self.run.config.stages[self.name]
-        own += (*serve_problems(stage, self.kind, self.launch), *check_evaluation(stage))
+        own += (*serve_problems(stage, kind, self.launch), *check_evaluation(stage, kind))
         own += (*check_scoring(stage), *unread(key, given, self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()

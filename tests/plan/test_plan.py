@@ -186,13 +186,9 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         (*ZERO, "stages.scoreboard.models.more.path=stage:r1"),
         ["stages.scoreboard.models.more.path: no stage is called 'r1'; there are: scoreboard,"],
     ),
-    "what evaluates, of a stage that does not": (
-        (*R1, "stages.dev1.evaluate.rows=8"),
-        ["stages.dev1.evaluate.rows: nothing is evaluated; set evaluate.every too"],
-    ),
     "an sft stage that is evaluated without rewards": (
         (*R1, "stages.dev1.evaluate.every=10"),
-        ["stages.dev1.evaluate.metrics.correct: there is no reward of this stage 'accuracy'"],
+        ["stages.dev1.evaluate.metrics.correct: no reward of this stage is called 'accuracy'"],
     ),
     "evaluations of what generates nothing": (
         (*R1, "stages.helpful_rm.evaluate.every=10"),
@@ -205,7 +201,7 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
             "stages.zero.evaluate.sampling={max_n: 4, shard_size: 8}",
         ),
         [
-            "stages.zero.evaluate.metrics.kind: there is no reward of this stage 'politeness'",
+            "stages.zero.evaluate.metrics.kind: no reward of this stage is called 'politeness'",
             "stages.zero.evaluate.sampling.max_n: means nothing without sampling.stop_after",
             "stages.zero.evaluate.sampling.shard_size: reaches nothing: no shards are written",
         ],
@@ -557,6 +553,13 @@ def problems_of(*overrides: str) -> list[str]:
         problems = problems + error.problems
     assert problems, "nothing is wrong"
     return problems
+
+
+def test_what_evaluates_is_refused_of_a_stage_that_does_not() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_plan(compose([*R1, "stages.dev1.evaluate.rows=8", "name=test"], None))
+    key = "stages.dev1.evaluate.rows"
+    assert caught.value.problems == [f"{key}: nothing is evaluated; set evaluate.every too"]
 
 
 @pytest.mark.parametrize("what", UNKNOWN)
