@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Common keys of a stage that not every kind reads; a kind lists its own in `takes`.
 OPTIONAL_KEYS = (
     *("rewards", "samplers", "variants", "endpoints", "adapter", "batch", "rollout", "sampling"),
+    "evaluate",  # by a kind whose model answers prompts, in the form of a causal language model
 )
 
 

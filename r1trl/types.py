@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind", "variant")
 OUTCOMES = ("value", "abstain", "timeout", "error")
+EVALUATED = "eval/seconds"  # among the metrics of a row that an evaluation has logged
 RewardName = NewType("RewardName", str)  # an option that names another reward of the stage
 # An option of a filter: in a config, names of the run's benchmarks (none: all of them); the filter
 # gets a mapping from each name to the benchmark's rows.
@@ -83,12 +84,11 @@ class Progress:
     def values(self, metric: str, patience: int = 1) -> list[float]:
         """Return the logged values of a metric, in the order of steps.
 
-        Raises ValueError if `patience` or more rows have been logged and none has the metric.
+        Raises ValueError if `patience` rows have been logged, but evaluations', and none has it.
         """
         logged = [row[metric] for row in self.history if isinstance(row.get(metric), int | float)]
-        if not logged and len(self.history) >= patience:
-            names = {name for row in self.history for name in row}
-            raise ValueError(unknown("metric", metric, names))
+        if not logged and sum(EVALUATED not in row for row in self.history) >= patience:
+            raise ValueError(unknown("metric", metric, {n for row in self.history for n in row}))
         return logged
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from r1trl.config.stage_parts import (
     AdapterConfig,
     EndpointsConfig,
+    EvaluateConfig,
     HardwareConfig,
     LaunchConfig,
     RolloutConfig,
@@ -129,6 +130,8 @@ class StageConfig:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    # Of the model on benchmarks while it trains.
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     adapter: AdapterConfig | None = None  # None: all weights are trained
     # Which checkpoints stay when the stage is finished; with keep also shards/.
     checkpoints: Literal["keep", "last", "none"] = "none"

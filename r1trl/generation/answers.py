@@ -10,7 +10,7 @@ from r1trl.data.prompts import render, settings_of
 from r1trl.errors import errors_named
 from r1trl.files.tables import aside, dataset_of
 from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
-from r1trl.generation.local import LocalModel
+from r1trl.generation.local import load_local
 from r1trl.generation.prompts import PromptRewriter
 from r1trl.generation.remote import RemoteModel
 from r1trl.plugins.loading import Plugins
@@ -183,4 +183,4 @@ def _type_of(name: str) -> str:
 
 def make_model(stage: StageConfig) -> GenerationModel:
     """Load the stage's model into this process, or connect to the servers that have it."""
-    return RemoteModel(stage) if stage.endpoints else LocalModel(stage)
+    return RemoteModel(stage) if stage.endpoints else load_local(stage)

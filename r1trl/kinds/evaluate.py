@@ -7,11 +7,12 @@ from typing import Any
 from r1trl import Kind, Work
 from r1trl.config.kinds import EvaluatedModel
 from r1trl.config.stage_parts import number
-from r1trl.errors import errors_named, unknown
+from r1trl.errors import errors_named
 from r1trl.files.tables import with_names_aside
 from r1trl.generation.cells import REFERENCE, Cell, cells_of
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
+from r1trl.plan.sizes import metric_problems
 from r1trl.process.terminal import say
 
 
@@ -90,12 +91,7 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
     """Yield the models and metrics that are missing or name nothing."""
     if not stage.models:
         yield "models", "must name at least one model"
-    if "correct" not in stage.metrics:
-        yield "metrics.correct", "must name the reward of a right answer"
-    rewards = [n for n, options in stage.rewards.items() if isinstance(options, Mapping)]
-    for metric, reward in stage.metrics.items():
-        if reward not in rewards:
-            yield f"metrics.{metric}", unknown("reward of this stage", reward, rewards)
+    yield from metric_problems(stage.metrics, stage.rewards)
     yield from _problems_of_cells(stage)
     yield from sample.problems(stage)
 

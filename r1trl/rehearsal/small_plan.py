@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.config.checked import Composed
-from r1trl.config.kinds import load_plugins, stage_class
+from r1trl.config.kinds import load_plugins, reads_benchmarks, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import SourceConfig, StageConfig, WandbConfig
 from r1trl.config.stage_parts import POLICY, LaunchConfig
@@ -78,7 +78,7 @@ def _small(
     for name in planned.config.serve:
         instead = ": a small model here writes the completions instead" if name == POLICY else ""
         not_asked.append(f"{key}.serve.{name}: is not started{instead}")
-    if "benchmarks" not in planned.kind.needs:
+    if not reads_benchmarks(planned.kind, planned.config):
         small["benchmarks"] = {}
     stage: StageConfig
     stage, problems = parse(stage_class(planned.kind), small, f"{key}.")

@@ -152,13 +152,12 @@ def training_summary(result: StageResult) -> str | None:
         {name: value for name, value in row.items() if isinstance(value, int | float)}
         for row in read_rows(result.folder / "metrics.jsonl")
     ]
-    tenth = max(1, len(rows) // 10)
     body = []
     for name in _movers(rows):
-        first = [row[name] for row in rows[:tenth] if row.get(name) is not None]
-        last = [row[name] for row in rows[-tenth - 1 :] if row.get(name) is not None]
-        if first and last:
-            body.append([name, f"{sum(first) / len(first):.4g}", f"{sum(last) / len(last):.4g}"])
+        values = [row[name] for row in rows if name in row]
+        tenth = max(1, len(values) // 10)
+        first, last = sum(values[:tenth]) / tenth, sum(values[-tenth:]) / tenth
+        body.append([name, f"{first:.4g}", f"{last:.4g}"])
     head = ["metric", "first", "last"]
     return f"### {marked_down(result.stage)}\n\n{markdown([head, *body])}" if body else None
 
@@ -167,4 +166,5 @@ def _movers(rows: list[dict[str, float]]) -> list[str]:
     keys = {key for row in rows for key in row}
     chosen = ("reward", "completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy")
     rewards = sorted(k for k in keys if k.startswith("rewards/") and k.endswith("/mean"))
-    return [key for key in (*chosen, *rewards) if key in keys]
+    held_out = sorted(k for k in keys if k.startswith("eval/") and k.endswith("/pass@1"))
+    return [key for key in (*chosen, *rewards, *held_out) if key in keys]

@@ -19,6 +19,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.run.drawing import KeptGenerator, row_generator, variation_of, write_rollouts
+from r1trl.run.evaluations import evaluations
 from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
@@ -112,8 +113,7 @@ class StageWork:
 
     def _own_model(self) -> str:
         if self.stage.model is None:
-            missing = f"must be given, as kind '{self.stage.kind}' uses it"
-            raise StageError(f"{self.key}.model: {missing}")
+            raise StageError(f"{self.key}.model: must be given, as '{self.stage.kind}' uses it")
         return self.stage.model
 
     def model(
@@ -159,11 +159,11 @@ class StageWork:
         from r1trl.training.trainer import train
 
         if self._trained:
-            twice = f"kind '{self.stage.kind}' trains twice; a stage trains once"
-            raise StageError(f"{self.key}: {twice}")
+            raise StageError(f"{self.key}: trains twice; a kind trains once in a stage")
         self._trained = True
         own = self.folder, self.tracker, self.key, self.transitions, (self.identity,)
-        outcome = train(trainer, *own)
+        with evaluations(self) as evaluate:
+            outcome = train(trainer, *own, evaluate)
         if outcome.signal:
             raise Interrupted(outcome.signal)
         if outcome.reason:

@@ -18,7 +18,7 @@ from r1trl.generation.completions import (
     chain,
     extractors_of,
 )
-from r1trl.generation.local import LocalModel, truncate_ids_to_text
+from r1trl.generation.local import load_local, truncate_ids_to_text
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
 from r1trl.rewards.scorer import Scorer, bind_reward
@@ -48,7 +48,7 @@ def policy(tiny_model: Path) -> ModelPolicy:
     scoring = ScoringConfig(deadline=5.0, processes=1, max_failure_rate=1.0)
     scorer = Scorer([bind_reward("length", length, {})], scoring)
     extractors = {"length": lambda text: str(len(text))}
-    model = LocalModel(stage(tiny_model))
+    model = load_local(stage(tiny_model))
     return ModelPolicy(model, columns, scorer, extractors, lambda completions, change: [])
 
 
@@ -104,7 +104,7 @@ def test_ids_are_cut_and_continued_to_decode_to_a_text(tokenizer: Any) -> None:
 
 
 def test_sampling_depends_on_its_seed_alone(tiny_model: Path) -> None:
-    model = LocalModel(stage(tiny_model, temperature=1.0))
+    model = load_local(stage(tiny_model, temperature=1.0))
     texts = []
     for seed in (1, 1, 2):
         model.seed(seed)
