@@ -4,8 +4,6 @@ Everywhere `rates` is an array (prompts, questions) of shares from 0 to 1: of th
 model drew for a question under a prompt, those that are right.
 """
 
-import itertools
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,37 +11,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rates = NDArray[np.float64]
+Predictions = Sequence[Sequence[Sequence[str]]]  # by prompt, question and sample
 ROUNDS = 2000  # of a bootstrap
-SUBSETS = 200
+SUBSETS = 200  # of prompts
 Z95 = 1.959964
 
 
-def prompt_sensi_score(rates: Rates) -> float:
-    """Return the PromptSensiScore of ProSA (arXiv 2410.12405): 0 if no prompt matters.
+def differences(rates: Rates) -> Rates:
+    """Return |Y(p) - Y(q)| of every two prompts, (prompts, prompts): the mean over questions."""
+    return np.abs(rates[:, None] - rates[None]).mean(axis=2)
 
-    The mean over questions of the mean over pairs of prompts of |Y(p) - Y(q)|, where Y is how well
-    the question is answered under a prompt.
+
+def agreement(predictions: Predictions) -> Rates:
+    """Return the share of pairs of predictions that agree, of every two prompts.
+
+    The result is (prompts, prompts), the mean over questions; with several samples each of one
+    prompt is compared with each of the other.
     """
-    pairs = list(itertools.combinations(range(len(rates)), 2))
-    return float(np.mean([np.abs(rates[p] - rates[q]).mean() for p, q in pairs]))
+    total, questions = 0.0, 0
+    for by_prompt in zip(*predictions, strict=True):
+        kinds = {said: i for i, said in enumerate({each for said in by_prompt for each in said})}
+        shares = np.zeros((len(by_prompt), len(kinds)))
+        for prompt, said in enumerate(by_prompt):
+            for each in said:
+                shares[prompt, kinds[each]] += 1 / len(said)
+        total, questions = total + shares @ shares.T, questions + 1
+    return np.asarray(total / questions)
 
 
-def consistency_rate(predictions: Sequence[Sequence[Sequence[str]]]) -> float:
-    """Return the consistency rate of SCORE (arXiv 2503.00137), which NeMo-Skills reports.
+def mean_of_pairs(matrix: Rates) -> float:
+    """Return the mean over pairs of different prompts.
 
-    The mean over questions of the share of pairs of predictions under two prompts that agree.
-    `predictions` are by prompt, question and sample; with several samples each of one prompt is
-    compared with each of the other.
+    Of `differences` it is the PromptSensiScore of ProSA (arXiv 2410.12405), 0 if no prompt matters:
+    there Y is how well a question is answered under a prompt. Of `agreement` it is the consistency
+    rate of SCORE (arXiv 2503.00137), which NeMo-Skills reports.
     """
-    rates = [_agreement(of_question) for of_question in zip(*predictions, strict=True)]
-    return float(np.mean(rates))
-
-
-def _agreement(by_prompt: Sequence[Sequence[str]]) -> float:
-    """Return the share of pairs that agree, of a question's samples under each prompt."""
-    shares = [{a: n / len(s) for a, n in Counter(s).items()} for s in by_prompt]
-    pairs = list(itertools.combinations(shares, 2))
-    return sum(share * q.get(a, 0.0) for p, q in pairs for a, share in p.items()) / len(pairs)
+    return float(matrix[np.triu_indices(len(matrix), 1)].mean())
 
 
 def flip_rate(rates: Rates, reference: Rates) -> float:
@@ -55,10 +58,10 @@ def flip_rate(rates: Rates, reference: Rates) -> float:
     return float((rates * (1 - reference) + (1 - rates) * reference).mean())
 
 
-def numbers_of(
-    rates: Rates, predictions: Sequence[Sequence[Sequence[str]]], names: Sequence[str]
-) -> dict[str, Any]:
+def numbers_of(rates: Rates, agreed: Rates, names: Sequence[str]) -> dict[str, Any]:
     """Return the numbers of a set of prompts, of which the first is the reference.
+
+    `agreed` is their `agreement`.
 
     `mean` over prompts; `best` and `worst` prompts, `spread`
     between them; `std`, the standard deviation over prompts (n - 1) of NeMo-Skills;
@@ -78,33 +81,27 @@ def numbers_of(
         "spread": float(accuracies[best] - accuracies[worst]),
         "std": float(accuracies.std(ddof=1)),
         "worst_per_question": float(rates.min(axis=0).mean()),
-        "pss": prompt_sensi_score(rates),
-        "consistency": consistency_rate(predictions),
+        "pss": mean_of_pairs(differences(rates)),
+        "consistency": mean_of_pairs(agreed),
         "flips": flip_rate(rates[1:], rates[0]),
     }
 
 
-def of_as_many(
-    rates: Rates,
-    predictions: Sequence[Sequence[Sequence[str]]],
-    names: Sequence[str],
-    count: int,
-) -> dict[str, float]:
+def of_as_many(rates: Rates, agreed: Rates, names: Sequence[str], count: int) -> dict[str, float]:
     """Return the mean of each number over sets of `count` prompts, the reference in each.
 
     So they compare with the noise of `count` seeds: more prompts are further apart by chance alone.
     """
     rng, others = np.random.default_rng(0), np.arange(1, len(rates))
-    if count >= len(rates):
-        sets = [list(range(len(rates)))]
-    else:
-        sets = [[0, *rng.choice(others, count - 1, replace=False)] for _ in range(SUBSETS)]
-    found = [
-        numbers_of(rates[each], [predictions[i] for i in each], [names[i] for i in each])
-        for each in sets
-    ]
+    every = count >= len(rates)
+    sets = [others] if every else [rng.permutation(others)[: count - 1] for _ in range(SUBSETS)]
+    found = []
+    for chosen in sets:
+        each = np.array([0, *chosen])
+        named = [names[i] for i in each]
+        found.append(numbers_of(rates[each], agreed[np.ix_(each, each)], named))
     kept = [name for name, value in found[0].items() if isinstance(value, float)]
-    return {name: float(np.mean([each[name] for each in found])) for name in kept}
+    return {name: float(np.mean([numbers[name] for numbers in found])) for name in kept}
 
 
 def bootstrap_interval(values: Rates) -> tuple[float, float]:

@@ -31,7 +31,7 @@ class Prompt:
 
     def rate(self, question: Any) -> float:
         """Return the share of a question's samples that are right."""
-        return float(np.mean(self.rights[question]))
+        return sum(self.rights[question]) / len(self.rights[question])
 
 
 def by_model_and_benchmark(columns: Columns, correct: str) -> dict[tuple[str, str], list[Prompt]]:

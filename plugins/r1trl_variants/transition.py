@@ -9,6 +9,7 @@ import numpy as np
 
 from r1trl import StageResult, new_file
 from r1trl_variants.numbers import (
+    agreement,
     bootstrap_interval,
     effect_of,
     noise_of_accuracy,
@@ -31,10 +32,11 @@ def sensitivity(
     ValueError if there are no rollouts, no such reward or prompt, or no other prompt.
     """
     from datasets import Dataset
+    from pyarrow.parquet import read_table
 
     if result.dataset is None:
         raise ValueError(f"stage '{result.stage}' has no rollouts to compare prompts in")
-    columns = Dataset.from_parquet(str(result.dataset)).to_dict()
+    columns = read_table(result.dataset).to_pydict()
     found, metrics, rows = dict[str, Any](), dict[str, float](), list[dict[str, Any]]()
     for (model, benchmark), prompts in by_model_and_benchmark(columns, correct).items():
         compared = compare(prompts, reference)
@@ -80,29 +82,34 @@ def compare(prompts: Sequence[Prompt], reference: str = "reference") -> dict[str
 
 def _numbers(prompts: Sequence[Prompt], asked: Sequence[Any]) -> dict[str, Any]:
     """Return the numbers of prompts, and the 95 % interval of their mean over questions."""
-    rates, predictions, names = _arrays(prompts, asked)
+    rates, agreed, names = _arrays(prompts, asked)
     low, high = bootstrap_interval(rates.mean(axis=0))
-    return {**numbers_of(rates, predictions, names), "mean_low": low, "mean_high": high}
+    return {**numbers_of(rates, agreed, names), "mean_low": low, "mean_high": high}
 
 
 def _arrays(prompts: Sequence[Prompt], asked: Sequence[Any]) -> tuple[Any, Any, list[str]]:
-    """Return prompts as the rates and predictions of questions, and names."""
-    rates = np.array([[prompt.rate(q) for q in asked] for prompt in prompts])
-    predictions = [[prompt.predictions[q] for q in asked] for prompt in prompts]
-    return rates, predictions, [prompt.name for prompt in prompts]
+    """Return the rates of prompts, (prompts, questions), their agreement, and their names."""
+    rates = _rates(prompts, asked)
+    agreed = agreement([[prompt.predictions[q] for q in asked] for prompt in prompts])
+    return rates, agreed, [prompt.name for prompt in prompts]
+
+
+def _rates(prompts: Sequence[Prompt], asked: Sequence[Any]) -> Any:
+    """Return the rates of prompts, an array (prompts, questions)."""
+    return np.array([[prompt.rate(q) for q in asked] for prompt in prompts])
 
 
 def _factors(
     varied: Sequence[Prompt], seeds: Sequence[Prompt], asked: Sequence[Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the effect of each factor, and of each of its prompts if it has several."""
-    reference = _arrays(varied[:1], asked)[0][0]
-    noise = noise_of_accuracy(_arrays(seeds, asked)[0]) if len(seeds) > 1 else None
+    reference = _rates(varied[:1], asked)[0]
+    noise = noise_of_accuracy(_rates(seeds, asked)) if len(seeds) > 1 else None
     for factor in dict.fromkeys(prompt.factor for prompt in varied[1:]):
         own = [prompt for prompt in varied[1:] if prompt.factor == factor]
-        effect = effect_of(_arrays(own, asked)[0], reference, noise)
+        effect = effect_of(_rates(own, asked), reference, noise)
         if len(own) > 1:
-            each = {p.name: effect_of(_arrays([p], asked)[0], reference, noise) for p in own}
+            each = {p.name: effect_of(_rates([p], asked), reference, noise) for p in own}
             effect |= {"prompts": each}
         yield factor, effect
 

@@ -139,7 +139,9 @@ def test_the_command_exits_with_1_if_a_test_fails(plugin_file: Any) -> None:
     assert "is deterministic      FAILED  the same samples got" in done.stdout
 
 
-@pytest.mark.parametrize("plugin", ["math", "r1trl_math", "format", "language", "length"])
+@pytest.mark.parametrize(
+    "plugin", ["math", "r1trl_math", "format", "language", "length", "variants"]
+)
 def test_built_in_rewards_keep_the_contract(plugin: str) -> None:
     options = {
         "length": [
