@@ -67,7 +67,6 @@ CASES = {
     "50M, 4 x 512, bfloat16": Case("50M", "sft", 4, 512, dtype="bfloat16"),
     "90M, 2 x 512, accumulated": Case("90M", "sft", 2, 512, accumulation=2),
     "135M, 4 x 256, checkpointing": Case("SmolLM2-135M", "sft", 4, 256, checkpointing=True),
-    "300M, 4 x 128, checkpointing": Case("300M", "sft", 4, 128, checkpointing=True),
     "300M, 1 x 256": Case("300M", "sft", 1, 256),
     "90M, 8 x 128, rollouts": Case("90M", "grpo", 8, 128),
 }
