@@ -93,7 +93,9 @@ def test_what_is_wrong_with_variants_is_said_by_the_plan(
 
 
 def test_a_stage_that_trains_refuses_variants(composed: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match="zero.variants: GRPOTrainer takes no variants; evaluate"):
+    with pytest.raises(
+        ConfigError, match=r"zero\.variants: GRPOTrainer takes no variants; evaluate"
+    ):
         make_plan(composed("recipe=zero", "scale=tiny", "stages.zero.variants={boxed: {}}"))
 
 

@@ -139,9 +139,7 @@ def test_the_command_exits_with_1_if_a_test_fails(plugin_file: Any) -> None:
     assert "is deterministic      FAILED  the same samples got" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "plugin", ["math", "r1trl_math", "format", "language", "length", "variants"]
-)
+@pytest.mark.parametrize("plugin", ["math", "r1trl_math", "format", "language", "length"])
 def test_built_in_rewards_keep_the_contract(plugin: str) -> None:
     options = {
         "length": [
@@ -154,6 +152,12 @@ def test_built_in_rewards_keep_the_contract(plugin: str) -> None:
     results = check(plugin, options.get(plugin, []), None)
     assert [result for result in results if not result.passed] == []
     assert any(result.test == "speed" for result in results)
+
+
+def test_built_in_variants_keep_the_contract() -> None:
+    results = check("variants", [], None)
+    assert [result for result in results if not result.passed] == []
+    assert sum(result.test == "keeps the answer" for result in results) == 14
 
 
 def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: Any) -> None:
