@@ -13,13 +13,13 @@ from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
+from r1trl.evaluation.of_stage import evaluations
 from r1trl.files.once import made_once
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
 from r1trl.run.drawing import KeptGenerator, row_generator, variation_of, write_rollouts
-from r1trl.run.evaluations import evaluations
 from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
