@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ranks import at_work_in
 from stage_runs import Run
 
 pytestmark = pytest.mark.slow
@@ -161,10 +162,10 @@ def test_the_whole_paper_is_one_run_that_survives_a_kill_in_any_kind_of_stage(
     for name, pattern in KILLED_IN.items():
         driver = subprocess.Popen(command(*overrides), cwd=tmp_path, stdout=subprocess.DEVNULL)
         wait_for(lambda folder=stages / name, file=pattern: list(folder.glob(file)), 240)
-        for pid in [driver.pid, *workers_of(tmp_path)]:
+        for pid in [driver.pid, *at_work_in(tmp_path)]:
             os.kill(pid, signal.SIGKILL)
         driver.wait()
-        wait_for(lambda: not workers_of(tmp_path), 10)
+        wait_for(lambda: not at_work_in(tmp_path), 10)
         assert not (stages / name / "result.json").exists(), "the kill came too late"
     done = r1trl(tmp_path, *overrides)
     for name in KILLED_IN:
@@ -188,23 +189,11 @@ def test_a_killed_run_continues_from_its_checkpoint(tmp_path: Path) -> None:
     wait_for(lambda: list(stage.glob("checkpoints/checkpoint-*/complete.json")))
     driver.kill()
     driver.wait()
-    wait_for(lambda: not workers_of(tmp_path), 10)
+    wait_for(lambda: not at_work_in(tmp_path), 10)
     r1trl(tmp_path, *overrides)
     steps = [row["step"] for row in rows(stage / "metrics.jsonl") if "loss" in row]
     assert steps == list(range(1, 9))
     assert (stage / "log.1.txt").exists()
-
-
-def workers_of(folder: Path) -> list[int]:
-    """Return the ids of the processes whose working directory is a folder."""
-    pids = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd") == str(folder):
-                pids.append(int(process.name))
-        except OSError:
-            continue
-    return pids
 
 
 def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
@@ -297,10 +286,10 @@ def test_samplers_of_two_processes_continue_as_if_uninterrupted(
     whole, cut = (tmp_path / "runs" / n / "stages" / "zero_first" for n in ("whole", "cut"))
     driver = subprocess.Popen(command("name=cut", *more), cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: list(cut.glob("checkpoints/checkpoint-*/complete.json")))
-    for pid in [driver.pid, *workers_of(tmp_path)]:
+    for pid in [driver.pid, *at_work_in(tmp_path)]:
         os.kill(pid, signal.SIGKILL)
     driver.wait()
-    wait_for(lambda: not workers_of(tmp_path), 10)
+    wait_for(lambda: not at_work_in(tmp_path), 10)
     r1trl(tmp_path, "name=cut", *more)
     assert_same_samples(whole, cut, samplers)
 
