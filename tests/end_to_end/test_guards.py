@@ -32,4 +32,4 @@ def test_the_recipe_runs_and_says_what_each_guard_gains_and_costs(tmp_path: Path
     assert found["keywords/requests/over_refused"] >= found["refuse/requests/over_refused"]
     assert "refuse on requests: " in (stages / "requests" / "log.txt").read_text()
     report = (tmp_path / "runs" / "guards" / "report.md").read_text()
-    assert "over-refused" in report and "gain by guards (95 %)" in report
+    assert "over-refused" in report and "gain (95 %)" in report
