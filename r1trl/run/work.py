@@ -159,8 +159,7 @@ class StageWork:
         from r1trl.training.trainer import train
 
         if self._trained:
-            twice = f"kind '{self.stage.kind}' trains twice; a stage trains once"
-            raise StageError(f"{self.key}: {twice}")
+            raise StageError(f"{self.key}: kind '{self.stage.kind}' trains twice, not once")
         self._trained = True
         own = self.folder, self.tracker, self.key, self.transitions, (self.identity,)
         outcome = train(trainer, *own)

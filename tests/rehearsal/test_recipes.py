@@ -14,6 +14,7 @@ from r1trl.rehearsal.rehearse import rehearse
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 RECIPES = ("zero", "r1", "distill", "full", "dapo", "dr_grpo", "length_schedule", "search")
+RECIPES += ("sensitivity",)
 
 
 @pytest.mark.parametrize("scale", ["tiny", "paper"])
