@@ -87,7 +87,8 @@ DISTURBANCES: Mapping[str, Disturbance] = {
     "kill -9 of a scoring process": Disturbance(scorers, signal.SIGKILL, ()),
     "SIGTERM": Disturbance(driver_alone, signal.SIGTERM, (3,)),
     "SIGHUP": Disturbance(driver_alone, signal.SIGHUP, (3,)),
-    "Ctrl-C twice": Disturbance(driver_alone, signal.SIGINT, (3, 130), twice=True),
+    # -2, for a shell 130 as well: the second one comes when Python itself is about to end.
+    "Ctrl-C twice": Disturbance(driver_alone, signal.SIGINT, (3, 130, -2), twice=True),
 }
 WITH_SCORING = ("grpo", "rloo", "sample", "evaluate")  # kinds of stages that have such processes
 ONE = ("kill -9 of one rank", "kill -9 of a scoring process")  # of which one is chosen

@@ -12,7 +12,7 @@ stages:
     model: stage:dev1
     data: {problems: {}}
     rewards: {accuracy: {answer: answer_tag}, think_format: {profile: think_answer}}
-    args: {max_steps: 8, max_completion_length: 48}
+    args: {max_steps: 12, max_completion_length: 48}
   pairs:
     model: stage:dev3
     data: {preferences: {}}
@@ -21,7 +21,7 @@ stages:
     model: stage:student
     teacher: stage:r1
     data: {problems: {}}
-    args: {max_steps: 8, max_completion_length: 32, save_steps: 3}
+    args: {max_steps: 24, max_completion_length: 32, save_steps: 3}  # meets what came late
 """
 SHORT = """# @package _global_
 defaults:
