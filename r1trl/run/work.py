@@ -113,7 +113,9 @@ class StageWork:
 
     def _own_model(self) -> str:
         if self.stage.model is None:
-            raise StageError(f"{self.key}.model: must be given, as '{self.stage.kind}' uses it")
+            raise StageError(
+                f"{self.key}.model: must be given, as kind '{self.stage.kind}' uses it"
+            )
         return self.stage.model
 
     def model(

@@ -11,6 +11,7 @@ from datasets import Dataset
 
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import EndpointsConfig, SamplingConfig, ScoringConfig
+from r1trl.data.prompts import settings_of
 from r1trl.errors import StageError
 from r1trl.generation.answers import RowGenerator
 from r1trl.generation.prompts import PromptRewriter
@@ -34,7 +35,7 @@ def said(text: str) -> Callable[[Messages], Messages]:
 def prompts(stage: StageConfig, tokenizer: Any, *changes: Callable[[Messages], Messages]) -> Any:
     """Return the prompts of two rows after some changes."""
     tokenizer.chat_template = TEMPLATE
-    rewrite = PromptRewriter(stage, ROWS, tokenizer)
+    rewrite = PromptRewriter([settings_of(stage)] * len(ROWS), ROWS, tokenizer)
     completions = [Completion(0, "as it was"), Completion(1, "as it was", "begun", (1,))]
     for change in changes:
         completions = rewrite(completions, change)

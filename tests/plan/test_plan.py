@@ -35,8 +35,9 @@ def r1trl_rewards():
 ZERO = ("recipe=zero", "scale=tiny")
 R1 = ("recipe=r1", "scale=tiny")
 REWARDS = ", ".join(
-    "accuracy code cosine_length group_length language_consistency llm_judge reasoning_gym "
-    "reasoning_steps repetition reward_model soft_overlong tag_count think_format".split()
+    "accuracy code cosine_length first_of function_call group_length instructions json_schema "
+    "language_consistency llm_judge reasoning_gym reasoning_steps refusal repetition reward_model "
+    "safe_reply soft_overlong tag_count think_format".split()
 )
 WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "an unknown reward": (
