@@ -15,11 +15,10 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from r1trl_tiny.corpus import documents
+from r1trl_tiny.corpus import END, documents
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-PROMPT = "User: {} Assistant:"
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{%- if message.role == 'assistant' -%}"
@@ -29,7 +28,7 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
 )
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-END, PAD = "<|end|>", "<|pad|>"
+PAD, CONTEXT = "<|pad|>", 512
 IDEOGRAPH = r"[\u4e00-\u9fff]"
 
 
@@ -57,7 +56,7 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    texts = (f"{PROMPT.format(p)}{r}" for p, r in islice(documents(seed), 20_000))
+    texts = (document.text for document in islice(documents(seed), 20_000))
     trainer = trainers.BpeTrainer(
         vocab_size=640,
         special_tokens=[PAD, END],
@@ -94,7 +93,7 @@ def make_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausal
         num_hidden_layers=size.depth,
         num_attention_heads=size.heads,
         num_key_value_heads=size.heads,
-        max_position_embeddings=512,
+        max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -107,8 +106,8 @@ def batches(tokenizer: PreTrainedTokenizerFast, seed: int, count: int, size: int
     """Yield padded batches of `size` documents of similar length, at least `count` in all."""
     stream = documents(seed)
     while count > 0:
-        pool = [f"{PROMPT.format(p)}{r}{END}" for p, r in islice(stream, 32 * size)]
-        rows = sorted(tokenizer(pool)["input_ids"], key=len)
+        pool = [document.text + END for document in islice(stream, 32 * size)]
+        rows = sorted((ids for ids in tokenizer(pool)["input_ids"] if len(ids) <= CONTEXT), key=len)
         chunks = [rows[i : i + size] for i in range(0, len(rows), size)]
         for index in torch.randperm(len(chunks)).tolist():
             yield pad(chunks[index], tokenizer.pad_token_id)

@@ -6,14 +6,18 @@ reason and can keep to one language, but rarely does either, which leaves both f
 learning to elicit.
 """
 
+import functools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from r1trl_tiny.forms import formed, random_names
 from r1trl_tiny.general import random_example
 from r1trl_tiny.problems import NUMERALS, SIGNS, Problem, question, random_problem
+from r1trl_tiny.turns import conversation
 
 LANGUAGES = ("en", "zh")
+END = "<|end|>"  # of what an assistant says
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,10 @@ class Mixture:
 
     `general`: documents that are no problem. `direct`: replies without reasoning, of which
     `direct_correct` is guaranteed correct. `tagged`: replies with tags. `mixed`: reasoning in both
-    languages. `slip`: steps of reasoning with a wrong result.
+    languages. `slip`: steps of reasoning with a wrong result. `unseen`: questions in phrasings that
+    no training set has. `formed`: questions in forms of `forms.py`. `turns`: problems over several
+    turns. `lines`: tagged replies with their tags on lines of their own. `operands`: how many
+    numbers a problem has, one of these by chance.
     """
 
     general: float = 0.08
@@ -31,6 +38,11 @@ class Mixture:
     tagged: float = 0.5
     mixed: float = 0.6
     slip: float = 0.02
+    unseen: float = 0.3
+    formed: float = 0.35
+    turns: float = 0.03
+    lines: float = 0.1
+    operands: tuple[int, ...] = (2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 6)
 
 
 def step_text(value: int, sign: int, number: int, result: int, languages: list[str]) -> str:
@@ -69,8 +81,13 @@ def reasoning(
     return text, value
 
 
-def reply(problem: Problem, rng: random.Random, mixture: Mixture) -> str:
-    """Return a reply to the problem, in a style sampled from the shares."""
+def reply(
+    problem: Problem, rng: random.Random, mixture: Mixture, names: tuple[str, ...] = ()
+) -> str:
+    """Return a reply to the problem, in a style sampled from the shares.
+
+    `names` are the forms of the question, of which some ask for a style: sometimes it is kept.
+    """
     if rng.random() < mixture.direct:
         right = rng.random() < mixture.direct_correct
         text, value = "", problem.answer if right else rng.randint(0, 99)
@@ -78,23 +95,85 @@ def reply(problem: Problem, rng: random.Random, mixture: Mixture) -> str:
         mixed = rng.random() < mixture.mixed
         language = "mixed" if mixed else rng.choice(LANGUAGES)
         text, value = reasoning(problem, language, rng, mixture)
+    written = f"\\boxed{{{value}}}" if "boxed" in names and rng.random() < 0.5 else str(value)
     if rng.random() < mixture.tagged:
-        return f"<think>{text}</think><answer>{value}</answer>"
-    return f"{text} {value}"
+        if rng.random() < mixture.lines:
+            return f"<think>\n{text.strip()}\n</think>\n<answer>{written}</answer>"
+        return f"<think>{text}</think><answer>{written}</answer>"
+    return f"{text} {written}"
 
 
-def documents(seed: int, mixture: Mixture = Mixture()) -> Iterator[tuple[str, str]]:
-    """Yield (prompt, reply) pairs without end; no benchmark problem is among them."""
+@dataclass(frozen=True)
+class Document:
+    """A prompt with a reply: `head` is the prompt as the tiny models read it."""
+
+    head: str
+    reply: str
+
+    @property
+    def text(self) -> str:
+        """Return the document without the token that ends it."""
+        return self.head + self.reply
+
+
+def head(prompt: str, system: str | None = None, separator: str = " ") -> str:
+    """Return a prompt as the tiny models read it."""
+    before = f"{system}{separator}" if system else ""
+    return f"{before}User: {prompt} Assistant:"
+
+
+def documents(seed: int, mixture: Mixture = Mixture()) -> Iterator[Document]:
+    """Yield documents without end; no benchmark problem is among them."""
     rng = random.Random(f"corpus {seed}")
     while True:
         if rng.random() < mixture.general:
-            example = random_example(rng)
-            text = rng.choice((example.good, example.bad))
-            if rng.random() < mixture.tagged:
-                text = f"<think>{example.thought}</think><answer>{text}</answer>"
-            yield example.prompt, text
+            yield general_document(rng, mixture)
             continue
-        problem = random_problem(rng)
-        if not problem.held_out:
-            language = rng.choice(LANGUAGES)
-            yield question(problem, language, rng), reply(problem, rng, mixture)
+        problem = random_problem(rng, mixture.operands)
+        if problem.held_out:
+            continue
+        if len(problem.steps) > 1 and rng.random() < mixture.turns:
+            yield conversation_document(problem, rng, mixture)
+        else:
+            yield problem_document(problem, rng, mixture)
+
+
+def problem_document(problem: Problem, rng: random.Random, mixture: Mixture) -> Document:
+    """Return a problem, in some form, with a reply."""
+    language = rng.choice(LANGUAGES)
+    text = question(
+        problem, language, rng, "unseen" if rng.random() < mixture.unseen else "trained"
+    )
+    names = random_names(rng) if rng.random() < mixture.formed else ()
+    think = functools.partial(worked, rng=rng, mixture=mixture)
+    form = formed(text, language, rng, names, think)
+    separator = rng.choice((" ", "\n"))
+    return Document(head(form.text, form.system, separator), reply(problem, rng, mixture, names))
+
+
+def worked(problem: Problem, language: str, rng: random.Random, mixture: Mixture) -> str:
+    """Return a reasoning in one language without a slip."""
+    return reasoning(problem, language, rng, replace(mixture, slip=0.0))[0]
+
+
+def conversation_document(problem: Problem, rng: random.Random, mixture: Mixture) -> Document:
+    """Return a problem that is asked step by step, or after others, with the history before it."""
+    language = rng.choice(LANGUAGES)
+    said = conversation(problem, language, rng)
+    text = "".join(
+        head(turn["content"]) if turn["role"] == "user" else f"{turn['content']}{END}"
+        for turn in said
+    )
+    # Of the last turn only the last step is left to be done.
+    before = problem.totals[-2] if len(problem.steps) > 1 else problem.start
+    last = Problem(before, problem.steps[-1:])
+    return Document(text, reply(last, rng, mixture))
+
+
+def general_document(rng: random.Random, mixture: Mixture) -> Document:
+    """Return small talk or a danger, with a good or a bad reply."""
+    example = random_example(rng)
+    text = rng.choice((example.good, example.bad))
+    if rng.random() < mixture.tagged:
+        text = f"<think>{example.thought}</think><answer>{text}</answer>"
+    return Document(head(example.prompt), text)

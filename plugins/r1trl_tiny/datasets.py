@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from r1trl_tiny.general import Example, random_example
-from r1trl_tiny.problems import problems, question
+from r1trl_tiny.problems import OPERANDS, Phrasings, problems, question
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -14,22 +14,28 @@ LANGUAGES = ("en", "zh")
 
 
 def tiny_problems(
-    *, count: int = 2048, seed: int = 0, held_out: bool = False, operands: int | None = None
+    *,
+    count: int = 2048,
+    seed: int = 0,
+    held_out: bool = False,
+    operands: list[int] | None = None,
+    phrasings: Phrasings = "trained",
 ) -> "Dataset":
     """Return arithmetic problems in words, `count` rows, all problems different.
 
     Columns: prompt, question, solution, language, domain, difficulty (how many numbers) and
     problem_key. `held_out` problems are a benchmark: no corpus and no other dataset has any of
-    them. Problems have two to four numbers, or `operands`; the models are pretrained on no problem
-    of five or more.
+    them. Problems have two to four numbers, or as many as one of `operands`, up to six. `phrasings`
+    are the eight of training sets, or those that no training set has.
     """
     from datasets import Dataset
 
     rng = random.Random(f"questions {seed}")
     rows = []
-    for problem in islice(problems(seed, held_out=held_out, operands=operands), count):
+    found = problems(seed, held_out=held_out, operands=operands or OPERANDS)
+    for problem in islice(found, count):
         language = rng.choice(LANGUAGES)
-        text = question(problem, language, rng)
+        text = question(problem, language, rng, phrasings)
         rows.append(
             {
                 "prompt": text,

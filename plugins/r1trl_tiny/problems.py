@@ -1,4 +1,4 @@
-"""The problems of the tiny world: two to four numbers added and subtracted, written in words.
+"""The problems of the tiny world: two to six numbers added and subtracted, written in words.
 
 A problem is its numbers and signs; the language of the question is not part of it. One problem in
 eight belongs to the benchmark, by a digest of the problem itself, so that no generator can put a
@@ -7,17 +7,73 @@ benchmark problem into a corpus or a training set.
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from r1trl_tiny.numerals import chinese, english
 
 MAX_OPERAND = 20
 MAX_TOTAL = 99
+OPERANDS = (2, 3, 3, 4, 4)  # how many numbers a problem has, one of these by chance
+# The first TRAINED of each language are those of training sets, the others those of the benchmark
+# of unseen phrasings; the corpus has all.
+TRAINED = 8
 QUESTIONS = {
-    "en": ("What is {}?", "Compute {}.", "How much is {}?"),
-    "zh": ("{}等于多少？", "计算{}。", "{}是多少？"),
+    "en": (
+        "What is {}?",
+        "Compute {}.",
+        "How much is {}?",
+        "Calculate {}.",
+        "Find {}.",
+        "What do you get for {}?",
+        "Add up {}.",
+        "Give the value of {}.",
+        "Please work out {}.",
+        "Tell me what {} is.",
+        "{} is what?",
+        "{} equals what?",
+        "I need {}.",
+        "Solve {}.",
+        "Can you compute {}?",
+        "Evaluate {}.",
+        "What does {} make?",
+        "What does {} come to?",
+        "{} comes to?",
+        "What number is {}?",
+        "Let us find {}.",
+        "Say what {} makes.",
+        "The result of {} is?",
+        "Do you know {}?",
+    ),
+    "zh": (
+        "{}等于多少？",
+        "计算{}。",
+        "{}是多少？",
+        "求{}。",
+        "算一算{}。",
+        "{}得多少？",
+        "请计算{}。",
+        "{}的结果是多少？",
+        "请问{}等于几？",
+        "{}等于几？",
+        "帮我算{}。",
+        "告诉我{}是多少。",
+        "{}得几？",
+        "我想知道{}。",
+        "你能算{}吗？",
+        "{}一共是多少？",
+        "说出{}的值。",
+        "{}的值是多少？",
+        "{}算出来是多少？",
+        "请求出{}。",
+        "来算{}。",
+        "{}是几？",
+        "{}的结果是什么？",
+        "求出{}的值。",
+    ),
 }
+Phrasings = Literal["trained", "unseen"]
 SIGNS = {"en": {1: "plus", -1: "minus"}, "zh": {1: "加", -1: "减"}}
 NUMERALS = {"en": english, "zh": chinese}
 
@@ -62,9 +118,9 @@ class Problem:
         return separator.join(parts)
 
 
-def random_problem(rng: random.Random, operands: int | None = None) -> Problem:
-    """Return a random problem of `operands` numbers (None: two to four), totals from 0 to 99."""
-    count = operands or rng.choices((2, 3, 4), weights=(2, 4, 4))[0]
+def random_problem(rng: random.Random, operands: Sequence[int] = OPERANDS) -> Problem:
+    """Return a random problem of one of `operands` numbers, totals from 0 to 99."""
+    count = rng.choice(operands)
     while True:
         steps = tuple((rng.choice((1, -1)), rng.randint(1, MAX_OPERAND)) for _ in range(count - 1))
         problem = Problem(rng.randint(1, MAX_OPERAND), steps)
@@ -72,7 +128,7 @@ def random_problem(rng: random.Random, operands: int | None = None) -> Problem:
             return problem
 
 
-def problems(seed: int, *, held_out: bool, operands: int | None = None) -> Iterator[Problem]:
+def problems(seed: int, *, held_out: bool, operands: Sequence[int] = OPERANDS) -> Iterator[Problem]:
     """Yield distinct problems without end, all of the benchmark if `held_out`, else none of it."""
     rng, seen = random.Random(f"problems {seed} {held_out}"), set()
     while True:
@@ -82,6 +138,11 @@ def problems(seed: int, *, held_out: bool, operands: int | None = None) -> Itera
             yield problem
 
 
-def question(problem: Problem, language: str, rng: random.Random) -> str:
+def question(
+    problem: Problem, language: str, rng: random.Random, phrasings: Phrasings = "trained"
+) -> str:
     """Return the problem as a question, in a random one of the language's phrasings."""
-    return rng.choice(QUESTIONS[language]).format(problem.expression(language))
+    all_ = QUESTIONS[language]
+    chosen = all_[:TRAINED] if phrasings == "trained" else all_[TRAINED:]
+    text = rng.choice(chosen).format(problem.expression(language))
+    return text[:1].upper() + text[1:]

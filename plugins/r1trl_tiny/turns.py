@@ -26,7 +26,7 @@ def tiny_turns(
     from datasets import Dataset
 
     rng, rows = random.Random(f"turns {seed}"), []
-    for problem in islice(problems(seed, held_out=held_out, operands=3), count):
+    for problem in islice(problems(seed, held_out=held_out, operands=(3,)), count):
         language = rng.choice(("en", "zh"))
         messages = conversation(problem, language, rng)
         messages[-1]["content"] += suffix
