@@ -1,5 +1,6 @@
 """DeepSeek-R1's recipes on TRL, every argued-about choice a plugin; these names are public."""
 
+from r1trl.description import describe
 from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.fields import Field
 from r1trl.hookspecs import hookimpl
@@ -20,8 +21,8 @@ from r1trl.types import (
     Rows,
     Stage,
     StageResult,
-    describe,
 )
+from r1trl.variants import PromptSettings
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "Model",
     "Policy",
     "Progress",
+    "PromptSettings",
     "R1trlError",
     "RewardName",
     "Rows",

@@ -1,6 +1,6 @@
 """Every hook that a plugin may implement. Read this file and you know the whole surface.
 
-The six offering hooks return a mapping from name to what is offered: a callable, or a `Kind`. A
+The seven offering hooks return a mapping from name to what is offered: a callable, or a `Kind`. A
 string in place of it says that the name is a former one of another entry. A module that has any of
 these functions, decorated with `r1trl.hookimpl`, is a plugin.
 """
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from r1trl.kind import Kind
     from r1trl.samplers import Sampler
     from r1trl.types import DatasetSource, Filter, Reward, Stage, StageResult, Transition
+    from r1trl.variants import Variant
 
 hookspec = pluggy.HookspecMarker("r1trl")
 hookimpl = pluggy.HookimplMarker("r1trl")
@@ -49,6 +50,11 @@ def r1trl_datasets() -> Mapping[str, DatasetSource]:  # type: ignore[empty-body]
 @hookspec
 def r1trl_kinds() -> Mapping[str, Kind]:  # type: ignore[empty-body]
     """Offer kinds of stages: what a stage does with its model and rows."""
+
+
+@hookspec
+def r1trl_variants() -> Mapping[str, Variant]:  # type: ignore[empty-body]
+    """Offer variants: other forms of a row's question, to measure or train with."""
 
 
 @hookspec

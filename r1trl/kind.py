@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 # Common keys of a stage that not every kind reads; a kind lists its own in `takes`.
-OPTIONAL_KEYS = ("rewards", "samplers", "endpoints", "adapter", "batch", "rollout", "sampling")
+OPTIONAL_KEYS = (
+    *("rewards", "samplers", "variants", "endpoints", "adapter", "batch", "rollout", "sampling"),
+    "evaluate",  # by a kind whose model answers prompts, in the form of a causal language model
+)
 
 
 @dataclass
@@ -135,12 +138,16 @@ class Work(Protocol):
         *,
         model: Any = None,
         correct: str | None = None,
+        variant: str | None = None,
+        seed_offset: int = 0,
     ) -> Dataset | None:
         """Generate and score `sampling.n` completions for each row, in shards; a collective.
 
         `name` tells the shards of several calls apart; `model` is an entry of the stage's `models`,
-        in place of its `model`; `correct` names the reward for `sampling.stop_after_correct`.
-        Returns the rollouts on rank 0, None on the others.
+        in place of its `model`, and stays loaded while calls name it; `correct` names the reward
+        for `sampling.stop_after_correct`; `variant` is a key of the stage's `variants`: the rows
+        are asked in that form; `seed_offset` is added to the stage's seed. Returns the rollouts on
+        rank 0, None on the others.
         """
         ...
 

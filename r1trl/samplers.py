@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ from r1trl.types import Completion, Group
 if TYPE_CHECKING:
     from datasets import Dataset
 
+Messages = list[Mapping[str, Any]]  # of a prompt, each with its role and content
 ROUNDS = 3  # of replacements, of a gate that does not say
 
 
@@ -52,6 +53,17 @@ class Policy(Protocol):
         """Return the answers that one of the stage's rewards extracts; None for one without answer.
 
         Raises StageError if the reward extracts no answers.
+        """
+        ...
+
+    def rewrite_prompts(
+        self, completions: Sequence[Completion], change: Callable[[Messages], Messages]
+    ) -> list[Completion]:
+        """Return completions of changed prompts, which are rendered as the stage renders its rows.
+
+        `change` gets a copy of the messages of a prompt, the system prompt included, which end with
+        the user's; a prompt that was rewritten before has the messages that it was rewritten to. A
+        raw template holds the last message alone. Rewards get the row's own prompt all the same.
         """
         ...
 

@@ -6,19 +6,19 @@ The options of an offer are its keyword-only parameters (of the function, or of 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NewType, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NewType, Protocol
 
 from r1trl.errors import unknown
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind")
+ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind", "variant")
 OUTCOMES = ("value", "abstain", "timeout", "error")
-T = TypeVar("T")
+EVALUATED = "eval/seconds"  # among the metrics of a row that an evaluation has logged
 RewardName = NewType("RewardName", str)  # an option that names another reward of the stage
 # An option of a filter: in a config, names of the run's benchmarks (none: all of them); the filter
 # gets a mapping from each name to the benchmark's rows.
@@ -84,12 +84,11 @@ class Progress:
     def values(self, metric: str, patience: int = 1) -> list[float]:
         """Return the logged values of a metric, in the order of steps.
 
-        Raises ValueError if `patience` or more rows have been logged and none has the metric.
+        Raises ValueError if `patience` rows have been logged, but evaluations', and none has it.
         """
         logged = [row[metric] for row in self.history if isinstance(row.get(metric), int | float)]
-        if not logged and len(self.history) >= patience:
-            names = {name for row in self.history for name in row}
-            raise ValueError(unknown("metric", metric, names))
+        if not logged and sum(EVALUATED not in row for row in self.history) >= patience:
+            raise ValueError(unknown("metric", metric, {n for row in self.history for n in row}))
         return logged
 
 
@@ -124,56 +123,6 @@ class Completion:
     finished: bool = False
     generated_tokens: int = 0
     stop_reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Description:
-    """What an offer says of itself beyond its signature; `describe` and `verifier` set it.
-
-    `full_score` is the value of a right answer, which the preflight expects of the gold one.
-    `missing_requirements(**options)` returns what this machine lacks for it, or None. With
-    `needs_groups` the reward compares the completions of a prompt and must see all of them.
-    `extract_answer(completion, **options)` returns the answer that is scored, as text, for majority
-    votes. `source_names(**options)` returns the stage's sources that a sampler's options name; the
-    plan checks them. `aliases` maps former names of options to today's, accepted with a note.
-    `asks_outside(**options)` returns what is asked elsewhere, such as a judge; rehearsals do not.
-    """
-
-    full_score: float | None = None
-    missing_requirements: Callable[..., str | None] | None = None
-    needs_groups: bool = False
-    extract_answer: Callable[..., str | None] | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    asks_outside: Callable[..., str | None] | None = None
-    source_names: Callable[..., Iterable[str]] | None = None
-
-
-def describe(
-    *,
-    full_score: float | None = None,
-    missing_requirements: Callable[..., str | None] | None = None,
-    needs_groups: bool = False,
-    extract_answer: Callable[..., str | None] | None = None,
-    aliases: Mapping[str, str] | None = None,
-    asks_outside: Callable[..., str | None] | None = None,
-    source_names: Callable[..., Iterable[str]] | None = None,
-) -> Callable[[T], T]:
-    """Return a decorator that attaches a `Description` to what a plugin offers."""
-    described = Description(
-        full_score,
-        missing_requirements,
-        needs_groups,
-        extract_answer,
-        aliases or {},
-        asks_outside,
-        source_names,
-    )
-
-    def attach(target: T) -> T:
-        target.__r1trl__ = described  # type: ignore[attr-defined]
-        return target
-
-    return attach
 
 
 class Reward(Protocol):

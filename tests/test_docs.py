@@ -107,7 +107,7 @@ def test_every_dataset_of_a_plugin_is_listed() -> None:
 
 
 def test_every_field_of_a_description_and_of_a_kind_is_explained() -> None:
-    from r1trl.types import Description
+    from r1trl.description import Description
 
     rewards, kinds = section(PLUGINS, "Rewards"), section(PLUGINS, "Kinds of stages")
     described = [field.name for field in dataclasses.fields(Description)]

@@ -3,22 +3,26 @@
 `python tests/test_recipes.py` writes the snapshots anew: a change in conf/ then shows its effect.
 """
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from regress_rows import bfcl_folder
 
 from r1trl.config.checked import Composed
 from r1trl.config.compose import compose, conf_folder
 from r1trl.config.schema import RunConfig
+from r1trl.errors import ConfigError
 from r1trl.plan.plan import Plan, make_plan
 
 RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
-RECIPES += ("length_schedule", "search")
+RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+BFCL = ("regress", "paper")  # needs the wheel of bfcl-eval
 DATASETS = sorted(file.stem for file in (conf_folder() / "dataset").glob("*.yaml"))
 DATASETS.remove("file")  # one's own, whose path must be given: tests/config/test_sources.py
 MODELS = sorted(file.stem for file in (conf_folder() / "model").glob("*.yaml"))
@@ -26,9 +30,9 @@ BASE = "Qwen/Qwen2.5-7B"
 
 
 @functools.cache
-def run_of(recipe: str, scale: str) -> Composed:
+def run_of(recipe: str, scale: str, *overrides: str) -> Composed:
     """Compose a recipe."""
-    return compose([f"recipe={recipe}", f"scale={scale}", f"name={recipe}"], None)
+    return compose([f"recipe={recipe}", f"scale={scale}", f"name={recipe}", *overrides], None)
 
 
 def snapshot(recipe: str, scale: str) -> str:
@@ -48,8 +52,8 @@ def _resolved(config: RunConfig, stages: Any) -> Any:
 
 
 def _values_of(made: Any, written: Any) -> Any:
-    if not isinstance(written, dict):
-        return made
+    if not isinstance(written, dict):  # a whole source may be named: ${sources.…}
+        return dataclasses.asdict(made) if dataclasses.is_dataclass(made) else made
     get = made.get if isinstance(made, dict) else functools.partial(getattr, made)
     return {key: _values_of(get(key), value) for key, value in written.items()}
 
@@ -65,9 +69,11 @@ def test_a_composed_recipe_equals_its_snapshot(recipe: str, scale: str) -> None:
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_plans(recipe: str, scale: str) -> None:
-    plan = make_plan(run_of(recipe, scale))
-    last = "search" if recipe == "search" else "scoreboard"
+def test_a_recipe_plans(recipe: str, scale: str, tmp_path: Path) -> None:
+    calls = f"benchmarks.calls.options.path={bfcl_folder(tmp_path)}"
+    plan = make_plan(run_of(recipe, scale, *([calls] if (recipe, scale) == BFCL else [])))
+    own = {"guards": "requests", "search": "search", "sensitivity": "sensitivity"}
+    last = own.get(recipe, "scoreboard")
     assert [stage.spec.stage for stage in plan.stages][-1] == last
 
 
@@ -209,19 +215,26 @@ def test_the_tiny_scale_changes_sizes_data_and_models_and_nothing_else() -> None
 
 
 @functools.cache
-def run_with_every_dataset() -> Composed:
+def run_with_every_dataset(*overrides: str) -> Composed:
     """Compose Zero with every dataset as a further source and a further benchmark."""
     mounted = [f"+dataset@sources.{_key(name)}={name}" for name in DATASETS]
     used = [f"stages.zero.data.{_key(name)}={{}}" for name in DATASETS]
-    return compose(["recipe=zero", "name=x", *mounted, *used], None)
+    return compose(["recipe=zero", "name=x", *mounted, *used, *overrides], None)
 
 
 def _key(name: str) -> str:
     return name.replace("-", "_").replace(".", "_")
 
 
-def test_zero_plans_with_every_dataset_at_once() -> None:
-    make_plan(run_with_every_dataset())
+def test_zero_plans_with_every_dataset_at_once(tmp_path: Path) -> None:
+    make_plan(run_with_every_dataset(f"sources.bfcl.options.path={bfcl_folder(tmp_path)}"))
+
+
+def test_a_plan_without_bfcls_wheel_says_how_it_is_got() -> None:
+    with pytest.raises(
+        ConfigError, match=r"benchmarks\.calls\.options: bfcl-eval is not installed"
+    ):
+        make_plan(run_of(*BFCL))
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -18,6 +18,7 @@ HOURS = {"gpu1": 24, "gpu1-80gb": 48, "gpu8": 240}  # on the clock, of all stage
 def planned(recipe: str, scale: str) -> Plan:
     """Plan a recipe on the hardware of its scale."""
     chosen = [f"recipe={recipe}", f"scale={scale}", f"hardware={SCALES[scale]}", "name=x"]
+    chosen += ["~benchmarks.calls"] if recipe == "regress" else []  # a wheel that is not here
     return make_plan(compose(chosen, None))
 
 
@@ -46,7 +47,7 @@ def test_completions_are_drawn_by_vllm(scale: str) -> None:
 @pytest.mark.parametrize("scale", ["tiny", "paper", *SCALES])
 def test_every_scale_has_the_sizes_of_the_others(scale: str) -> None:
     def keys(values: object, at: str = "") -> set[str]:
-        own = values.items() if isinstance(values, dict) else ()
+        own = values.items() if isinstance(values, dict) and not at.endswith("replace") else ()
         return {at}.union(*(keys(value, f"{at}.{name}") for name, value in own))
 
     paper, this = (compose([f"scale={s}", "name=x"], None).config.scale for s in ("paper", scale))

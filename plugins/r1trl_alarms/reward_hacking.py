@@ -1,18 +1,21 @@
 """Alarms for reward hacking: a reward that rises while the quality it stands for falls."""
 
 from dataclasses import replace
+from statistics import fmean
 
 from r1trl import Progress
-from r1trl_alarms.alarm import Alarm, at_least_one, means, rows_with
+from r1trl_alarms.alarm import Alarm, at_least_one, means
 
 
 class RewardHacking(Alarm):
     """Fail the stage when the metric `reward` has risen while the metric `canary` fell.
 
-    Means are over windows of `window` loggings. It fails if, since the best window of `canary`, the
-    mean of `canary` has fallen by `fall` or more and the mean of `reward` has risen by `rise` or
-    more. DeepSeek-R1's reward model was hacked so (arXiv 2501.12948v2, section B.5). Both are
-    metrics as TRL logs them, such as rewards/accuracy/mean.
+    Means are over windows of `window` loggings of `canary`; to each belongs the mean of `reward`
+    since the one before. It fails if, since the best window of `canary`, the mean of `canary` has
+    fallen by `fall` or more and the mean of `reward` has risen by `rise` or more. DeepSeek-R1's
+    reward model was hacked so (arXiv 2501.12948v2, section B.5). Both are metrics as they are
+    logged, such as rewards/accuracy/mean, or eval/held_out/pass@1 of a stage with `evaluate`, then
+    with a `window` of a few evaluations.
     """
 
     def __init__(
@@ -29,9 +32,9 @@ class RewardHacking(Alarm):
 
     def diagnose(self, progress: Progress) -> str | None:
         """Return by how much the metrics have risen and fallen, or None."""
-        rows = rows_with(progress, self.canary)
-        canary = means(progress, self.canary, self.window)
-        reward = means(replace(progress, history=rows), self.reward, self.window)
+        rows = self._pairs(progress)
+        paired = replace(progress, history=rows)
+        canary, reward = (means(paired, name, self.window) for name in (self.canary, self.reward))
         if len(canary) < 2 or len(reward) != len(canary):
             return None
         best = max(range(len(canary)), key=canary.__getitem__)
@@ -43,6 +46,22 @@ class RewardHacking(Alarm):
             f"{self.reward} rose from {reward[best]:.3g} to {reward[-1]:.3g} (means of "
             f"{self.window} loggings, the first around step {rows[best + self.window - 1]['step']})"
         )
+
+    def _pairs(self, progress: Progress) -> list[dict[str, float]]:
+        """Return the rows with the canary, each with the mean of the rewards since the last one.
+
+        Before the first reward, as at step 0, it is the first one. Raises ValueError if one of the
+        two is not logged.
+        """
+        known = progress.values(self.reward, 4 * self.window)[:1]
+        progress.values(self.canary, 4 * self.window)
+        pairs, since = list[dict[str, float]](), list[float]()
+        for row in progress.history:
+            since += [row[self.reward]] if row.get(self.reward) is not None else []
+            if row.get(self.canary) is not None and (since or known):
+                pairs.append({**row, self.reward: fmean(since or known)})
+                known, since = since[-1:] or known, []
+        return pairs
 
 
 class FormatOverAccuracy(RewardHacking):

@@ -97,7 +97,7 @@ def r1trl_kinds() -> Mapping[str, r1trl.Kind]:
         trl_config="DistillationConfig",
         fields=DISTILLATION_FIELDS,
         draws="while training",
-        takes=("batch", "adapter"),
+        takes=("batch", "adapter", "evaluate", "rewards"),
         columns=lambda stage: ("prompt",),
         problems=problems,
     )

@@ -63,7 +63,7 @@ def r1trl_kinds() -> Mapping[str, r1trl.Kind]:
         run=run,
         trl_config="DPOConfig",
         fields=DPO_FIELDS,
-        takes=("batch", "adapter"),
+        takes=("batch", "adapter", "evaluate", "rewards"),
         columns=lambda stage: COLUMNS,
         problems=problems,
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from r1trl.fields import Field, equal
 
-NO_EVALUATION = "r1trl's training stages evaluate nothing; add a stage of kind evaluate"
+NO_EVALUATION = "a stage evaluates by evaluate.every, with completions and verifiers, not by TRL"
 NOTHING_EVALUATED = Field(
     verdict="refused", reason=f"evaluation is all that reads it, and {NO_EVALUATION}"
 )

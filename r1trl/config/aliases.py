@@ -10,12 +10,14 @@ from r1trl.config.kinds import stage_class
 from r1trl.config.parse import Renaming, aliases_of, config_in
 from r1trl.config.schema import RunConfig, StageConfig
 from r1trl.plugins.loading import Plugins
+from r1trl.plugins.offer import OWN_NAMES, offered_name
 
 ROLE_OF = {
     "rewards": "reward",
     "filters": "filter",
     "samplers": "sampler",
     "transitions": "transition",
+    "variants": "variant",
 }
 
 
@@ -54,7 +56,7 @@ def _rename_offer(parts: list[str], role: str, plugins: Plugins) -> list[str]:
     offer = plugins.offers[role].get(today)
     if offer and options:
         options[0] = offer.description.aliases.get(options[0], options[0])
-    return [name if role == "reward" else today, *options]
+    return [name if role in OWN_NAMES else today, *options]
 
 
 def rename_source(source: Any, plugins: Plugins, key: str, renaming: Renaming) -> Any:
@@ -126,27 +128,26 @@ def rename_chosen(
 ) -> dict[str, Any]:
     """Return a mapping from offers to options with former names of both replaced.
 
-    A reward keeps its key, which others may refer to; it gets `reward: <today's name>`.
+    A reward or variant keeps its key, which others may refer to, and gets `reward: <today's name>`.
     """
     aliases = plugins.aliases[role]
-    if role == "reward":
-        renamed = {n: _rename_reward(n, o, aliases, key, renaming) for n, o in chosen.items()}
+    if role in OWN_NAMES:
+        renamed = {n: _rename_own(role, n, o, aliases, key, renaming) for n, o in chosen.items()}
     else:
         renamed = renaming.keys(chosen, aliases, f"{key}.")
     for name, options in renamed.items():
         if isinstance(options, Mapping):
-            target = options.get("reward", name) if role == "reward" else name
-            offer = plugins.offers[role].get(target) if isinstance(target, str) else None
+            offer = plugins.offers[role].get(offered_name(role, name, options))
             former = offer.description.aliases if offer else {}
             renamed[name] = renaming.keys(options, former, f"{key}.{name}.")
     return renamed
 
 
-def _rename_reward(
-    name: str, options: Any, aliases: Mapping[str, str], key: str, renaming: Renaming
+def _rename_own(
+    role: str, name: str, options: Any, aliases: Mapping[str, str], key: str, renaming: Renaming
 ) -> Any:
-    target = options.get("reward", name) if isinstance(options, Mapping) else name
-    if not isinstance(target, str) or target not in aliases or not isinstance(options, Mapping):
+    target = offered_name(role, name, options)
+    if target not in aliases or not isinstance(options, Mapping):
         return options
-    renaming.notes.append(f"{key}.{name}: the reward '{target}' is called '{aliases[target]}' now")
-    return {**options, "reward": aliases[target]}
+    renaming.notes.append(f"{key}.{name}: the {role} '{target}' is called '{aliases[target]}' now")
+    return {**options, role: aliases[target]}

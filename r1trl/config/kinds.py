@@ -105,6 +105,16 @@ def with_model(stage: StageConfig, model: EvaluatedModel) -> StageConfig:
     )
 
 
+def reads_benchmarks(kind: Kind, stage: StageConfig) -> bool:
+    """Return True if a stage is run on benchmarks, or its model answers them while it trains."""
+    return "benchmarks" in kind.needs or stage.evaluate.every is not None
+
+
+def scores_held_out_rows_alone(kind: Kind) -> bool:
+    """Return True if the rewards of a stage are for its evaluations, and it trains without."""
+    return kind.trl_config is not None and "rewards" not in kind.needs
+
+
 def loading_options(stage: StageConfig) -> dict[str, Any]:
     """Return what a stage says of how its model is loaded, for transformers' `from_pretrained`."""
     names = ("attn_implementation", "max_position_embeddings")

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from r1trl.config.stage_parts import (
     AdapterConfig,
     EndpointsConfig,
+    EvaluateConfig,
     HardwareConfig,
     LaunchConfig,
     RolloutConfig,
@@ -121,6 +122,7 @@ class StageConfig:
     rewards: dict[str, Any] = field(default_factory=dict)
     samplers: dict[str, Any] = field(default_factory=dict)
     transitions: dict[str, Any] = field(default_factory=dict)
+    variants: dict[str, Any] = field(default_factory=dict)  # other forms of the rows' questions
     endpoints: EndpointsConfig | None = None  # servers that have the model, outside training
     serve: dict[str, ServeConfig] = field(default_factory=dict)  # servers of the stage, by name
     # Rows per update over all processes, if it trains on given rows.
@@ -128,6 +130,8 @@ class StageConfig:
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    # Of the model on benchmarks while it trains.
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     adapter: AdapterConfig | None = None  # None: all weights are trained
     # Which checkpoints stay when the stage is finished; with keep also shards/.
     checkpoints: Literal["keep", "last", "none"] = "none"

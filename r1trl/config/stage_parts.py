@@ -44,6 +44,19 @@ class SamplingConfig:
 
 
 @dataclass
+class EvaluateConfig:
+    """How held-out rows are answered while a stage trains: the metrics `eval/<benchmark>/…`."""
+
+    every: int | None = number(None, at_least=1)  # optimizer steps; None: never
+    rows: int = number(64, at_least=1)  # of each benchmark, drawn by the run's seed
+    # Share of the stage's time; while evaluations have taken more, those that are due are left out.
+    max_share: float = number(0.1, above=0, at_most=1)
+    # For each metric the reward of the stage whose mean it is; `correct` is that of a right answer.
+    metrics: dict[str, str] = field(default_factory=dict)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+
+@dataclass
 class ScoringConfig:
     """How rewards are computed, and what happens to a sample that gets no verdict."""
 

@@ -70,11 +70,18 @@ class RowWriter:
             raise RowError("it has no prompt")
         question = prompt if isinstance(prompt, str) else cleaned(prompt)[-1]["content"]
         if self.template:
+            self._require_one_turn(prompt)
             return question, fill(self.template, {**row, "prompt": question})
         talk = self.conversation(row, messages_of(prompt))
         text = talk.prompt(len(talk.messages))
         talk.require_all(text, len(talk.messages))
         return question, text
+
+    def _require_one_turn(self, prompt: Any) -> None:
+        """Raise RowError if a prompt has a history, of which a raw template would lose all."""
+        roles = [str(message.get("role")) for message in messages_of(prompt)]
+        if "assistant" in roles:
+            raise RowError(ONE_QUESTION.format(roles=", ".join(roles)))
 
     def conversation(self, row: Mapping[str, Any], messages: Iterable[Message]) -> Conversation:
         """Return messages as a conversation with a row's system prompt, tools and variables."""

@@ -12,6 +12,7 @@ from r1trl.errors import ConfigError
 from r1trl.plan.choices import active, own_options
 from r1trl.plan.plan import make_plan
 from r1trl.plan.reach import unread_by_run
+from r1trl.plugins.offer import offered_name
 
 READ = ("launch", "runs_dir", "plugins", "wandb")  # without a recipe
 ROLES = {
@@ -19,6 +20,7 @@ ROLES = {
     "filter": "filters",
     "sampler": "samplers",
     "transition": "transitions",
+    "variant": "variants",
 }
 
 
@@ -94,8 +96,8 @@ def _chosen(name: str, stage: StageConfig) -> list[Chosen]:
         Chosen(
             f"stages.{name}.{group}.{entry}",
             role,
-            options.get("reward", entry) if role == "reward" else entry,
-            {**(own_options(options) if role == "reward" else options)},
+            offered_name(role, entry, options),
+            own_options(options, role),
         )
         for role, group in ROLES.items()
         for entry, options in active(getattr(stage, group)).items()

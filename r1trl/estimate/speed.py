@@ -14,6 +14,7 @@ from r1trl.estimate.memory import (
     vllm_bytes,
 )
 from r1trl.estimate.sharding import sharding_of
+from r1trl.generation.cells import cells_of
 from r1trl.models.shape import Shape
 
 MEAN = 0.3  # mean length of rows and completions, as a share of the longest that is possible
@@ -64,8 +65,8 @@ def _completions(given: Given) -> float | None:
         return 0
     if given.draws_in_training:
         return _passed_rows(given)
-    models = max(1, len(given.models))
-    return None if given.rows is None else given.rows * given.stage.sampling.n * models
+    each = given.stage.sampling.n * max(1, len(given.models)) * len(cells_of(given.stage))
+    return None if given.rows is None else given.rows * each
 
 
 def _passed_rows(given: Given) -> float | None:

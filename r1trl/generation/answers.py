@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
-from r1trl.data.prompts import render_for
+from r1trl.data.prompts import render, settings_of
 from r1trl.errors import errors_named
 from r1trl.files.tables import aside, dataset_of
 from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
-from r1trl.generation.local import LocalModel
+from r1trl.generation.local import load_local
+from r1trl.generation.prompts import PromptRewriter
 from r1trl.generation.remote import RemoteModel
 from r1trl.plugins.loading import Plugins
 from r1trl.rewards.outcomes import Scores
@@ -18,6 +19,7 @@ from r1trl.rewards.scorer import Scorer
 from r1trl.samplers import Policy
 from r1trl.serve.clients import served
 from r1trl.types import Completion
+from r1trl.variants import PromptSettings, Variation
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -45,12 +47,13 @@ class RowGenerator:
         self.extractors = extractors_of(stage.rewards, plugins)
         self.model: GenerationModel | None = None
 
-    def generate(self, rows: "Dataset", seed: int) -> "Dataset":
+    def generate(self, rows: "Dataset", seed: int, variation: Variation | None = None) -> "Dataset":
         """Return `sampling.n` completions per row, or up to `max_n` until enough are right.
 
         The rows have numbers, in the column `problem`. They keep their columns; docs/DATA.md lists
-        those that are added, and what one of the rows is called that has the name of one. Depends
-        on the rows and the seed alone.
+        those that are added, and what one of the rows is called that has the name of one. With a
+        `variation` they are asked, scored and returned in that form. Depends on the rows, the seed
+        and the variation alone.
         """
         stage = self.stage
         if self.model is None:
@@ -59,13 +62,16 @@ class RowGenerator:
         self.model.seed(seed)
         with errors_named(f"{self.key}.template"):
             tokenizer = self.model.tokenizer
-            own = own_columns(rows)
-            rendered = render_for(stage, own, tokenizer)
-        policy = ModelPolicy(self.model, rendered.to_dict(), self.scorer, self.extractors)
+            own, settings = varied_rows(own_columns(rows), settings_of(stage), variation)
+            rendered = render(own, tokenizer, settings)
+        rewriter = PromptRewriter(settings, own, tokenizer)
+        columns = rendered.to_dict()
+        policy = ModelPolicy(self.model, columns, self.scorer, self.extractors, rewriter)
         chained = chain(stage.samplers, self.plugins, policy, f"{self.key}.samplers")
         with errors_named(self.key):
             completions, scores = self._rounds(chained, policy, rendered["prompt"][:])
-        added = self._added(rows["prompt"][:], policy, completions, scores)
+        prefills = [each.prefill for each in settings]
+        added = self._added(own["prompt"][:], prefills, policy, completions, scores)
         numbers = rows["problem"][:]
         added["problem"] = [numbers[completion.row] for completion in completions]
         kept = {n: f for n, f in rendered.features.items() if n in ("question", *own.features)}
@@ -111,15 +117,15 @@ class RowGenerator:
     def _added(
         self,
         prompts: Sequence[Any],
+        prefills: Sequence[str],
         policy: ModelPolicy,
         completions: Sequence[Completion],
         scores: Sequence[Scores],
     ) -> dict[str, list[Any]]:
         """Return the columns that are added to the rows' own."""
-        prefill = self.stage.prefill
         added: dict[str, list[Any]] = {
             "prompt": [prompts[c.row] for c in completions],
-            "completion": [prefill + c.text for c in completions],
+            "completion": [prefills[c.row] + c.text for c in completions],
             "completion_tokens": [len(c.token_ids) for c in completions],
             "tokens_spent": [c.generated_tokens for c in completions],
             "finished": [c.finished for c in completions],
@@ -130,6 +136,17 @@ class RowGenerator:
             added[f"outcome/{name}"] = [o for each in scores for o in each.outcomes[name]]
         answers = {n: policy.extract_answers(completions, n) for n in self.extractors}
         return added | {f"answer/{name}": texts for name, texts in answers.items()}
+
+
+def varied_rows(
+    rows: "Dataset", settings: PromptSettings, variation: Variation | None
+) -> "tuple[Dataset, list[PromptSettings]]":
+    """Return rows in another form, with the settings of each; as they are without a variation."""
+    if variation is None:
+        return rows, [settings] * len(rows)
+    pairs = [variation.of(row, settings) for row in rows.to_list()]
+    columns = {name: [row[name] for row, _ in pairs] for name in rows.column_names}
+    return dataset_of(columns, rows.features), [own for _, own in pairs]
 
 
 def own_columns(rows: "Dataset") -> "Dataset":
@@ -166,4 +183,4 @@ def _type_of(name: str) -> str:
 
 def make_model(stage: StageConfig) -> GenerationModel:
     """Load the stage's model into this process, or connect to the servers that have it."""
-    return RemoteModel(stage) if stage.endpoints else LocalModel(stage)
+    return RemoteModel(stage) if stage.endpoints else load_local(stage)

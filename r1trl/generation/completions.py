@@ -14,9 +14,10 @@ from r1trl.plugins.loading import Plugins
 from r1trl.rewards.pool import Failure
 from r1trl.rewards.scorer import Scorer
 from r1trl.rewards.texts import with_prefill
-from r1trl.samplers import Policy, continuations
+from r1trl.samplers import Messages, Policy, continuations
 from r1trl.types import Completion
 
+Rewrite = Callable[[Sequence[Completion], Callable[[Messages], Messages]], list[Completion]]
 Extractor = Callable[[str], str | None]  # the answer in a completion's text, or None
 
 
@@ -48,7 +49,8 @@ class GenerationModel(Protocol):
 class ModelPolicy:
     """A policy that generates with the model itself and scores with the stage's rewards.
 
-    `columns` are those of the rows that `Completion.row` counts; `extractors` are by reward name.
+    `columns` are those of the rows that `Completion.row` counts; `extractors` are by reward name;
+    `rewrite_prompts` is that of `Policy`.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class ModelPolicy:
         columns: Mapping[str, Sequence[Any]],
         scorer: Scorer,
         extractors: Mapping[str, Extractor],
+        rewrite_prompts: Rewrite,
     ) -> None:
         self.model, self.columns, self.scorer = model, columns, scorer
-        self.extractors = extractors
+        self.extractors, self.rewrite_prompts = extractors, rewrite_prompts
 
     def generate(
         self,
@@ -124,7 +127,7 @@ class SamplerPolicy:
     def __init__(self, sampler: Any, policy: Policy, key: str) -> None:
         self.sampler, self.policy, self.key = sampler, policy, key
         self.append, self.score = policy.append, policy.score
-        self.extract_answers = policy.extract_answers
+        self.extract_answers, self.rewrite_prompts = policy.extract_answers, policy.rewrite_prompts
 
     def generate(
         self,
@@ -149,7 +152,7 @@ class LimitedPolicy:
     def __init__(self, policy: Policy, max_tokens: int | None, stop: Sequence[str]) -> None:
         self.policy, self.max_tokens, self.stop = policy, max_tokens, tuple(stop)
         self.append, self.score = policy.append, policy.score
-        self.extract_answers = policy.extract_answers
+        self.extract_answers, self.rewrite_prompts = policy.extract_answers, policy.rewrite_prompts
 
     def generate(
         self,

@@ -22,17 +22,11 @@ from r1trl.types import Completion
 
 
 class LocalModel:
-    """A model loaded into this process, with its tokenizer; see `GenerationModel`."""
+    """A model in this process, with its tokenizer; see `GenerationModel`."""
 
-    def __init__(self, stage: StageConfig) -> None:
-        assert stage.model
-        self.model = load_model(stage, stage.model)
-        self.tokenizer = load_tokenizer(stage.model, chat=not stage.template)
-        self.ends = end_token_ids(self.tokenizer, self.model.generation_config)
-        self.sampling = stage.sampling
-        if lacking := lacking_in_decode(self.model.generation_config):
-            settings = f"the settings {', '.join(lacking)} in its generation_config.json"
-            say(f"{stage.model}: {settings} are not carried out in this process")
+    def __init__(self, model: Any, tokenizer: Any, sampling: SamplingConfig) -> None:
+        self.model, self.tokenizer, self.sampling = model, tokenizer, sampling
+        self.ends = end_token_ids(tokenizer, model.generation_config)
 
     def seed(self, seed: int) -> None:
         """Seed PyTorch's default generators, on the CPU and on all devices of this process."""
@@ -151,6 +145,17 @@ def truncate_ids_to_text(
         kept.pop()
     rest = text[len(decoded) :] if kept else text
     return (*kept, *tokenizer(rest, add_special_tokens=False)["input_ids"])
+
+
+def load_local(stage: StageConfig) -> LocalModel:
+    """Load a stage's model and its tokenizer; say what its generation settings ask for in vain."""
+    assert stage.model
+    model = load_model(stage, stage.model)
+    tokenizer = load_tokenizer(stage.model, chat=not stage.template)
+    if lacking := lacking_in_decode(model.generation_config):
+        settings = f"the settings {', '.join(lacking)} in its generation_config.json"
+        say(f"{stage.model}: {settings} are not carried out in this process")
+    return LocalModel(model, tokenizer, stage.sampling)
 
 
 def load_model(stage: StageConfig, path: str) -> Any:

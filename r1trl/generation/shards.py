@@ -22,6 +22,7 @@ from r1trl.stage.ranks import from_all, in_turn, is_main, world_size
 from r1trl.storage.digests import digest_of
 from r1trl.storage.shown import sizes_of, wait_for
 from r1trl.storage.writing import new_file
+from r1trl.variants import Variation
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -37,11 +38,13 @@ def generate_shards(
     name: str,
     seed: int,
     identity: Mapping[str, Any] | None = None,
+    variation: Variation | None = None,
 ) -> "Dataset | None":
     """Generate completions of all rows but those of finished shards; a collective.
 
     `folder` is the stage's, `identity` that of its result; `name` begins the files' names and may
-    have a folder in it. Returns the rollouts on rank 0, None on the others.
+    have folders in it; `variation` is the form in which the rows are asked. Returns the rollouts on
+    rank 0, None on the others.
     """
     size = generator.stage.sampling.shard_size
     numbered = with_names_aside(rows, {"problem": list(range(len(rows)))})
@@ -57,7 +60,9 @@ def generate_shards(
     made: list[Path] = []
     for k in in_turn(f"shards/{digest_of([path.name for path in paths])}", len(ranges)):
         if scoring_of(paths[k]) is None:
-            rollouts, scoring = _generated(generator, numbered.select(ranges[k]), seed + k)
+            rollouts, scoring = _generated(
+                generator, numbered.select(ranges[k]), seed + k, variation
+            )
             _write(rollouts, scoring, paths[k])
             made += [paths[k], paths[k].with_suffix(PROOF)]
             progress.report(k, sum(rollouts["tokens_spent"]))
@@ -93,12 +98,12 @@ def _say_who_waits(name: str, shards: int, rows: int, size: int) -> None:
 
 
 def _generated(
-    generator: RowGenerator, rows: "Dataset", seed: int
+    generator: RowGenerator, rows: "Dataset", seed: int, variation: Variation | None
 ) -> "tuple[Dataset, dict[str, Any]]":
     """Return the rollouts of a shard, and the statistics of its scoring alone."""
     scorer = generator.scorer
     before, scorer.stats = scorer.stats, scorer.stats.of_a_part()
-    rollouts = generator.generate(rows, seed)
+    rollouts = generator.generate(rows, seed, variation)
     own, scorer.stats = scorer.stats.state_dict(), before
     return rollouts, own
 

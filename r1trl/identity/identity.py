@@ -69,6 +69,7 @@ def compared_settings(spec: StageSpec, inputs: Iterable[str]) -> dict[str, Any]:
     served = settings.get("serve") or {}
     left_out += [f"serve.{name}.{key}" for name in served for key in OF_SERVE]
     left_out += [] if served else ["serve"]
+    left_out += [] if (settings.get("evaluate") or {}).get("every") else ["evaluate"]
     for key in [*left_out, *inputs]:
         _drop(settings, key)
     return {"stage": spec.stage, "kind": spec.kind, "seed": spec.seed, **settings}

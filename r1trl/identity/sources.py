@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from r1trl.plugins.loading import CORE, FILE_MODULE, Plugins
-from r1trl.plugins.offer import Offer
+from r1trl.plugins.offer import Offer, offered_name
 from r1trl.storage.digests import Digests, digest_of, files_in
 
 
@@ -26,10 +26,10 @@ def _offers(settings: Any, plugins: Plugins) -> Iterator[Offer]:
             yield from _offers(each, plugins)
     if not isinstance(settings, Mapping):
         return
-    for role in ("reward", "filter", "sampler", "transition"):
+    for role in ("reward", "filter", "sampler", "transition", "variant"):
         chosen = settings.get(f"{role}s")
         for name, options in chosen.items() if isinstance(chosen, Mapping) else ():
-            offered = options.get("reward", name) if isinstance(options, Mapping) else name
+            offered = offered_name(role, name, options)
             if options is not None and offered in plugins.offers[role]:
                 yield plugins.offers[role][offered]
     dataset = settings.get("dataset")

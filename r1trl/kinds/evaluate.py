@@ -6,48 +6,75 @@ from typing import Any
 
 from r1trl import Kind, Work
 from r1trl.config.kinds import EvaluatedModel
-from r1trl.errors import errors_named, unknown
+from r1trl.config.stage_parts import number
+from r1trl.errors import errors_named
 from r1trl.files.tables import with_names_aside
+from r1trl.generation.cells import REFERENCE, Cell, cells_of
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
+from r1trl.plan.sizes import metric_problems
 from r1trl.process.terminal import say
 
 
 @dataclass
 class EvaluateSettings:
-    """The models by name, and for each metric the reward whose mean it is."""
+    """The models by name, and for each metric the reward whose mean it is.
+
+    Beside `variants` the rows as they are can be drawn again under other seeds, which shows how far
+    numbers differ by sampling alone.
+    """
 
     models: dict[str, EvaluatedModel] = field(default_factory=dict)
     metrics: dict[str, str] = field(default_factory=dict, metadata={"alias": "measures"})
+    noise_seeds: int = number(0, at_least=0)  # how often the rows as they are are drawn again
 
 
 def run(work: Work) -> Mapping[str, float]:
     """Generate completions of every model on every benchmark; write rollouts.parquet.
 
-    The metrics are named `<model>/<benchmark>/<metric>`.
+    With variants each question is asked in every form of it, under the same seed. The metrics are
+    those of the rows as they are, named `<model>/<benchmark>/<metric>`.
     """
     stage, parts = work.stage, list[Any]()
     metrics: dict[str, float] = {}
     rows = {name: work.rows({name: source}) for name, source in stage.benchmarks.items()}
-    for model, entry in stage.models.items():  # one after another: a server has one at a time
+    for model in stage.models:  # one after another: a server has one at a time
         for benchmark in stage.benchmarks:
-            rollouts = work.draw(
-                rows[benchmark],
-                f"{benchmark}/{model}",
-                model=entry,
-                correct=stage.metrics["correct"],
-            )
-            if rollouts is None:
-                continue
-            with errors_named(f"{work.key}.benchmarks.{benchmark}"):
-                measured = benchmark_metrics(rollouts, stage.metrics)
-            metrics |= {f"{model}/{benchmark}/{metric}": v for metric, v in measured.items()}
-            say(f"{model} on {benchmark}: {summary(measured)}")
-            names = {"model": model, "benchmark": benchmark}
-            constant = {name: [value] * len(rollouts) for name, value in names.items()}
-            parts.append(with_names_aside(rollouts, constant))
+            for cell in cells_of(stage):
+                rollouts = _drawn(work, rows[benchmark], model, benchmark, cell)
+                if rollouts is None:
+                    continue
+                with errors_named(f"{work.key}.benchmarks.{benchmark}"):
+                    measured = benchmark_metrics(rollouts, stage.metrics)
+                own = f"{model}/{benchmark}"
+                if cell.name == REFERENCE:
+                    metrics |= {f"{own}/{metric}": v for metric, v in measured.items()}
+                asked = f", {cell.name}" if stage.variants else ""
+                say(f"{model} on {benchmark}{asked}: {summary(measured)}")
+                parts.append(rollouts)
     work.write_rows(parts)
     return metrics
+
+
+def _drawn(work: Work, rows: Any, model: str, benchmark: str, cell: Cell) -> Any:
+    """Return the rollouts of a cell with the names of what they are of; None but on rank 0."""
+    stage, names = work.stage, {"model": model, "benchmark": benchmark}
+    shards = f"{benchmark}/{model}"
+    if stage.variants:
+        names |= {"variant": cell.name, "factor": cell.factor}
+        shards = f"{shards}/{cell.name}"
+    rollouts = work.draw(
+        rows,
+        shards,
+        model=stage.models[model],
+        correct=stage.metrics["correct"],
+        variant=cell.variant,
+        seed_offset=cell.seed_offset,
+    )
+    if rollouts is None:
+        return None
+    constant = {name: [value] * len(rollouts) for name, value in names.items()}
+    return with_names_aside(rollouts, constant)
 
 
 def summary(measured: Mapping[str, float]) -> str:
@@ -64,13 +91,31 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
     """Yield the models and metrics that are missing or name nothing."""
     if not stage.models:
         yield "models", "must name at least one model"
-    if "correct" not in stage.metrics:
-        yield "metrics.correct", "must name the reward of a right answer"
-    rewards = [n for n, options in stage.rewards.items() if isinstance(options, Mapping)]
-    for metric, reward in stage.metrics.items():
-        if reward not in rewards:
-            yield f"metrics.{metric}", unknown("reward of this stage", reward, rewards)
+    yield from metric_problems(stage.metrics, stage.rewards)
+    yield from _problems_of_cells(stage)
     yield from sample.problems(stage)
+
+
+def _problems_of_cells(stage: Any) -> Iterator[tuple[str, str]]:
+    """Yield why the forms of the questions, or the other seeds, are not possible."""
+    own = {cell.name for cell in cells_of(stage) if cell.variant is None}
+    for name in own & {name for name, options in stage.variants.items() if options is not None}:
+        yield f"variants.{name}", "is what the rows as they are are called; give it another name"
+    if stage.noise_seeds and not any(map(is_chosen, stage.variants.values())):
+        yield "noise_seeds", "is for comparison with variants, and the stage has none"
+    if stage.noise_seeds and stage.sampling.temperature == 0:
+        yield "noise_seeds", "at sampling.temperature=0 every seed draws the same"
+
+
+def is_chosen(options: Any) -> bool:
+    """Return True if an entry is not dropped by null."""
+    return options is not None
+
+
+def size(stage: Any) -> str:
+    """Return the completions per row and form, and their longest, in words."""
+    forms = len(cells_of(stage))
+    return sample.samples(stage) + (f" by {forms} prompts" if forms > 1 else "")
 
 
 KIND = Kind(
@@ -79,9 +124,9 @@ KIND = Kind(
     makes="dataset",
     draws="rows",
     needs=("benchmarks", "rewards"),
-    takes=("samplers", "endpoints", "sampling"),
+    takes=("samplers", "variants", "endpoints", "sampling"),
     columns=lambda stage: ("prompt",),
     scores=True,
     problems=problems,
-    size=sample.samples,
+    size=size,
 )

@@ -64,7 +64,7 @@ def rollout_kind(**own: Any) -> Kind:
     return Kind(
         draws="while training",
         needs=("model", "data", "rewards"),
-        takes=("samplers", "rollout", "adapter"),
+        takes=("samplers", "rollout", "adapter", "evaluate"),
         columns=lambda stage: ("prompt",),
         size=steps_of_outputs,
         **own,

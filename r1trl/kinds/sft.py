@@ -130,7 +130,7 @@ KIND = Kind(
     settings=SFTSettings,
     trl_config="SFTConfig",
     fields=SFT_FIELDS,
-    takes=("batch", "adapter"),
+    takes=("batch", "adapter", "evaluate", "rewards"),
     problems=problems,
     small=lambda settings: {**settings, "max_truncated_rate": 1.0},  # max_length is small there
 )

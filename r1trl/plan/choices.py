@@ -148,11 +148,12 @@ def _hidden(offer: Offer, stage: StageConfig, stage_key: str, key: str) -> list[
     ]
 
 
-def own_options(options: Any) -> Any:
-    """Return a reward's own options, without the keys that every reward takes."""
+def own_options(options: Any, role: str = "reward") -> Any:
+    """Return the options of an offer, without the keys that every one of its role takes."""
     if not isinstance(options, Mapping):
         return options
-    return {k: v for k, v in options.items() if k not in COMMON_OPTIONS}
+    common = {"reward": COMMON_OPTIONS, "variant": ("variant",)}.get(role, ())
+    return {k: v for k, v in options.items() if k not in common}
 
 
 def _common_options(options: Mapping[str, Any], sources: Iterable[str] | None) -> Iterator[str]:

@@ -9,6 +9,7 @@ from r1trl.config.kinds import models_of
 from r1trl.plan.choices import active
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.plugins.loading import Plugins
+from r1trl.plugins.offer import offered_name
 from r1trl.report.tables import aligned
 
 LONGEST = 60  # characters of a value
@@ -42,12 +43,13 @@ def _chosen(planned: PlannedStage) -> Iterator[tuple[str, str, Mapping[str, Any]
     yield "samplers", "sampler", stage.samplers
     for name, model in models_of(stage).items():
         yield f"models.{name}.samplers", "sampler", model.samplers
+    yield "variants", "variant", stage.variants
     yield "transitions", "transition", stage.transitions
 
 
 def _options(role: str, name: str, options: Mapping[str, Any], plugins: Plugins) -> str:
     """Return options as given, then the defaults of those that are not."""
-    offer = plugins.find(role, str(options.get("reward", name)) if role == "reward" else name)
+    offer = plugins.find(role, offered_name(role, name, options))
     defaults = {
         option: parameter.default
         for option, parameter in offer.options.items()

@@ -7,8 +7,11 @@ from r1trl.config.kinds import models_of
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import POLICY, EndpointsConfig, SamplingConfig
 from r1trl.errors import suggest, unknown
-from r1trl.plan.choices import active, check_offers
+from r1trl.kind import Kind
+from r1trl.plan.choices import active, check_offer, check_offers, own_options
+from r1trl.plan.sizes import metric_problems, sampling_problems
 from r1trl.plugins.loading import Plugins
+from r1trl.plugins.offer import offered_name
 from r1trl.plugins.values import check_options
 from r1trl.types import RewardName
 
@@ -58,10 +61,11 @@ def _rewards(
         if name not in offers:
             continue
         for option in offers[name].options_of_type(RewardName):
-            named = options.get(option, offers[name].options[option].default)
-            if isinstance(named, str) and named not in rewards:
-                message = unknown("reward of this stage", named, rewards)
-                yield f"{key}.{name}.{option}: {message}"
+            value = options.get(option, offers[name].options[option].default)
+            for named in value if isinstance(value, list) else [value]:
+                if isinstance(named, str) and named not in rewards:
+                    message = unknown("reward of this stage", named, rewards)
+                    yield f"{key}.{name}.{option}: {message}"
 
 
 def _sources(
@@ -82,12 +86,21 @@ def _sources(
                 yield f"{key}.{name}: {unknown('source of this stage', source, stage.data)}"
 
 
+def check_variants(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
+    """Check the variants of a stage; return the problems."""
+    problems, at = [], f"{key}.variants"
+    for name, options in stage.variants.items():
+        offered, own = offered_name("variant", name, options), own_options(options, "variant")
+        problems += check_offer(plugins, "variant", offered, own, f"{at}.{name}", at)
+    return problems
+
+
 def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> list[str]:
     """Check servers, sizes, the mixture and the prompts; return the problems.
 
     `templates` are the names of the run's.
     """
-    lines = (*_sizes(stage), *_mixture(stage), *_prompts(stage, templates))
+    lines = (*sampling_problems(stage.sampling), *_mixture(stage), *_prompts(stage, templates))
     problems = [f"{key}.{line}" for line in lines]
     chosen = {"endpoints": stage.endpoints}
     chosen |= {f"models.{n}.endpoints": model.endpoints for n, model in models_of(stage).items()}
@@ -97,6 +110,29 @@ def check_drawing(stage: StageConfig, key: str, templates: Iterable[str]) -> lis
             wrong = _endpoints(endpoints, stage.sampling, served=served)
             problems += [f"{key}.{at}.{line}" for line in wrong]
     return problems
+
+
+def check_evaluation(stage: StageConfig, kind: Kind) -> Iterator[str]:
+    """Yield why a stage's model cannot answer held-out rows while it trains, by relative keys."""
+    given = stage.evaluate
+    if given.every is None or "evaluate" not in kind.takes:
+        return
+    if not stage.benchmarks:
+        yield "evaluate.every: there are no benchmarks to answer, here or in the run's benchmarks"
+    if stage.args.get("use_vllm"):
+        yield (
+            "evaluate.every: r1trl's own decoding answers held-out rows, which would take far "
+            "longer than vLLM's rollouts; set generation.vllm=false, or evaluate.every=null and "
+            "give the run an evaluate stage"
+        )
+    assert stage.launch
+    if stage.args.get("fsdp") or stage.launch.config.get("distributed_type") == "FSDP":
+        yield "evaluate.every: FSDP gathers no whole model to draw from; use ZeRO (DeepSpeed)"
+    for at, text in metric_problems(given.metrics, stage.rewards):
+        yield f"evaluate.{at}: {text}"
+    yield from (f"evaluate.{line}" for line in sampling_problems(given.sampling))
+    if given.sampling.shard_size != SamplingConfig().shard_size:
+        yield "evaluate.sampling.shard_size: reaches nothing: no shards are written in training"
 
 
 def notes_on_drawing(args: Mapping[str, Any]) -> list[str]:
@@ -126,20 +162,6 @@ def _endpoints(
         value, plain = getattr(sampling, name), getattr(SamplingConfig(), name)
         if value not in (plain, plain or 0):
             yield f"api: openai knows no sampling.{name} ({value:g}); leave it out, or set vllm"
-
-
-def _sizes(stage: StageConfig) -> Iterator[str]:
-    sampling = stage.sampling
-    if sampling.max_n is not None and sampling.stop_after_correct is None:
-        yield (
-            "sampling.max_n: means nothing without sampling.stop_after_correct, the number of "
-            "right answers wanted"
-        )
-    if sampling.stop_after_correct is not None and (sampling.max_n or 0) <= sampling.n:
-        yield (
-            f"sampling.max_n: must be given and above sampling.n={sampling.n}, with "
-            "stop_after_correct"
-        )
 
 
 def _mixture(stage: StageConfig) -> Iterator[str]:

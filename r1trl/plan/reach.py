@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from r1trl.config.checked import Composed
 from r1trl.config.keys import concerns
-from r1trl.config.kinds import models_of
+from r1trl.config.kinds import models_of, reads_benchmarks, scores_held_out_rows_alone
 from r1trl.config.schema import ONLY_REFERRED_TO, StageConfig
 from r1trl.config.stage_parts import POLICY, LaunchConfig, ScoringConfig
 from r1trl.errors import suggest
@@ -64,7 +64,8 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
     if f"{key}.launch.gpu" in run.given.keys:
         yield "launch.gpu: only the run's is read, by generation.vllm; set args.use_vllm"
     keys = (*kind.needs, *kind.takes)
-    if stage.benchmarks and "benchmarks" not in keys:
+    yield from _of_evaluations(key, stage, kind, run)
+    if stage.benchmarks and not reads_benchmarks(kind, stage):
         yield f"benchmarks: a stage of kind {stage.kind} is not run on benchmarks"
     for name, source in stage.benchmarks.items():
         if source.weight is not None:
@@ -73,7 +74,7 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
         yield f"filters: a stage of kind {stage.kind} reads no rows"
     if stage.scoring != ScoringConfig() and not active(stage.rewards):
         yield "scoring: the stage has no rewards to score"
-    if stage.prefill and kind.draws == "nothing":
+    if stage.prefill and kind.draws == "nothing" and stage.evaluate.every is None:
         yield f"prefill: a stage of kind {stage.kind} generates no completions"
     if models_of(stage):
         for name in ("template", "prefill"):
@@ -81,6 +82,17 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
                 yield f"{name}: each model has its own: models.<name>.{name}"
     yield from _steps(stage, kind)
     yield from _of_a_loaded_model(key, stage, run)
+
+
+def _of_evaluations(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[str]:
+    """Yield what is read by evaluations alone, if there are none."""
+    if stage.evaluate.every is not None or "evaluate" not in kind.takes:
+        return
+    for given in sorted(run.given.keys):
+        if given.startswith(f"{key}.evaluate.") and given != f"{key}.evaluate.every":
+            yield f"{given.removeprefix(f'{key}.')}: nothing is evaluated; set evaluate.every too"
+    if scores_held_out_rows_alone(kind) and active(stage.rewards):
+        yield "rewards: score held-out rows alone, and there are none; set evaluate.every"
 
 
 def _launch(launch: LaunchConfig) -> Iterator[str]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from r1trl.config.schema import StageConfig
-from r1trl.config.stage_parts import LaunchConfig
+from r1trl.config.stage_parts import LaunchConfig, SamplingConfig
+from r1trl.errors import unknown
 from r1trl.plan.choices import active, check_offers, needing_groups
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.checkpoints import CheckpointReader, checkpoints_made, too_few
@@ -143,3 +144,28 @@ def check_scoring(stage: StageConfig) -> Iterator[str]:
             f"scoring.patience: {scoring.patience:g} is not possible; it must be at least "
             f"scoring.deadline={scoring.deadline:g}, and is 6 times as much if it is not given"
         )
+
+
+def sampling_problems(sampling: SamplingConfig) -> Iterator[str]:
+    """Yield the numbers of completions that do not go together."""
+    if sampling.max_n is not None and sampling.stop_after_correct is None:
+        yield (
+            "sampling.max_n: means nothing without sampling.stop_after_correct, the number of "
+            "right answers wanted"
+        )
+    if sampling.stop_after_correct is not None and (sampling.max_n or 0) <= sampling.n:
+        yield (
+            f"sampling.max_n: must be given and above sampling.n={sampling.n}, with "
+            "stop_after_correct"
+        )
+
+
+def metric_problems(
+    metrics: Mapping[str, str], rewards: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys of metrics that are missing, or whose reward is, each with a sentence."""
+    if "correct" not in metrics:
+        yield "metrics.correct", "must name the reward of a right answer"
+    for metric, reward in metrics.items():
+        if reward not in active(rewards):
+            yield f"metrics.{metric}", unknown("reward of this stage", reward, active(rewards))

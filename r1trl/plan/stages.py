@@ -9,12 +9,13 @@ from typing import Any
 from r1trl.arguments.check import check_args, possible_args
 from r1trl.arguments.source import attention_implementations
 from r1trl.config.checked import Composed
+from r1trl.config.kinds import reads_benchmarks
 from r1trl.config.schema import REQUIRED, SourceConfig, StageConfig
 from r1trl.config.stage_parts import LaunchConfig
 from r1trl.errors import ConfigError, suggest
 from r1trl.kind import OPTIONAL_KEYS, Kind
 from r1trl.plan.choices import active, check_filters, check_rewards
-from r1trl.plan.drawing import check_drawing, check_samplers
+from r1trl.plan.drawing import check_drawing, check_evaluation, check_samplers, check_variants
 from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout, check_scoring, check_transitions
 from r1trl.plan.sources import check_columns, check_source
@@ -63,6 +64,7 @@ class StageCheck:
         """Return the sources that the stage's kind reads, by their keys."""
         groups = {"data": self.stage.data, "benchmarks": self.stage.benchmarks}
         read = ["data"] if "benchmarks" not in self.kind.needs else []
+        read += ["benchmarks"] if reads_benchmarks(self.kind, self.stage) else []
         read = [name for name in groups if name in (*self.kind.needs, *self.kind.takes, *read)]
         return {f"{group}.{n}": source for group in read for n, source in groups[group].items()}
 
@@ -70,10 +72,10 @@ class StageCheck:
         """Return every problem of the stage; none if its kind is unknown, which is reported."""
         if self.stage.kind not in self.plugins.offers["kind"]:
             return []
-        stage, key, plugins = self.stage, self.key, self.plugins
+        stage, key, plugins, kind = self.stage, self.key, self.plugins, self.kind
         own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
         given = self.run.config.stages[self.name]
-        own += (*serve_problems(stage, self.kind, self.launch),)
+        own += (*serve_problems(stage, kind, self.launch), *check_evaluation(stage, kind))
         own += (*check_scoring(stage), *unread(key, given, self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
@@ -83,7 +85,7 @@ class StageCheck:
         problems += check_filters(
             plugins, stage.filters, self.run.config.benchmarks, f"{key}.filters"
         )
-        problems += check_samplers(stage, key, plugins)
+        problems += [*check_samplers(stage, key, plugins), *check_variants(stage, key, plugins)]
         problems += check_drawing(stage, key, self.run.config.template)
         problems += check_transitions(stage, key, plugins)
         args, wrong = self._args()
@@ -182,14 +184,17 @@ class StageCheck:
             group, _, name = at.partition(".")
             run_key, shared = groups[group]
             others = [other for other in shared if other != name]
-            of_run = self._source(shared[name], name, others) if name in shared else []
-            for line in self._source(source, name, others):
+            of_run = self._source(shared[name], name, others, group) if name in shared else []
+            for line in self._source(source, name, others, group):
                 key = f"{run_key}.{name}" if line in of_run else f"{self.key}.{at}"
                 problems.append(f"{key}{line}")
         return problems
 
-    def _source(self, source: SourceConfig, name: str, others: Iterable[str]) -> list[str]:
+    def _source(
+        self, source: SourceConfig, name: str, others: Iterable[str], group: str
+    ) -> list[str]:
         problems = check_source(source, name, others, self.run.config.benchmarks, self.plugins)
         whole = REQUIRED not in vars(self.stage).values()  # else the kind cannot say
-        needed = self.kind.columns(self.stage) if whole else ()
+        held_out = group == "benchmarks" and "benchmarks" not in self.kind.needs
+        needed = ("prompt",) if held_out else self.kind.columns(self.stage) if whole else ()
         return problems or check_columns(source, needed)

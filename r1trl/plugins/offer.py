@@ -7,15 +7,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from r1trl.types import Description
+from r1trl.description import Description
 
 UNDESCRIBED = Description()
+OWN_NAMES = ("reward", "variant")  # roles whose entries in a config may have a name of their own
 OF_TRAINER = ("trainer_state", "log_extra", "log_metric")  # what TRL gives a reward of its trainer
 
 
 def description_of(target: Any) -> Description:
     """Return what `r1trl.describe` or `r1trl.verifier` attached to a target; empty if nothing."""
     return cast(Description, getattr(target, "__r1trl__", UNDESCRIBED))
+
+
+def offered_name(role: str, name: str, options: Any) -> str:
+    """Return the name of the offer that an entry of a config picks, whose key is `name`.
+
+    It is that key, or of OWN_NAMES what stands in the options under the role: `reward: accuracy`.
+    """
+    named = isinstance(options, Mapping) and role in OWN_NAMES
+    return str(options.get(role) or name) if named else name
 
 
 @dataclass(frozen=True)

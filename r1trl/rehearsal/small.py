@@ -64,6 +64,10 @@ def small_stage(settings: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
         small["models"] = {**small["models"], name: {**model, "endpoints": None}}
     if "sampling" in kind.takes:
         small["sampling"] = _sampling(small["sampling"])
+    if small["evaluate"]["every"] is not None:
+        sampling = _sampling(small["evaluate"]["sampling"])
+        own = {"every": 1, "rows": BENCHMARK_ROWS, "max_share": 1.0, "sampling": sampling}
+        small["evaluate"] = {**small["evaluate"], **own}
     if kind.trl_config:
         small["args"] = small_args(settings["args"], kind.trl_config)
         small["args"]["max_steps"] = STEPS

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r1trl.config.checked import Composed
-from r1trl.config.kinds import load_plugins, stage_class
+from r1trl.config.kinds import load_plugins, reads_benchmarks, stage_class
 from r1trl.config.parse import parse
 from r1trl.config.schema import SourceConfig, StageConfig, WandbConfig
 from r1trl.config.stage_parts import POLICY, LaunchConfig
@@ -14,6 +14,7 @@ from r1trl.errors import ConfigError, errors_named
 from r1trl.plan.choices import active
 from r1trl.plan.plan import Plan, PlannedStage, make_plan
 from r1trl.plugins.loading import Plugins
+from r1trl.plugins.offer import offered_name
 from r1trl.rehearsal.small import ROWS, STEPS, small_source, small_stage
 from r1trl.rehearsal.stand_ins import REWARD
 from r1trl.rewards.scorer import COMMON_OPTIONS
@@ -77,7 +78,7 @@ def _small(
     for name in planned.config.serve:
         instead = ": a small model here writes the completions instead" if name == POLICY else ""
         not_asked.append(f"{key}.serve.{name}: is not started{instead}")
-    if "benchmarks" not in planned.kind.needs:
+    if not reads_benchmarks(planned.kind, planned.config):
         small["benchmarks"] = {}
     stage: StageConfig
     stage, problems = parse(stage_class(planned.kind), small, f"{key}.")
@@ -105,7 +106,7 @@ def _without_outside(
     kept = dict(chosen)
     for name, options in active(chosen).items():
         own = {k: v for k, v in options.items() if role != "reward" or k not in COMMON_OPTIONS}
-        offer = plugins.find(role, options.get("reward", name) if role == "reward" else name)
+        offer = plugins.find(role, offered_name(role, name, options))
         asks = offer.description.asks_outside
         with errors_named(f"{key}.{role}s.{name}"):
             asked = asks(**own) if asks else ", ".join(sorted(named_servers(own)))

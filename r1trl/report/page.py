@@ -1,5 +1,6 @@
 """report.html: the scoreboard as bars and a table, and how every training stage went."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ NO_CODE = (  # a page of texts that a model has written loads and runs nothing
     "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
 )
 REWARD = ("rewards/", "/mean")
+HELD_OUT = re.compile(r"eval/(.+)/pass@1")  # of a benchmark, answered in training
 SHOWN = 20_000  # characters of a completion
 SINGLES = ("completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy", "accuracy")
 
@@ -65,7 +67,9 @@ def _training(result: StageResult) -> str | None:
         for name, values in series.items()
         if name.startswith(REWARD[0]) and name.endswith(REWARD[1])
     }
-    charts = [lines("rewards", rewards)] if rewards else []
+    held_out = {m[1]: values for name, values in series.items() if (m := HELD_OUT.fullmatch(name))}
+    charts = [lines("held-out pass@1", held_out)] if held_out else []
+    charts += [lines("rewards", rewards)] if rewards else []
     charts += [
         lines(name, {name: series[name]}) for name in SINGLES if len(series.get(name, ())) > 1
     ]

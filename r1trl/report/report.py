@@ -15,6 +15,10 @@ from r1trl.types import OUTCOMES, StageResult
 
 COLUMNS = {
     "pass@1": "pass@1 (95 %)",
+    "gain": "gain (95 %)",
+    "spread": "spread over variants",
+    "unsafe": "unsafe",
+    "over_refused": "over-refused",
     "cons@k": "cons@k",
     "pass@k": "pass@k",
     "format": "format",
@@ -26,7 +30,10 @@ COLUMNS = {
     "tokens_spent": "tokens spent",
 }
 NO_SCOREBOARD = "No stage with a scoreboard has finished yet."
-SHARES = ("pass@1", "cons@k", "pass@k", "format", "truncated", "abstained", "no_verdict")
+SHARES = (
+    *("pass@1", "gain", "spread", "unsafe", "over_refused", "cons@k", "pass@k", "format"),
+    *("truncated", "abstained", "no_verdict"),
+)
 
 
 def write_report(folder: Path) -> str:
@@ -78,8 +85,12 @@ def _cell(row: Mapping[str, float], column: str) -> str:
     if column not in row:
         return "–"
     value = row[column]
-    if column == "pass@1" and {"pass@1_low", "pass@1_high"} <= row.keys():
-        return f"{100 * value:.1f} ({100 * row['pass@1_low']:.1f}–{100 * row['pass@1_high']:.1f})"
+    if {f"{column}_low", f"{column}_high"} <= row.keys():
+        low, high = row[f"{column}_low"], row[f"{column}_high"]
+        if column == "gain":
+            return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        between = " to " if low < 0 else "–"
+        return f"{100 * value:.1f} ({100 * low:.1f}{between}{100 * high:.1f})"
     if column in SHARES:
         return f"{100 * value:.1f}"
     return f"{value:.1f}" if column == "tokens" else f"{value:.3f}"
@@ -141,13 +152,12 @@ def training_summary(result: StageResult) -> str | None:
         {name: value for name, value in row.items() if isinstance(value, int | float)}
         for row in read_rows(result.folder / "metrics.jsonl")
     ]
-    tenth = max(1, len(rows) // 10)
     body = []
     for name in _movers(rows):
-        first = [row[name] for row in rows[:tenth] if row.get(name) is not None]
-        last = [row[name] for row in rows[-tenth - 1 :] if row.get(name) is not None]
-        if first and last:
-            body.append([name, f"{sum(first) / len(first):.4g}", f"{sum(last) / len(last):.4g}"])
+        values = [row[name] for row in rows if name in row]
+        tenth = max(1, len(values) // 10)
+        first, last = sum(values[:tenth]) / tenth, sum(values[-tenth:]) / tenth
+        body.append([name, f"{first:.4g}", f"{last:.4g}"])
     head = ["metric", "first", "last"]
     return f"### {marked_down(result.stage)}\n\n{markdown([head, *body])}" if body else None
 
@@ -156,4 +166,5 @@ def _movers(rows: list[dict[str, float]]) -> list[str]:
     keys = {key for row in rows for key in row}
     chosen = ("reward", "completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy")
     rewards = sorted(k for k in keys if k.startswith("rewards/") and k.endswith("/mean"))
-    return [key for key in (*chosen, *rewards) if key in keys]
+    held_out = sorted(k for k in keys if k.startswith("eval/") and k.endswith("/pass@1"))
+    return [key for key in (*chosen, *rewards, *held_out) if key in keys]

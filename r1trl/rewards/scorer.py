@@ -48,14 +48,20 @@ class Scorer:
     """All rewards of a stage, with their pool of scoring processes and their statistics.
 
     `key` is the stage's key, which the errors of rewards begin with; empty: they begin without.
+    `pool` is that of another scorer, to share; None: one of its own.
     """
 
     def __init__(
-        self, rewards: Sequence[BoundReward], scoring: ScoringSettings, key: str = ""
+        self,
+        rewards: Sequence[BoundReward],
+        scoring: ScoringSettings,
+        key: str = "",
+        pool: Pool | None = None,
     ) -> None:
         self.rewards, self.key = list(rewards), key
         self.on_failure, self.max_failure_rate = scoring.on_failure, scoring.max_failure_rate
-        self.pool = Pool(scoring.processes or cores(), scoring.deadline, scoring.patience)
+        own = scoring.processes or cores(), scoring.deadline, scoring.patience
+        self.pool = pool or Pool(*own)
         self.stats = ScoringStats()
 
     @property
@@ -164,18 +170,22 @@ class Scorer:
 
 
 def make_scorer(
-    rewards: Mapping[str, Any], scoring: ScoringSettings, plugins: Plugins, key: str = ""
+    rewards: Mapping[str, Any],
+    scoring: ScoringSettings,
+    plugins: Plugins,
+    key: str = "",
+    pool: Pool | None = None,
 ) -> Scorer:
     """Return the scorer of a stage's `rewards:` mapping; options of None leave a reward out.
 
-    `key` is the stage's key.
+    `key` is the stage's key, `pool` as in Scorer.
     """
     bound = []
     for name, options in rewards.items():
         if options is not None:
             offer = plugins.find("reward", options.get("reward") or name)
             bound.append(bind_reward(name, offer.target, options))
-    return Scorer(bound, scoring, key)
+    return Scorer(bound, scoring, key, pool)
 
 
 def bind_reward(name: str, reward: Any, options: Mapping[str, Any]) -> BoundReward:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from r1trl.description import Description
 from r1trl.rewards.pool import Failure, Job, JobResult, Pool, shared_pool
-from r1trl.types import Description
 
 Value = float | None
 UNDECIDED: Any = object()

@@ -6,23 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1trl.config.kinds import EvaluatedModel, with_model
+from r1trl.config.kinds import EvaluatedModel
 from r1trl.config.schema import SourceConfig, StageConfig
 from r1trl.data.checks import refuse_taken_names
 from r1trl.data.filters import OnEmpty
 from r1trl.data.prompts import need_columns, render_for
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
+from r1trl.evaluation.of_stage import evaluations
 from r1trl.files.once import made_once
-from r1trl.files.tables import put_together
 from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
+from r1trl.run.drawing import KeptGenerator, row_generator, variation_of, write_rollouts
 from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
-from r1trl.storage.writing import new_file
 from r1trl.training.tracking import Tracker
 from r1trl.types import Rows
 
@@ -49,6 +49,7 @@ class StageWork:
     on_empty: OnEmpty | None = None  # called if filters leave no row; None: the stage fails
     _trained: bool = False
     _prompts: "Dataset | None" = None  # as rendered
+    _kept: KeptGenerator = field(default_factory=KeptGenerator)
 
     @property
     def key(self) -> str:
@@ -112,8 +113,8 @@ class StageWork:
 
     def _own_model(self) -> str:
         if self.stage.model is None:
-            missing = f"must be given, as kind '{self.stage.kind}' uses it"
-            raise StageError(f"{self.key}.model: {missing}")
+            kind = self.stage.kind
+            raise StageError(f"{self.key}.model: must be given, as kind '{kind}' uses it")
         return self.stage.model
 
     def model(
@@ -159,11 +160,11 @@ class StageWork:
         from r1trl.training.trainer import train
 
         if self._trained:
-            twice = f"kind '{self.stage.kind}' trains twice; a stage trains once"
-            raise StageError(f"{self.key}: {twice}")
+            raise StageError(f"{self.key}: trains twice; a kind trains once in a stage")
         self._trained = True
         own = self.folder, self.tracker, self.key, self.transitions, (self.identity,)
-        outcome = train(trainer, *own)
+        with evaluations(self) as evaluate:
+            outcome = train(trainer, *own, evaluate)
         if outcome.signal:
             raise Interrupted(outcome.signal)
         if outcome.reason:
@@ -177,24 +178,23 @@ class StageWork:
         *,
         model: EvaluatedModel | None = None,
         correct: str | None = None,
+        variant: str | None = None,
+        seed_offset: int = 0,
     ) -> "Dataset | None":
         """Generate and score completions for rows."""
         from r1trl.generation.shards import generate_shards
 
-        stage = with_model(self.stage, model) if model else self.stage
-        generator = self.generator(stage, correct)
-        return generate_shards(generator, rows, self.folder, name, self.seed, self.identity)
+        seed = self.seed + seed_offset
+        generator = self._kept.get(self.stage, model, correct, self.generator)
+        variation = variation_of(self.stage, variant, self.plugins, self.key, self.seed)
+        return generate_shards(generator, rows, self.folder, name, seed, self.identity, variation)
 
     def generator(self, stage: StageConfig, correct: str | None) -> "RowGenerator":
         """Return what generates completions with a model of the stage."""
-        from r1trl.generation.answers import RowGenerator
-
-        return RowGenerator(stage, self.scorer, self.plugins, self.key, self.folder, correct)
+        return row_generator(stage, self.scorer, self.plugins, self.key, self.folder, correct)
 
     def write_rows(self, parts: "Sequence[Dataset | None]") -> None:
         """Write rollouts.parquet, whole or not at all; close the scoring processes."""
+        self._kept.forget()
         self.scorer.close(self.folder if self.is_main else None)
-        present = [part for part in parts if part is not None]
-        if present and self.is_main:
-            with new_file(self.folder / "rollouts.parquet") as part:
-                put_together(present).to_parquet(part)
+        write_rollouts(self.folder, parts if self.is_main else ())

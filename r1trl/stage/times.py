@@ -6,7 +6,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 # Patterns of names. They are of metrics in result.json too.
-TIMES = ("seconds", "seconds/*", "step_time", "train_runtime", "train_*_per_second", "*_mem_*")
+TIMES = (
+    *("seconds", "seconds/*", "eval/seconds", "eval/share"),
+    *("step_time", "train_runtime", "train_*_per_second", "*_mem_*"),
+)
 
 
 def without_times(row: Mapping[str, T]) -> dict[str, T]:

@@ -54,23 +54,27 @@ class Metrics(TrainerCallback):
             for name, value in (logs or {}).items()
             if isinstance(value, int | float)
         }
-        seconds = self._seconds()
-        row = {"step": state.global_step, "seconds": seconds, **_of_all(numbers, seconds)}
-        self.history.append(row)
-        if state.is_world_process_zero:
-            append_rows([row], self.path)
-            self.tracker.log(row)
+        self.record(state, _of_all(numbers, self.seconds()))
         if self.should_stop and self.reason is None:
             self.reason = self._reason_to_stop(self.progress(state))
             if self.reason is not None:
                 control.should_training_stop = True
                 control.should_save = args.save_strategy != "no"
 
+    def record(self, state: Any, numbers: Mapping[str, Any]) -> None:
+        """Write and track a row of metrics of the step that training is at."""
+        row = {"step": state.global_step, "seconds": self.seconds(), **numbers}
+        self.history.append(row)
+        if state.is_world_process_zero:
+            append_rows([row], self.path)
+            self.tracker.log(row)
+
     def progress(self, state: Any) -> Progress:
         """Return how far training has come."""
-        return Progress(state.global_step, state.max_steps, self._seconds(), self.history)
+        return Progress(state.global_step, state.max_steps, self.seconds(), self.history)
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
+        """Return the seconds of all attempts so far."""
         return round(time.monotonic() - self.start, 3)
 
     def _reason_to_stop(self, progress: Progress) -> str | None:

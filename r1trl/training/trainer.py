@@ -9,7 +9,7 @@ tests/training/test_trl_contract.py names each private thing used.
 import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,14 @@ def train(
     key: str,
     transitions: Any,
     accepted: Sequence[Identity] = ({},),
+    evaluations: Callable[[Any, Metrics], TrainerCallback] | None = None,
 ) -> TrainingOutcome:
     """Train, or continue; write the model to `folder`/model unless a signal ends it. A collective.
 
     `key` is the stage's; `transitions` has the `should_stop` of those that have one, and the
     `checkpoint_readers`, both by their keys; `accepted` are the identities that a checkpoint to
     continue from may have, the stage's own first. One whose last step is made is only loaded.
+    `evaluations` makes the callback that answers held-out rows, or is None.
     """
     _check_sharded(trainer, key)
     _write_args(trainer, folder)
@@ -76,6 +78,8 @@ def train(
         callbacks.insert(0, Completions(folder, tracker, tracker.completions, trainer))
         parts |= {"scoring": trainer.scorer.stats}
         parts |= {"samplers": trainer.samplers} if trainer.samplers else {}
+    if evaluations:
+        callbacks.append(evaluations(trainer, metrics))
     checkpoint = _checkpoint(trainer, folder, key, accepted)
     readers = transitions.checkpoint_readers
     callbacks.append(Checkpoints(trainer, metrics, readers, accepted, parts, checkpoint))

@@ -12,21 +12,13 @@ from typing import Any
 
 from r1trl.plugins.values import check_options
 from r1trl.rewards.verifier import Verifier
+from r1trl.trust import role_contracts as of_rows
+from r1trl.trust import stage_contracts as of_stages
 from r1trl.trust.candidate import OfferUnderTest, Remark
-from r1trl.trust.kind_contract import describes_stages, is_light_to_import, returns_metrics
-from r1trl.trust.role_contracts import (
-    SAMPLER_METHODS,
-    chooses_prompts,
-    continues_completions,
-    filters_rows,
-    judges_groups,
-    makes_rows,
-    passes_a_result_on,
-    stops_with_a_reason,
-)
 
 Test = Callable[[OfferUnderTest], Any]
 INPUTS = {"filter": ("rows",), "transition": ("result",), "dataset": ()}
+INPUTS |= {"variant": ("row", "settings", "rng")}
 
 ODD = [
     "",
@@ -64,8 +56,10 @@ def can_be_called(test: OfferUnderTest) -> None:
         return
     target: Any = test.reward.reward if role == "reward" else test.offer.bind(test.options)
     if role == "sampler":
-        methods = [name for name in SAMPLER_METHODS if callable(getattr(target, name, None))]
-        assert methods, f"has none of the methods {', '.join(SAMPLER_METHODS)}"
+        methods = [
+            name for name in of_rows.SAMPLER_METHODS if callable(getattr(target, name, None))
+        ]
+        assert methods, f"has none of the methods {', '.join(of_rows.SAMPLER_METHODS)}"
         return
     form = "prompts, completions, completion_ids, **columns" if role == "reward" else INPUTS[role]
     form = form if isinstance(form, str) else ", ".join(form)
@@ -192,9 +186,14 @@ TESTS: Mapping[str, Sequence[Test]] = {
         can_be_pickled,
         speed,
     ),
-    "filter": (filters_rows,),
-    "sampler": (chooses_prompts, judges_groups, continues_completions),
-    "transition": (passes_a_result_on, stops_with_a_reason),
-    "dataset": (makes_rows,),
-    "kind": (is_light_to_import, describes_stages, returns_metrics),
+    "filter": (of_rows.filters_rows,),
+    "sampler": (of_rows.chooses_prompts, of_rows.judges_groups, of_rows.continues_completions),
+    "transition": (of_stages.passes_a_result_on, of_stages.stops_with_a_reason),
+    "dataset": (of_rows.makes_rows,),
+    "kind": (
+        of_stages.is_light_to_import,
+        of_stages.describes_stages,
+        of_stages.returns_metrics,
+    ),
+    "variant": (of_rows.varies_rows, of_rows.keeps_the_answer),
 }

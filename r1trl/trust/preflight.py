@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from r1trl.arguments.check import missing_packages
+from r1trl.config.kinds import reads_benchmarks, scores_held_out_rows_alone
 from r1trl.config.schema import SourceConfig
 from r1trl.data.checks import need_rows
 from r1trl.data.prompts import need_columns
@@ -47,7 +48,7 @@ def preflight(plan: Plan) -> list[Finding]:
             findings += models
             if any(finding.wrong for finding in models):
                 continue
-            if planned.config.rewards:
+            if planned.config.rewards and not scores_held_out_rows_alone(planned.kind):
                 identity = json.dumps(planned.config.rewards, sort_keys=True)
                 scorers[identity] = scorers.get(identity) or _scorer(plan, planned)
                 findings += _check_stage(plan, planned, scorers[identity], benchmarks, loaded)
@@ -115,7 +116,7 @@ def _questions(plan: Plan) -> dict[str, str]:
     """Return the questions of the benchmarks of the run's stages, each with its benchmark."""
     sources: dict[str, SourceConfig] = {}
     for planned in plan.stages:
-        if "benchmarks" in planned.kind.needs:
+        if reads_benchmarks(planned.kind, planned.config):
             sources |= planned.config.benchmarks
     questions: dict[str, str] = {}
     for name, source in sources.items():

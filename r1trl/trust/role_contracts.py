@@ -1,23 +1,30 @@
-"""The contract of filters, samplers, transitions and datasets: `r1trl check`."""
+"""The contract of filters, samplers, datasets and variants: `r1trl check`."""
 
-import json
-import tempfile
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from r1trl.data.filters import keep
 from r1trl.data.sources import made_rows
 from r1trl.errors import StageError
-from r1trl.samplers import admission, chosen_rows, continuations, plain_state
-from r1trl.trust.candidate import OfferUnderTest, Remark, interrupted_after
-from r1trl.types import Completion, Group, Progress, StageResult
+from r1trl.samplers import Messages, admission, chosen_rows, continuations, plain_state
+from r1trl.trust.candidate import OfferUnderTest, Remark
+from r1trl.types import Completion, Group
+from r1trl.variants import PromptSettings, Row, Variation
 
-METRICS = {"reward": 0.5, "reward_std": 0.1, "loss": 0.1, "entropy": 1.0, "grad_norm": 0.1}
 SAMPLER_METHODS = ("choose", "observe", "admit", "generate")
 TOTALS: list[list[float | None]] = [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [None, 0.5]]
+SEEDS = range(4)
+CHOICE = "Which is the largest?\n\nA) one\nB) two\nC) three\nD) four"
+SETTINGS = (
+    PromptSettings(),
+    PromptSettings(
+        system="Be brief.", prefill="<think>\n", chat_template_kwargs={"thinking": True}
+    ),
+    PromptSettings(template="User: {{ prompt }} Assistant:"),
+)
 GROUPS = [Group(i, totals, {"accuracy": totals}, [8, 8]) for i, totals in enumerate(TOTALS)]
 
 
@@ -104,6 +111,14 @@ class EchoPolicy:
         """Return the same answer for each."""
         return ["2"] * len(completions)
 
+    def rewrite_prompts(
+        self, completions: Sequence[Completion], change: Callable[[Messages], Messages]
+    ) -> list[Completion]:
+        """Return completions of the changed question, its text alone."""
+        asked: list[Messages] = [[{"role": "user", "content": c.prompt}] for c in completions]
+        pairs = zip(completions, asked, strict=True)
+        return [replace(c, prompt=change(messages)[-1]["content"]) for c, messages in pairs]
+
 
 def continues_completions(test: OfferUnderTest) -> None:
     """Check that `generate` returns one completion for each, in their order."""
@@ -115,72 +130,65 @@ def continues_completions(test: OfferUnderTest) -> None:
         continuations(sampler.generate(empty, EchoPolicy()), empty)
 
 
-def passes_a_result_on(test: OfferUnderTest) -> None:
-    """Check that a transition returns a StageResult for that of a stage without a model's weights.
-
-    What it raises may be its verdict on so small a stage, and is no fault.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        result = _small_result(test, Path(folder))
-        transition = test.offer.bind(test.options)
-        try:
-            with interrupted_after(test.seconds):
-                returned: Any = transition(result)
-        except TimeoutError as error:
-            raise AssertionError(str(error)) from error
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise Remark(f"could not be tried on a stage without weights: {what}") from error
-    assert isinstance(returned, StageResult), (
-        f"returned {_named(returned)}; a transition returns a StageResult: the one that it got, or "
-        "dataclasses.replace(result, …)"
-    )
-
-
-def _small_result(test: OfferUnderTest, folder: Path) -> StageResult:
-    """Return the result of a stage with rollouts and metrics and an empty folder as its model."""
-    from datasets import Dataset, disable_progress_bars
-
-    disable_progress_bars()
-    count = len(test.rows["completion"])
-    scores = {"problem": list(range(count)), "finished": [True] * count}
-    scores |= {name: [0.5] * count for name in ("reward", "rewards/accuracy")}
-    rollouts, model = folder / "rollouts.parquet", folder / "model"
-    Dataset.from_dict({**test.rows, **scores}).to_parquet(rollouts)
-    model.mkdir()
-    row = json.dumps({"step": 1, "seconds": 1.0, **METRICS})
-    (folder / "metrics.jsonl").write_text(f"{row}\n", encoding="utf-8")
-    return StageResult("checked", "checked", folder, model, rollouts, METRICS)
-
-
-def stops_with_a_reason(test: OfferUnderTest) -> None:
-    """Check that `should_stop` returns a reason or None while a stage trains."""
-    should_stop = getattr(test.offer.bind(test.options), "should_stop", None)
-    if should_stop is None:
-        return
-    history = [{"step": step, "seconds": float(step), **METRICS} for step in range(1, 31)]
-    for rows in ([], history[:1], history):
-        try:
-            reason = should_stop(Progress(len(rows), 100, float(len(rows)), rows))
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise Remark(f"should_stop could not be tried on common metrics: {what}") from error
-        may = "it returns None, or the reason to stop as a text"
-        is_fine = reason is None or isinstance(reason, str)
-        assert is_fine, f"should_stop returned {_named(reason)}; {may}"
-
-
-def _named(value: Any) -> str:
-    """Return a value for a message; of a coroutine that nobody awaits, what is wrong."""
-    if hasattr(value, "close") and hasattr(value, "send"):
-        value.close()
-        return "a coroutine or generator: it must be a plain function"
-    return repr(value)[:200]
-
-
 def makes_rows(test: OfferUnderTest) -> None:
     """Check that a dataset has rows, the same ones each time."""
     source = test.offer.bind(test.options)
     first, second = (made_rows(source(), test.offer.name) for _ in range(2))
     assert len(first), "has no rows"
     assert first.to_dict() == second.to_dict(), "has other rows the second time"
+
+
+def varies_rows(test: OfferUnderTest) -> None:
+    """Check that a variant returns a row with the same columns, the same one for the same seed.
+
+    It is asked for prompts that are texts and messages, and changes nothing of what it gets.
+    """
+    changed = False
+    for row, settings, seed in _cases(test):
+        before = copy.deepcopy(row)
+        first, second = (_varied(test, row, settings, seed) for _ in range(2))
+        assert row == before, f"changes the row that it gets: {row!r:.200} was {before!r:.200}"
+        assert first == second, f"makes {first!r:.200} and then {second!r:.200} of the same row"
+        changed = changed or first != (row, settings)
+    if not changed:
+        raise Remark("leaves every row and its settings as they are")
+
+
+def keeps_the_answer(test: OfferUnderTest) -> str:
+    """Check that a variant says whether the answer stays the same, and that it then does."""
+    keeps = test.offer.description.keeps_answer
+    how = "decorate it with @r1trl.describe(keeps_answer=True), or False"
+    assert keeps is not None, f"does not say whether the answer stays the same; {how}"
+    for row, settings, seed in _cases(test) if keeps else ():
+        solution = _varied(test, row, settings, seed)[0].get("solution")
+        assert solution == row.get("solution"), (
+            f"says that it keeps the answer, and makes {solution!r} of the solution "
+            f"{row.get('solution')!r}"
+        )
+    return "it stays the same" if keeps else "it may be another one"
+
+
+def _cases(test: OfferUnderTest) -> Iterator[tuple[dict[str, Any], PromptSettings, int]]:
+    """Yield rows with settings and seeds: the rows to test on, and a question with options."""
+    columns = {name: values for name, values in test.rows.items() if name != "completion"}
+    rows = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    rows.append({**rows[0], "prompt": CHOICE, "solution": "D"})
+    for row in rows:
+        talk = [{"role": "user", "content": row["prompt"]}]
+        for settings in SETTINGS:
+            for seed in SEEDS:
+                yield dict(row), settings, seed
+                if isinstance(row["prompt"], str):
+                    yield {**row, "prompt": copy.deepcopy(talk)}, settings, seed
+
+
+def _varied(
+    test: OfferUnderTest, row: Row, settings: PromptSettings, seed: int
+) -> tuple[Row, PromptSettings]:
+    """Return a row and its settings in another form; raise AssertionError if the variant fails."""
+    try:
+        return Variation(test.offer.bind(test.options), seed, test.offer.name).of(row, settings)
+    except StageError as error:
+        raise AssertionError(str(error)) from error

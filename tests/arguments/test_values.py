@@ -10,7 +10,7 @@ from one_step import SETTINGS, OneStep
 from r1trl.arguments.source import fields
 from r1trl.config.stage_parts import LaunchConfig
 
-EVALUATE = "r1trl's training stages evaluate nothing; add a stage of kind evaluate"
+EVALUATE = "a stage evaluates by evaluate.every, with completions and verifiers, not by TRL"
 NOT_EVALUATED = f"evaluation is all that reads it, and {EVALUATE}"
 BY_DTYPE = "is set from the stage's dtype; set dtype=bfloat16, float16 or float32"
 OWN_LOSS = "reaches nothing: this trainer has a loss of its own"

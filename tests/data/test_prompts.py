@@ -156,3 +156,10 @@ def test_a_student_of_another_template_learns_to_open_the_thinking_of_its_teache
         with_prefill(student["prompt"][0], student["completion"][0]),
     )
     assert texts[0] == texts[1] == f"<think>\n{drawn}"
+
+
+def test_a_history_is_refused_for_a_raw_template_that_would_lose_it() -> None:
+    with pytest.raises(StageError, match=r"row 1 .* one question .* user, assistant, user"):
+        rendered("chatml", {"prompt": TALK}, template="Q: {{ prompt }} A:")
+    asked = rendered("chatml", {"prompt": TALK[2:]}, template="Q: {{ prompt }} A:")
+    assert asked["prompt"] == ["Q: And? A:"]

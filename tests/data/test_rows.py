@@ -15,6 +15,7 @@ from r1trl.data.rows import load_data, load_stage_rows
 from r1trl.data.sources import fill, map_columns
 from r1trl.errors import StageError
 from r1trl.plugins.loading import Plugins, load
+from r1trl.variants import PromptSettings
 
 FILTERS = """\
 import r1trl
@@ -357,7 +358,7 @@ def test_equal_rows_of_a_later_attempt_are_not_processed_again(
 def prompts(rows: list[Any], tokenizer: Any, template: str | None, prefill: str = "") -> list[str]:
     """Return rendered prompts."""
     dataset = Dataset.from_list([{"prompt": row} for row in rows])
-    return render(dataset, tokenizer, template, prefill)["prompt"][:]
+    return render(dataset, tokenizer, PromptSettings(template, None, prefill))["prompt"][:]
 
 
 def test_a_prompt_is_rendered_with_the_chat_template(tokenizer: Any) -> None:
@@ -378,7 +379,7 @@ def test_a_system_prompt_comes_before_messages_that_have_none(tokenizer: Any) ->
     rendered = [
         prompt
         for dataset in (rows, plain)
-        for prompt in render(dataset, tokenizer, None, "", "Be kind.")["prompt"]
+        for prompt in render(dataset, tokenizer, PromptSettings(system="Be kind."))["prompt"]
     ]
     kind = "<|system|>Be kind.\n<|user|>Hi?\n<|assistant|>"
     assert rendered == [kind.replace("kind", "brief"), kind, kind]
@@ -401,7 +402,7 @@ def test_the_plain_question_is_kept(tokenizer: Any) -> None:
     rows = Dataset.from_list(
         [{"prompt": "Hi? Think.", "question": "Hi?"}, {"prompt": "Ho?", "question": None}]
     )
-    assert render(rows, tokenizer, None, "")["question"][:] == ["Hi?", "Ho?"]
+    assert render(rows, tokenizer, PromptSettings())["question"][:] == ["Hi?", "Ho?"]
 
 
 def test_a_tokenizer_without_a_chat_template_needs_a_raw_one(tokenizer: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig, ScoringConfig
+from r1trl.description import describe
 from r1trl.errors import StageError
 from r1trl.generation.completions import (
     LimitedPolicy,
@@ -17,12 +18,12 @@ from r1trl.generation.completions import (
     chain,
     extractors_of,
 )
-from r1trl.generation.local import LocalModel, truncate_ids_to_text
+from r1trl.generation.local import load_local, truncate_ids_to_text
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
 from r1trl.rewards.scorer import Scorer, bind_reward
 from r1trl.samplers import Policy
-from r1trl.types import Completion, Model, describe
+from r1trl.types import Completion, Model
 
 pytestmark = pytest.mark.slow
 MAX_TOKENS = 24
@@ -47,7 +48,8 @@ def policy(tiny_model: Path) -> ModelPolicy:
     scoring = ScoringConfig(deadline=5.0, processes=1, max_failure_rate=1.0)
     scorer = Scorer([bind_reward("length", length, {})], scoring)
     extractors = {"length": lambda text: str(len(text))}
-    return ModelPolicy(LocalModel(stage(tiny_model)), columns, scorer, extractors)
+    model = load_local(stage(tiny_model))
+    return ModelPolicy(model, columns, scorer, extractors, lambda completions, change: [])
 
 
 def empty(*prompts: str) -> list[Completion]:
@@ -102,7 +104,7 @@ def test_ids_are_cut_and_continued_to_decode_to_a_text(tokenizer: Any) -> None:
 
 
 def test_sampling_depends_on_its_seed_alone(tiny_model: Path) -> None:
-    model = LocalModel(stage(tiny_model, temperature=1.0))
+    model = load_local(stage(tiny_model, temperature=1.0))
     texts = []
     for seed in (1, 1, 2):
         model.seed(seed)

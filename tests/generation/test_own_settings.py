@@ -9,7 +9,7 @@ import pytest
 
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig
-from r1trl.generation.local import LocalModel
+from r1trl.generation.local import load_local
 from r1trl.types import Completion, Model
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ def drawn(model: Path, folder: Path, own: dict[str, Any], text: str = "") -> lis
     sampling = SamplingConfig(temperature=0.0, max_tokens=9)
     settings: dict[str, Any] = {"dtype": "float32", "template": "{{ prompt }}"}
     stage = StageConfig("sample", Model(str(copied)), sampling=sampling, **settings)
-    local = LocalModel(stage)
+    local = load_local(stage)
     begun = [local.append(Completion(i, prompt), text) for i, prompt in enumerate("ax")]
     found = local.generate(begun, 6, ())
     return [list(c.token_ids[len(text) :]) for c in found]

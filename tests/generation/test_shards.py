@@ -30,7 +30,7 @@ class Generator:
         self.stage, self.seeds = stage, list[int]()
         self.scorer = SimpleNamespace(stats=ScoringStats())
 
-    def generate(self, rows: Dataset, seed: int) -> Dataset:
+    def generate(self, rows: Dataset, seed: int, variation: Any = None) -> Dataset:
         """Return the rows with a completion each."""
         self.seeds.append(seed)
         result = RewardResult([1.0] * len(rows), 0.5, [None] * len(rows), range(len(rows)))
@@ -170,11 +170,11 @@ class Ranks:
     def _rank(self, number: int, rows: Dataset, folder: Path, generator: Any) -> Any:
         self.local.rank, generate = number, generator.generate
 
-        def slowly(rows: Dataset, seed: int) -> Dataset:
+        def slowly(rows: Dataset, seed: int, variation: Any) -> Dataset:
             time.sleep(self.seconds[number])
             if number in self.dying:
                 raise SystemExit
-            return generate(rows, seed)
+            return generate(rows, seed, variation)
 
         generator.generate = slowly
         try:

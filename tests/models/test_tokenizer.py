@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, GenerationConfig
 from r1trl.config.schema import StageConfig
 from r1trl.config.stage_parts import SamplingConfig
 from r1trl.errors import StageError
-from r1trl.generation.local import LocalModel
+from r1trl.generation.local import load_local
 from r1trl.models.generation import make_valid
 from r1trl.models.tokenizer import (
     end_token_ids,
@@ -76,7 +76,7 @@ def test_a_local_model_stops_at_each_of_its_end_tokens(end: str, tmp_path: Path)
         template="{{ prompt }}",
         sampling=SamplingConfig(temperature=0.0, max_tokens=8),
     )
-    model = LocalModel(stage)
+    model = load_local(stage)
     (id_,) = model.tokenizer.convert_tokens_to_ids([end])
     always = torch.nn.Linear(32, model.model.config.vocab_size)
     torch.nn.init.zeros_(always.weight)
@@ -110,7 +110,7 @@ def test_a_local_model_refuses_a_prompt_that_it_cannot_read(tmp_path: Path) -> N
     ):
         stage.model = Model(str(awkward_model(name, tmp_path)))
         with pytest.raises(StageError, match=message):
-            LocalModel(stage).generate([Completion(0, prompt)], 8, ())
+            load_local(stage).generate([Completion(0, prompt)], 8, ())
 
 
 @pytest.mark.parametrize(

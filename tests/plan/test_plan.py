@@ -35,8 +35,9 @@ def r1trl_rewards():
 ZERO = ("recipe=zero", "scale=tiny")
 R1 = ("recipe=r1", "scale=tiny")
 REWARDS = ", ".join(
-    "accuracy code cosine_length group_length language_consistency llm_judge reasoning_gym "
-    "reasoning_steps repetition reward_model soft_overlong tag_count think_format".split()
+    "accuracy code cosine_length first_of function_call group_length instructions json_schema "
+    "language_consistency llm_judge reasoning_gym reasoning_steps refusal repetition reward_model "
+    "safe_reply soft_overlong tag_count think_format".split()
 )
 WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "an unknown reward": (
@@ -186,9 +187,33 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
         (*ZERO, "stages.scoreboard.models.more.path=stage:r1"),
         ["stages.scoreboard.models.more.path: no stage is called 'r1'; there are: scoreboard,"],
     ),
+    "an sft stage that is evaluated without rewards": (
+        (*R1, "stages.dev1.evaluate.every=10"),
+        ["stages.dev1.evaluate.metrics.correct: no reward of this stage is called 'accuracy'"],
+    ),
+    "evaluations of what generates nothing": (
+        (*R1, "stages.helpful_rm.evaluate.every=10"),
+        ["stages.helpful_rm.evaluate: RewardTrainer takes no evaluate; "],
+    ),
+    "evaluations with a reward, samples and shards that are not there": (
+        (
+            *R1,
+            "stages.zero.evaluate={every: 5, metrics: {correct: accuracy, kind: politeness}}",
+            "stages.zero.evaluate.sampling={max_n: 4, shard_size: 8}",
+        ),
+        [
+            "stages.zero.evaluate.metrics.kind: no reward of this stage is called 'politeness'",
+            "stages.zero.evaluate.sampling.max_n: means nothing without sampling.stop_after",
+            "stages.zero.evaluate.sampling.shard_size: reaches nothing: no shards are written",
+        ],
+    ),
+    "evaluations of a model that vLLM draws from": (
+        (*R1, "stages.zero.evaluate.every=5", "stages.zero.args.use_vllm=true"),
+        ["stages.zero.evaluate.every: r1trl's own decoding answers held-out rows"],
+    ),
     "rewards on an sft stage": (
         (*R1, "stages.dev1.rewards.accuracy={}"),
-        ["stages.dev1.rewards: SFTTrainer takes no rewards; grpo, rloo, sample, evaluate stages"],
+        ["stages.dev1.rewards: score held-out rows alone, and there are none; set evaluate.every"],
     ),
     "samplers on a stage that draws nothing": (
         (*R1, "stages.dev1.samplers.uniform={}"),
@@ -394,6 +419,10 @@ WRONG |= {
         (*R1, "stages.dev2.samplers={best_of_n: {reward: accuracy}}"),
         ["stages.dev2.samplers.best_of_n: has no choose or observe or admit, which is all that"],
     ),
+    "rewards of a guard that the stage does not have": (
+        (*R1, "stages.scoreboard.samplers={retry: {rewards: [accuracy, format]}}"),
+        ["stages.scoreboard.samplers.retry.rewards: no reward of this stage is called 'format'"],
+    ),
     "a training sampler at inference": (
         (
             *R1,
@@ -529,6 +558,13 @@ def problems_of(*overrides: str) -> list[str]:
         problems = problems + error.problems
     assert problems, "nothing is wrong"
     return problems
+
+
+def test_what_evaluates_is_refused_of_a_stage_that_does_not() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_plan(compose([*R1, "stages.dev1.evaluate.rows=8", "name=test"], None))
+    key = "stages.dev1.evaluate.rows"
+    assert caught.value.problems == [f"{key}: nothing is evaluated; set evaluate.every too"]
 
 
 @pytest.mark.parametrize("what", UNKNOWN)

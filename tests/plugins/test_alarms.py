@@ -155,6 +155,33 @@ def longer_than_others(prompts, completions, completion_ids, **columns):
 def r1trl_rewards():
     return {f.__name__: f for f in (constant, brief, digits, longer_than_others)}
 '''
+HELD_OUT = "eval/held_out/pass@1"
+
+
+def test_reward_hacking_hears_held_out_rows_that_are_answered_now_and_then():
+    """The reward rises, and only the rows that are not trained on show that nothing is learned."""
+
+    def rows(accuracy: Sequence[float]) -> list[dict]:
+        found: list[dict] = []
+        for step in range(len(accuracy) * 10):
+            if step % 10 == 0:  # before the step's own row, and at step 0 before any
+                found.append({"step": step, HELD_OUT: accuracy[step // 10]})
+            found += [{"step": step, "reward": step / 100 + 0.2 * (step % 2)}] if step else []
+        return found
+
+    options = {"canary": HELD_OUT, "window": 1}
+    fallen = rows([0.5, 0.6, 0.45])
+    assert first_reason("reward_hacking", fallen, **options) == (
+        "eval/held_out/pass@1 has fallen from 0.6 to 0.45 while reward rose from 0.161 to 0.245 "
+        "(means of 1 loggings, the first around step 10)"
+    )
+    assert first_reason("reward_hacking", rows([0.5, 0.6, 0.55]), **options) is None
+    without = [row for row in fallen if "reward" in row]
+    assert first_reason("format_over_accuracy", without[:3]) is None
+    with pytest.raises(ValueError, match="eval/held_out/pass@1"):
+        first_reason("reward_hacking", without, **options)
+
+
 UNWEIGHTED = "{weight: 0.0, answer: answer_tag}"
 RUNS = {
     "equal_rewards": ["rewards={constant: {}}"],

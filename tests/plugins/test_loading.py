@@ -75,6 +75,14 @@ def r1trl_transitions():
 def r1trl_datasets():
     return {"my_dataset": rows}
 
+@r1trl.describe(keeps_answer=True)
+def as_it_is(row, settings, rng):
+    return row, settings
+
+@r1trl.hookimpl
+def r1trl_variants():
+    return {"my_variant": as_it_is}
+
 @r1trl.hookimpl
 def r1trl_stage_started(stage):
     HEARD.append(("started", stage.name))

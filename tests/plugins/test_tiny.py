@@ -1,6 +1,7 @@
 """The tiny world: nothing leaks from the benchmark, everything is the same for a seed."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import r1trl_tiny
 from r1trl_tiny.corpus import documents
 from r1trl_tiny.datasets import tiny_chat, tiny_pairs, tiny_problems, tiny_safety
+from r1trl_tiny.guarded import VARIANTS, tiny_phrasings, tiny_requests
 from r1trl_tiny.numerals import chinese, english
 from r1trl_tiny.problems import QUESTIONS, problems, question, random_problem
 
@@ -106,6 +108,30 @@ MAKERS: list[Any] = [tiny_problems, tiny_chat, tiny_pairs, tiny_safety]
 def test_a_dataset_is_the_same_for_a_seed_and_another_for_another(make: Any) -> None:
     first, second, other = (make(count=60, seed=seed).to_list() for seed in (4, 4, 5))
     assert len(first) == 60 and first == second != other
+
+
+@pytest.mark.parametrize("make", [tiny_phrasings, tiny_requests], ids=lambda m: m.__name__)
+def test_rows_for_guards_are_the_same_for_a_seed_and_another_for_another(make: Any) -> None:
+    first, second, other = (make(count=20, seed=seed).to_list() for seed in (4, 4, 5))
+    assert first == second != other
+
+
+def test_a_held_out_problem_is_asked_in_six_ways_in_one_language() -> None:
+    rows = tiny_phrasings(count=20).to_list()
+    assert len(rows) == 20 * len(VARIANTS) and len({row["question"] for row in rows}) == 20
+    for i, row in enumerate(rows):
+        assert row["variant"] == VARIANTS[i % 6]
+        same = rows[i - i % 6]
+        assert all(row[name] == same[name] for name in ("question", "solution", "language"))
+        assert (row["prompt"] == same["prompt"]) is (row is same), row["variant"]
+        assert row["prompt"][-1]["role"] == "user"
+
+
+def test_half_of_the_requests_only_look_unsafe() -> None:
+    rows = tiny_requests().to_list()
+    assert Counter(row["request"] for row in rows) == {"safe": 20, "unsafe": 20}
+    assert len({row["prompt"] for row in rows}) == 40
+    assert len(tiny_requests(count=7)) == 7
 
 
 def test_a_larger_dataset_begins_with_the_smaller_one() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import byte_tokenizer
-from hub_rows import PAPER_DATA, paper_data
+from hub_rows import PAPER_DATA, paper_data, regress_data
 
 from r1trl.config.compose import compose
 
@@ -67,4 +67,5 @@ def stand_ins(folder: Path, recipe: str, scale: str) -> list[str]:
         for key, model in models.items()
     ]
     paths.append(f"scale.reward_model.model={whole}")
-    return [*paths, *paper_data(folder, data | OWN_DATA.get(scale, {}))]
+    more = regress_data(folder) if recipe == "regress" else []
+    return [*paths, *paper_data(folder, data | OWN_DATA.get(scale, {})), *more]

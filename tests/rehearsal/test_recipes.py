@@ -14,7 +14,7 @@ from r1trl.rehearsal.rehearse import rehearse
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
-RECIPES += ("length_schedule", "search")
+RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress")
 
 
 SCALES = ("tiny", "paper", "gpu1", "gpu1-80gb", "gpu8")

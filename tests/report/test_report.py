@@ -19,6 +19,9 @@ BOARD = {
     "zero/held_out/pass@1_low": 0.7,
     "zero/held_out/pass@1_high": 0.8,
     "zero/held_out/cons@k": 0.9,
+    "zero/held_out/gain": 0.0,
+    "zero/held_out/gain_low": -0.025,
+    "zero/held_out/gain_high": 0.025,
     "zero/held_out/truncated": 0.0,
     "zero/held_out/language_consistency": 0.4567,
     "zero/held_out/tokens": 31.26,
@@ -41,6 +44,7 @@ def write_run(run: Path) -> None:
     zero = StageSpec("zero", "grpo", "demo", 1, {"model": "Qwen/A"})
     folder = write_finished_stage(run, 0, zero, {"reward": 0.9}, 61.4)
     rows = [{"step": i, "seconds": 1.0 * i, "reward": i / 20, "loss": 1.0} for i in range(1, 21)]
+    rows += [{"step": i, "seconds": 1.0 * i, "eval/held_out/pass@1": i / 40} for i in (0, 10, 20)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     models = {"base": {"path": "Qwen/A"}, "zero": {"path": str(folder / "model")}}
     settings = {"model": None, "models": models}
@@ -64,6 +68,7 @@ def test_the_scoreboard_has_a_row_per_model_with_its_interval(tmp_path: Path) ->
     base, zero = (dict(zip(head, cells(board, m), strict=True)) for m in ("base", "zero"))
     assert base["pass@1 (95 %)"] == "12.5 (10.0–15.0)"
     assert zero["pass@1 (95 %)"] == "75.0 (70.0–80.0)"
+    assert zero["gain (95 %)"] == "+0.0 (-2.5 to +2.5)"
     assert (base["cons@k"], zero["cons@k"]) == ("–", "90.0")
     assert (base["truncated"], zero["truncated"]) == ("50.0", "0.0")
     assert (zero["language consistency"], zero["tokens"]) == ("0.457", "31.3")
@@ -83,6 +88,7 @@ def test_the_report_has_the_scoreboard_the_stages_and_the_metrics_of_training(
     first, last = (float(cell) for cell in cells(text, "reward")[1:])
     assert first == 0.075 and last > 0.9
     assert cells(text, "loss") == ["loss", "1", "1"]
+    assert cells(text, "eval/held_out/pass@1") == ["eval/held_out/pass@1", "0", "0.5"]
 
 
 def test_the_page_loads_nothing_else_and_has_the_scoreboard(tmp_path: Path) -> None:
@@ -90,6 +96,7 @@ def test_the_page_loads_nothing_else_and_has_the_scoreboard(tmp_path: Path) -> N
     write_report(tmp_path / "demo")
     text = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     assert "75.0 (70.0–80.0)" in text and "zero" in text
+    assert text.count("held-out pass@1") == 1, "the curve of an evaluation in training"
     assert "<script src" not in text and "<link" not in text
 
 

@@ -15,6 +15,7 @@ import pytest
 
 import r1trl
 from r1trl.config.stage_parts import ScoringConfig
+from r1trl.description import Description
 from r1trl.errors import StageError
 from r1trl.plugins.loading import load
 from r1trl.plugins.offer import Offer
@@ -22,7 +23,6 @@ from r1trl.process.pulse import pulse
 from r1trl.rewards.outcomes import Scores
 from r1trl.rewards.pool import Failure, Pool
 from r1trl.rewards.scorer import Scorer, make_scorer
-from r1trl.types import Description
 
 PLUGIN = """\
 import asyncio, os, time

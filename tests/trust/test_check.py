@@ -154,6 +154,12 @@ def test_built_in_rewards_keep_the_contract(plugin: str) -> None:
     assert any(result.test == "speed" for result in results)
 
 
+def test_built_in_variants_keep_the_contract() -> None:
+    results = check("variants", [], None)
+    assert [result for result in results if not result.passed] == []
+    assert sum(result.test == "keeps the answer" for result in results) == 14
+
+
 def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: Any) -> None:
     source = """
     import itertools

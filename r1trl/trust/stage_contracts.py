@@ -1,21 +1,27 @@
-"""The contract of a kind of stage, as tests that run on somebody's own: `r1trl check`."""
+"""The contract of kinds of stages and of transitions: `r1trl check`."""
 
 import ast
 import dataclasses
 import inspect
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import typing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from r1trl.arguments.source import fields
 from r1trl.config.kinds import stage_class
 from r1trl.config.parse import parse
 from r1trl.config.stage_parts import LaunchConfig
-from r1trl.trust.candidate import OfferUnderTest
+from r1trl.trust.candidate import OfferUnderTest, Remark, interrupted_after
+from r1trl.types import Progress, StageResult
+
+METRICS = {"reward": 0.5, "reward_std": 0.1, "loss": 0.1, "entropy": 1.0, "grad_norm": 0.1}
 
 
 def is_light_to_import(test: OfferUnderTest) -> None:
@@ -107,3 +113,66 @@ def fields_without_default(settings: Any) -> "list[dataclasses.Field[Any]]":
     missing = dataclasses.MISSING
     every = dataclasses.fields(settings)
     return [f for f in every if f.default is missing and f.default_factory is missing]
+
+
+def passes_a_result_on(test: OfferUnderTest) -> None:
+    """Check that a transition returns a StageResult for that of a stage without a model's weights.
+
+    What it raises may be its verdict on so small a stage, and is no fault.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        result = _small_result(test, Path(folder))
+        transition = test.offer.bind(test.options)
+        try:
+            with interrupted_after(test.seconds):
+                returned: Any = transition(result)
+        except TimeoutError as error:
+            raise AssertionError(str(error)) from error
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise Remark(f"could not be tried on a stage without weights: {what}") from error
+    assert isinstance(returned, StageResult), (
+        f"returned {_named(returned)}; a transition returns a StageResult: the one that it got, or "
+        "dataclasses.replace(result, …)"
+    )
+
+
+def _small_result(test: OfferUnderTest, folder: Path) -> StageResult:
+    """Return the result of a stage with rollouts and metrics and an empty folder as its model."""
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    count = len(test.rows["completion"])
+    scores = {"problem": list(range(count)), "finished": [True] * count}
+    scores |= {name: [0.5] * count for name in ("reward", "rewards/accuracy")}
+    rollouts, model = folder / "rollouts.parquet", folder / "model"
+    Dataset.from_dict({**test.rows, **scores}).to_parquet(rollouts)
+    model.mkdir()
+    row = json.dumps({"step": 1, "seconds": 1.0, **METRICS})
+    (folder / "metrics.jsonl").write_text(f"{row}\n", encoding="utf-8")
+    return StageResult("checked", "checked", folder, model, rollouts, METRICS)
+
+
+def stops_with_a_reason(test: OfferUnderTest) -> None:
+    """Check that `should_stop` returns a reason or None while a stage trains."""
+    should_stop = getattr(test.offer.bind(test.options), "should_stop", None)
+    if should_stop is None:
+        return
+    history = [{"step": step, "seconds": float(step), **METRICS} for step in range(1, 31)]
+    for rows in ([], history[:1], history):
+        try:
+            reason = should_stop(Progress(len(rows), 100, float(len(rows)), rows))
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise Remark(f"should_stop could not be tried on common metrics: {what}") from error
+        may = "it returns None, or the reason to stop as a text"
+        is_fine = reason is None or isinstance(reason, str)
+        assert is_fine, f"should_stop returned {_named(reason)}; {may}"
+
+
+def _named(value: Any) -> str:
+    """Return a value for a message; of a coroutine that nobody awaits, what is wrong."""
+    if hasattr(value, "close") and hasattr(value, "send"):
+        value.close()
+        return "a coroutine or generator: it must be a plain function"
+    return repr(value)[:200]
