@@ -113,9 +113,8 @@ class StageWork:
 
     def _own_model(self) -> str:
         if self.stage.model is None:
-            raise StageError(
-                f"{self.key}.model: must be given, as kind '{self.stage.kind}' uses it"
-            )
+            kind = self.stage.kind
+            raise StageError(f"{self.key}.model: must be given, as kind '{kind}' uses it")
         return self.stage.model
 
     def model(

@@ -85,6 +85,7 @@ def test_the_readme_has_the_command_that_is_tested(command):
     assert command in text
 
 
+@pytest.mark.long
 def test_a_reward_from_a_file_is_measured_and_changes_training(without, from_file):
     assert "rewards/brevity/mean" not in without[0]
     assert 0 < from_file[0]["rewards/brevity/mean"] < 1
@@ -96,11 +97,13 @@ def test_a_reward_from_a_file_is_measured_and_changes_training(without, from_fil
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_a_reward_from_a_module_is_the_same(from_file, tmp_path):
     rows = first_stage(FROM_MODULE, tmp_path / "runs", EXAMPLES / "acme_brevity")
     assert same(rows, from_file)
 
 
+@pytest.mark.long
 @pytest.mark.long
 def test_a_reward_from_an_installed_package_is_the_same(from_file, tmp_path):
     call(f"pip install --quiet --no-deps --target {tmp_path / 'site'} examples/acme_brevity")

@@ -260,8 +260,8 @@ STATEFUL = "adaptive: {}, dynamic: {rounds: 2}"
 SAMPLERS = [
     STATEFUL,
     "curriculum: {steps: 5}, reward_range: {max_mean: 1.0, rounds: 1}",
-    "phases: {by: language, start_steps: {zh: 3}}",
-    "uniform: {}",
+    pytest.param("phases: {by: language, start_steps: {zh: 3}}", marks=pytest.mark.long),
+    pytest.param("uniform: {}", marks=pytest.mark.long),
 ]
 SAMPLED = (*ONE_STAGE, "wandb.completions=32", "scale.zero.first_steps=6")
 

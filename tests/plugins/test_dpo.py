@@ -44,13 +44,13 @@ def test_the_plan_needs_a_model_and_data_and_takes_no_rewards(tmp_path: Path) ->
     assert caught.value.problems == [
         "stages.pairs.model: must be given: a folder, a Hub id or stage:<name>",
         "stages.pairs.data: must name at least one source",
-        "stages.pairs.rewards: DPOTrainer takes no rewards; grpo, rloo, sample, evaluate stages do",
+        "stages.pairs.rewards: score held-out rows alone, and there are none; set evaluate.every",
         "stages.pairs.args: DPOConfig has no 'betta' (did you mean 'beta'?)",
     ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reference", [(), SYNCED])
+@pytest.mark.parametrize("reference", [(), pytest.param(SYNCED, marks=pytest.mark.long)])
 def test_it_learns_the_preference_and_a_killed_run_ends_with_the_same_weights(
     reference: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -215,6 +215,7 @@ def zero(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return plan, done, lines, set(plugin.parent.iterdir()) - {plugin}
 
 
+@pytest.mark.long
 def test_a_recipe_that_works_is_rehearsed_and_leaves_nothing_behind(zero: Any) -> None:
     plan, done, lines, left = zero
     assert done.problems == []
@@ -223,6 +224,7 @@ def test_a_recipe_that_works_is_rehearsed_and_leaves_nothing_behind(zero: Any) -
     assert not done.folder.exists() and not left and not plan.folder.exists()
 
 
+@pytest.mark.long
 def test_what_would_end_a_stage_or_the_run_is_noted_and_not_obeyed(zero: Any) -> None:
     notes = zero[1].notes
     at = "stages.zero_first.transitions.impatient"
@@ -231,10 +233,12 @@ def test_what_would_end_a_stage_or_the_run_is_noted_and_not_obeyed(zero: Any) ->
     assert "stages.zero.transitions.alarmed: would end the stage: smoke" in notes
 
 
+@pytest.mark.long
 def test_a_filter_that_leaves_nothing_is_noted_with_its_counts(zero: Any) -> None:
     assert "stages.zero.filters: no row is left: nothing kept 0 of 32" in zero[1].notes
 
 
+@pytest.mark.long
 def test_the_outcome_is_the_plan_with_seconds_and_the_changes(zero: Any) -> None:
     plan, done, *_ = zero
     text = outcome(plan, done)

@@ -68,7 +68,7 @@ def test_the_scoreboard_has_a_row_per_model_with_its_interval(tmp_path: Path) ->
     base, zero = (dict(zip(head, cells(board, m), strict=True)) for m in ("base", "zero"))
     assert base["pass@1 (95 %)"] == "12.5 (10.0–15.0)"
     assert zero["pass@1 (95 %)"] == "75.0 (70.0–80.0)"
-    assert zero["gain by guards (95 %)"] == "0.0 (-2.5 to 2.5)"
+    assert zero["gain (95 %)"] == "+0.0 (-2.5 to +2.5)"
     assert (base["cons@k"], zero["cons@k"]) == ("–", "90.0")
     assert (base["truncated"], zero["truncated"]) == ("50.0", "0.0")
     assert (zero["language consistency"], zero["tokens"]) == ("0.457", "31.3")

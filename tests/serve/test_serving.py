@@ -43,7 +43,14 @@ def test_a_replica_that_is_killed_is_started_again_and_no_row_is_lost(tmp_path: 
     assert at_work_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("killed", ["driver", "node", "stage"])
+@pytest.mark.parametrize(
+    "killed",
+    [
+        "driver",
+        pytest.param("node", marks=pytest.mark.long),
+        pytest.param("stage", marks=pytest.mark.long),
+    ],
+)
 def test_no_server_survives_its_stage(killed: str, tmp_path: Path) -> None:
     write_recipe(tmp_path)
     stage = tmp_path / "runs" / "x" / "stages" / "draws"
@@ -68,6 +75,7 @@ def test_no_server_survives_its_stage(killed: str, tmp_path: Path) -> None:
         run.kill()
 
 
+@pytest.mark.long
 def test_a_server_that_cannot_start_fails_its_stage_with_what_it_said(tmp_path: Path) -> None:
     write_recipe(tmp_path)
     fails = "stages.draws.serve.policy.args={fails: 'max_model_len is too large'}"
@@ -80,6 +88,7 @@ def test_a_server_that_cannot_start_fails_its_stage_with_what_it_said(tmp_path: 
     assert at_work_in(tmp_path) == []
 
 
+@pytest.mark.long
 def test_a_server_that_is_not_ready_in_time_fails_its_stage(tmp_path: Path) -> None:
     write_recipe(tmp_path)
     slow = ("stages.draws.serve.policy.args={starting: 60}", "stages.draws.serve.policy.ready=1")

@@ -1,8 +1,10 @@
 """`r1trl check`: what is a note and what a failure, for offers of every role."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -387,6 +389,18 @@ GIVEN = {
 @pytest.mark.parametrize(
     "plugin", [pytest.param(p, marks=[pytest.mark.slow] if p == "handover" else []) for p in GIVEN]
 )
-def test_built_in_offers_of_other_roles_keep_the_contract(plugin: str) -> None:
-    failed = [result for result in check(plugin, GIVEN[plugin], None) if not result.passed]
+def test_built_in_offers_of_other_roles_keep_the_contract(plugin: str, tmp_path: Path) -> None:
+    rows = None
+    if plugin == "guards":  # whose reward takes two requests alone
+        rows = tmp_path / "rows.jsonl"
+        rows.write_text(
+            "".join(
+                json.dumps(
+                    {"prompt": "2+2?", "completion": "4", "solution": "4", "request": request}
+                )
+                + "\n"
+                for request in ("safe", "unsafe")
+            )
+        )
+    failed = [result for result in check(plugin, GIVEN[plugin], rows) if not result.passed]
     assert failed == []
