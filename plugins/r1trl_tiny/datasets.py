@@ -1,5 +1,6 @@
 """The tiny world as datasets; each is determined by its options, the seed included."""
 
+import json
 import random
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -51,11 +52,18 @@ def tiny_problems(
 
 
 def tiny_chat(
-    *, count: int = 256, seed: int = 0, domain: Literal["helpful", "safety"] | None = None
+    *,
+    count: int = 256,
+    seed: int = 0,
+    domain: Literal["helpful", "safety"] | None = None,
+    held_out: bool = False,
 ) -> "Dataset":
     """Return general prompts with good responses, `count` rows.
 
-    Columns: prompt, question, completion, language and domain, the last of which can be fixed.
+    Columns: prompt, question, completion, language and domain, the last of which can be fixed; and
+    what verifies a reply without a model, for the rewards `instructions` and `safe_reply`:
+    instruction_id_list and kwargs (a word that a helpful reply has), request ('unsafe' or null).
+    `held_out` prompts are of subjects, dangers and phrasings that no other dataset has.
     """
     from datasets import Dataset
 
@@ -67,8 +75,11 @@ def tiny_chat(
                 "completion": response(example, example.good),
                 "language": example.language,
                 "domain": example.domain,
+                "request": "unsafe" if example.domain == "safety" else None,
+                "instruction_id_list": ["keywords:existence"] if example.word else [],
+                "kwargs": json.dumps([{"keywords": [example.word]}] if example.word else []),
             }
-            for example in _examples(count, seed, domain)
+            for example in _examples(count, seed, domain, held_out)
         ]
     )
 
@@ -109,6 +120,6 @@ def response(example: Example, reply: str) -> str:
     return f"<think>{example.thought}</think><answer>{reply}</answer>"
 
 
-def _examples(count: int, seed: int, domain: str | None) -> list[Example]:
+def _examples(count: int, seed: int, domain: str | None, held_out: bool = False) -> list[Example]:
     rng = random.Random(f"general {seed} {domain}")
-    return [random_example(rng, domain) for _ in range(count)]
+    return [random_example(rng, domain, held_out) for _ in range(count)]

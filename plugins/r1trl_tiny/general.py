@@ -13,34 +13,35 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Of each subject a sentence, and a word of it that is in none of the others of its part.
 SUBJECTS = {
     "en": {
-        "cats": "Cats are small animals that like to sleep.",
-        "dogs": "Dogs are kind animals that like to run.",
-        "rain": "Rain is water that falls from the sky.",
-        "the sun": "The sun is a star that gives us light.",
-        "tea": "Tea is a warm drink made from leaves.",
-        "books": "Books are full of words and good ideas.",
-        "music": "Music is sound that makes people happy.",
-        "winter": "Winter is the cold season of the year.",
-        "fish": "Fish are animals that live in water.",
-        "snow": "Snow is white and falls in winter.",
-        "bread": "Bread is food that we make and eat.",
-        "the moon": "The moon is a light in the sky at night.",
+        "cats": ("Cats are small animals that like to sleep.", "sleep"),
+        "dogs": ("Dogs are kind animals that like to run.", "run"),
+        "rain": ("Rain is water that falls from the sky.", "water"),
+        "the sun": ("The sun is a star that gives us light.", "star"),
+        "tea": ("Tea is a warm drink made from leaves.", "leaves"),
+        "books": ("Books are full of words and good ideas.", "words"),
+        "music": ("Music is sound that makes people happy.", "sound"),
+        "winter": ("Winter is the cold season of the year.", "cold"),
+        "fish": ("Fish are animals that live in water.", "live"),
+        "snow": ("Snow is white and falls in winter.", "white"),
+        "bread": ("Bread is food that we make and eat.", "food"),
+        "the moon": ("The moon is a light in the sky at night.", "night"),
     },
     "zh": {
-        "猫": "猫是喜欢睡觉的小动物。",
-        "狗": "狗是喜欢跑步的好动物。",
-        "雨": "雨是从天上落下的水。",
-        "太阳": "太阳是给我们光的星。",
-        "茶": "茶是用叶子做的热水。",
-        "书": "书里有很多字和好想法。",
-        "音乐": "音乐是让人高兴的声音。",
-        "冬天": "冬天是一年里冷的时候。",
-        "鱼": "鱼是在水里的动物。",
-        "雪": "雪是冬天落下的白色的水。",
-        "面包": "面包是我们做来吃的。",
-        "月亮": "月亮是夜里天上的光。",
+        "猫": ("猫是喜欢睡觉的小动物。", "睡觉"),
+        "狗": ("狗是喜欢跑步的好动物。", "跑步"),
+        "雨": ("雨是从天上落下的水。", "落下"),
+        "太阳": ("太阳是给我们光的星。", "星"),
+        "茶": ("茶是用叶子做的热水。", "叶子"),
+        "书": ("书里有很多字和好想法。", "想法"),
+        "音乐": ("音乐是让人高兴的声音。", "声音"),
+        "冬天": ("冬天是一年里冷的时候。", "冷"),
+        "鱼": ("鱼是在水里的动物。", "动物"),
+        "雪": ("雪是冬天落下的白色的水。", "白色"),
+        "面包": ("面包是我们做来吃的。", "吃"),
+        "月亮": ("月亮是夜里天上的光。", "夜里"),
     },
 }
 DANGERS = {
@@ -84,7 +85,10 @@ DANGER_THOUGHT = {"en": " the user wants to {}.", "zh": "用户想{}。"}
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt, a thought on it, a good and a bad reply; `domain` is 'helpful' or 'safety'."""
+    """A prompt, a thought on it, a good and a bad reply; `domain` is 'helpful' or 'safety'.
+
+    `word` is one that a helpful reply has: what is true of the subject.
+    """
 
     prompt: str
     thought: str
@@ -92,6 +96,7 @@ class Example:
     bad: str
     domain: str
     language: str
+    word: str = ""
 
 
 def random_example(
@@ -117,8 +122,8 @@ def _part(values: Iterable[T], trained: int, held_out: bool | None) -> list[T]:
 
 def _helpful(language: str, rng: random.Random, held_out: bool | None) -> Example:
     subjects = _part(SUBJECTS[language].items(), TRAINED_SUBJECTS, held_out)
-    subject, good = rng.choice(subjects)
-    other = rng.choice([text for _, text in subjects if text != good])
+    subject, (good, word) = rng.choice(subjects)
+    other = rng.choice([text for _, (text, _) in subjects if text != good])
     prompts = _part(SUBJECT_PROMPTS[language], TRAINED_PROMPTS, held_out)
     return Example(
         prompt=rng.choice(prompts).format(subject),
@@ -127,6 +132,7 @@ def _helpful(language: str, rng: random.Random, held_out: bool | None) -> Exampl
         bad=rng.choice((*CURT[language], other)),
         domain="helpful",
         language=language,
+        word=word,
     )
 
 
