@@ -132,7 +132,8 @@ def documents(seed: int, mixture: Mixture = Mixture()) -> Iterator[Document]:
         problem = random_problem(rng, mixture.operands)
         if problem.held_out:
             continue
-        if len(problem.steps) > 1 and rng.random() < mixture.turns:
+        asked = Problem(problem.start, problem.steps[:1])  # in the first turn
+        if len(problem.steps) > 1 and not asked.held_out and rng.random() < mixture.turns:
             yield conversation_document(problem, rng, mixture)
         else:
             yield problem_document(problem, rng, mixture)

@@ -63,6 +63,8 @@ def random_names(rng: random.Random) -> tuple[str, ...]:
 def _example(language: str, rng: random.Random, think: Worked) -> dict[str, str]:
     """Return a small problem that is worked out, as the variant `examples` shows it."""
     problem = random_problem(rng, (2, 2, 3))
+    while problem.held_out:
+        problem = random_problem(rng, (2, 2, 3))
     asked = question(problem, language, rng)
     return {
         "question": asked,

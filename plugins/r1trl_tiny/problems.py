@@ -144,5 +144,10 @@ def question(
     """Return the problem as a question, in a random one of the language's phrasings."""
     all_ = QUESTIONS[language]
     chosen = all_[:TRAINED] if phrasings == "trained" else all_[TRAINED:]
-    text = rng.choice(chosen).format(problem.expression(language))
-    return text[:1].upper() + text[1:]
+    return phrased(rng.choice(chosen), problem, language)
+
+
+def phrased(text: str, problem: Problem, language: str) -> str:
+    """Return the problem as a question in one phrasing, which begins with a capital."""
+    asked = text.format(problem.expression(language))
+    return asked[:1].upper() + asked[1:]
