@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A test process per core, but two at least: they wait for processes of their own half of the time.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(max(os.cpu_count() or 2, 2), 8))')
-TESTS = python -m pytest -n $(WORKERS) --dist worksteal
+TESTS = python -m pytest -n $(WORKERS) --dist worksteal --durations 15
 PYTEST = $(BIN)/$(TESTS)
 
 .venv/installed: pyproject.toml constraints.txt

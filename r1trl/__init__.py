@@ -4,6 +4,7 @@ from r1trl.description import describe
 from r1trl.errors import ConfigError, R1trlError, StageError
 from r1trl.fields import Field
 from r1trl.hookspecs import hookimpl
+from r1trl.intervals import bootstrap_interval
 from r1trl.kind import Kind, Work
 from r1trl.models.adapter import has_adapter, merge_adapter
 from r1trl.rewards.pool import Failure
@@ -46,6 +47,7 @@ __all__ = [
     "StageError",
     "StageResult",
     "Work",
+    "bootstrap_interval",
     "describe",
     "final_part",
     "gold_texts",

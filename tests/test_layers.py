@@ -19,7 +19,7 @@ PLUGINS = CORE.parent / "plugins"
 LAYERS = (
     "process",
     "errors decoding packing",
-    "fields description chat formats storage",
+    "fields description intervals chat formats storage",
     "types kind models variants",
     "samplers",
     "hookspecs",

@@ -1,15 +1,13 @@
 """The transition `guard_effects`: what each guard gains and costs, beside the model without it."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from r1trl import StageResult
-
-RESAMPLES, TAILS = 2000, (2.5, 97.5)
+from r1trl import StageResult, bootstrap_interval
 
 
 @dataclass
@@ -54,13 +52,14 @@ def guard_effects(
         raise ValueError(f"without: no model of the stage is called '{without}'; there are {names}")
     metrics: dict[str, float] = {}
     for (model, benchmark), cell in cells.items():
-        found = {"spread": cell.spread()}
+        spread = cell.spread()
+        found = {} if spread is None else {"spread": spread}
         plain = cells[without, benchmark]
-        if model != without and cell.values and plain.values:
-            found |= effect(cell, plain, seed)
-            print(f"{model} on {benchmark}: {in_words(found)}", flush=True)
+        if model != without:
+            found |= (gained := effect(cell, plain, seed))
+            print(f"{model} on {benchmark}: {in_words(gained)}", flush=True)
         at = f"{model}/{benchmark}"
-        metrics |= {f"{at}/{name}": value for name, value in found.items() if value is not None}
+        metrics |= {f"{at}/{name}": value for name, value in found.items()}
     return replace(result, metrics={**result.metrics, **metrics})
 
 
@@ -87,29 +86,23 @@ def cells_of(result: StageResult, correct: str) -> dict[tuple[str, str], Cell]:
     return cells
 
 
-def effect(cell: Cell, plain: Cell, seed: int) -> dict[str, float | None]:
+def effect(cell: Cell, plain: Cell, seed: int) -> dict[str, float]:
     """Return a guard's gain with its interval, and its cost; nothing that cannot be compared."""
     mine, theirs = cell.by_question(), plain.by_question()
     gains = np.array([mine[q] - theirs[q] for q in mine if q in theirs])
     if not len(gains):
         return {}
-    low, high = interval(gains, seed)
+    low, high = bootstrap_interval(gains, seed)
     spent = float(np.mean(plain.tokens))
-    cost = float(np.mean(cell.tokens)) / spent if spent else None
-    return {"gain": float(gains.mean()), "gain_low": low, "gain_high": high, "cost": cost}
+    cost = {"cost": float(np.mean(cell.tokens)) / spent} if spent else {}
+    return {"gain": float(gains.mean()), "gain_low": low, "gain_high": high, **cost}
 
 
-def interval(values: Any, seed: int) -> Sequence[float]:
-    """Return a 95 % interval of the mean of values, by a bootstrap of percentiles."""
-    rng = np.random.default_rng(seed)
-    means = [rng.choice(values, len(values)).mean() for _ in range(RESAMPLES)]
-    return [float(each) for each in np.percentile(means, TAILS)]
-
-
-def in_words(found: Mapping[str, float | None]) -> str:
+def in_words(found: Mapping[str, float]) -> str:
     """Return a sentence on a guard, in points of 100."""
-    gain, low, high = (100 * (found.get(n) or 0.0) for n in ("gain", "gain_low", "gain_high"))
+    if not found:
+        return "no question has a verdict with it and without it: nothing to compare"
+    gain, low, high = (100 * found[name] for name in ("gain", "gain_low", "gain_high"))
     verdict = "it helps" if low > 0 else "it harms" if high < 0 else "no gain is shown"
-    cost = found.get("cost")
-    spent = f", for {cost:.2f} × the tokens" if cost is not None else ""
+    spent = f", for {found['cost']:.2f} × the tokens" if "cost" in found else ""
     return f"{gain:+.1f} points ({low:+.1f} to {high:+.1f}){spent}: {verdict}"

@@ -2,8 +2,7 @@
 
 A model's value on a problem is the mean of a reward over its samples of that problem; what it has
 gained is the mean difference over the problems on which both models have a value. The interval is
-that of a paired bootstrap: problems are drawn with replacement, each with its difference, so that
-how hard they are cancels out (Efron & Tibshirani, An Introduction to the Bootstrap, 1993).
+that of a paired bootstrap over problems (`r1trl.bootstrap_interval`).
 """
 
 import difflib
@@ -13,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from r1trl import StageResult
+from r1trl import StageResult, bootstrap_interval
 
-RESAMPLES = 2000
 Values = Mapping[int, float]  # of a model on a benchmark, by the number of the problem
 
 
@@ -159,9 +157,5 @@ def _against(
 
 def paired_gain(differences: Sequence[float], seed: int) -> Gain:
     """Return the mean of differences, one a problem, with its 95 % bootstrap interval."""
-    import numpy as np
-
-    array, rng = np.asarray(differences, dtype=np.float64), np.random.default_rng(seed)
-    means = [array[rng.integers(len(array), size=len(array))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Gain(float(array.mean()), float(low), float(high), len(array))
+    mean = math.fsum(differences) / len(differences)
+    return Gain(mean, *bootstrap_interval(differences, seed), len(differences))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from r1trl import bootstrap_interval
+
 Rates = NDArray[np.float64]
 Predictions = Sequence[Sequence[Sequence[str]]]  # by prompt, question and sample
-ROUNDS = 2000  # of a bootstrap
 SUBSETS = 200  # of prompts
 Z95 = 1.959964
 
@@ -102,17 +103,6 @@ def of_as_many(rates: Rates, agreed: Rates, names: Sequence[str], count: int) ->
         found.append(numbers_of(rates[each], agreed[np.ix_(each, each)], named))
     kept = [name for name, value in found[0].items() if isinstance(value, float)]
     return {name: float(np.mean([numbers[name] for numbers in found])) for name in kept}
-
-
-def bootstrap_interval(values: Rates) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over questions, by the percentile bootstrap.
-
-    Questions are drawn again with replacement (Efron); differences of two prompts on the same
-    questions make it a paired one. Seeded: the same values give the same interval.
-    """
-    drawn = np.random.default_rng(0).integers(len(values), size=(ROUNDS, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def noise_of_accuracy(seeds: Rates) -> float:

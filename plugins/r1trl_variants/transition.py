@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from r1trl import StageResult, new_file
+from r1trl import StageResult, bootstrap_interval, new_file
 from r1trl_variants.numbers import (
     agreement,
-    bootstrap_interval,
     effect_of,
     noise_of_accuracy,
     numbers_of,

@@ -12,6 +12,7 @@ from r1trl.files.tables import with_names_aside
 from r1trl.generation.cells import REFERENCE, Cell, cells_of
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
+from r1trl.plan.choices import active
 from r1trl.plan.sizes import metric_problems
 from r1trl.process.terminal import say
 
@@ -99,17 +100,12 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
 def _problems_of_cells(stage: Any) -> Iterator[tuple[str, str]]:
     """Yield why the forms of the questions, or the other seeds, are not possible."""
     own = {cell.name for cell in cells_of(stage) if cell.variant is None}
-    for name in own & {name for name, options in stage.variants.items() if options is not None}:
+    for name in own & active(stage.variants).keys():
         yield f"variants.{name}", "is what the rows as they are are called; give it another name"
-    if stage.noise_seeds and not any(map(is_chosen, stage.variants.values())):
+    if stage.noise_seeds and not active(stage.variants):
         yield "noise_seeds", "is for comparison with variants, and the stage has none"
     if stage.noise_seeds and stage.sampling.temperature == 0:
         yield "noise_seeds", "at sampling.temperature=0 every seed draws the same"
-
-
-def is_chosen(options: Any) -> bool:
-    """Return True if an entry is not dropped by null."""
-    return options is not None
 
 
 def size(stage: Any) -> str:

@@ -294,3 +294,10 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         guard_effects(result, correct="safe_reply")
     with pytest.raises(ValueError, match="has no rollouts"):
         guard_effects(replace(result, dataset=None))
+
+
+def test_no_gain_is_told_where_no_question_has_two_verdicts(tmp_path: Path, capsys: Any) -> None:
+    cells = {("plain", "one", "a"): [1.0], ("guard", "other", "a"): [1.0]}
+    metrics = guard_effects(result_of(tmp_path, cells, 10)).metrics
+    assert metrics == {"plain/b/tokens": 7.0}
+    assert "guard on b: no question has a verdict with it and without it" in capsys.readouterr().out

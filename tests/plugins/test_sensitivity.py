@@ -11,7 +11,6 @@ import pytest
 from datasets import Dataset
 from r1trl_variants.numbers import (
     agreement,
-    bootstrap_interval,
     differences,
     effect_of,
     flip_rate,
@@ -22,6 +21,7 @@ from r1trl_variants.numbers import (
 )
 from r1trl_variants.transition import sensitivity
 
+from r1trl import bootstrap_interval
 from r1trl.types import StageResult
 
 # Three prompts on four questions.

@@ -185,11 +185,22 @@ stages:
     template: "{{ prompt }}"
     data: {problems: {}}
     rollout: {outputs: 16, minibatches: 1}
-    rewards: {accuracy: {answer: answer_tag}}
+    rewards: {digits: {}}
     transitions: {equal_rewards: null, entropy_collapse: null, length_runaway: null}
     args: {num_generations: 4, per_device_train_batch_size: 8, max_steps: 4, save_steps: 2,
-           max_completion_length: 8, sync_ref_model: false, learning_rate: 0.01}
+           max_completion_length: 8, sync_ref_model: false, learning_rate: 0.001}
 """
+REWARD = """
+import r1trl
+
+@r1trl.verifier
+def digits(completion: str) -> float:
+    return sum(map(str.isdigit, completion)) % 3 / 2
+
+@r1trl.hookimpl
+def r1trl_rewards():
+    return {"digits": digits}
+"""  # which no group has alike
 
 
 @pytest.mark.long
@@ -199,11 +210,14 @@ def test_an_adapter_is_handed_on_whole_and_resumed_after_a_kill(tmp_path: Path) 
         f'{{"prompt": "{i} + 1", "completion": "{i + 1}", "solution": "{i}"}}' for i in range(32)
     ]
     rows.write_text("\n".join(texts))
-    own = (f"sources.problems={{path: {rows}}}", "preflight=false")
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(REWARD)
+    loaded = f"plugins.load=[{plugin}]"
+    own = (f"sources.problems={{path: {rows}}}", loaded, "preflight=false")
     whole = Run(tmp_path / "whole", RECIPE, *own)
     assert whole.carry_out() == 0, whole.log("taught")
     killed = Run(tmp_path / "killed", RECIPE, *own)
-    killed.carry_out_killed("rewarded", 3)
+    killed.carry_out_killed("rewarded", 3, plugin)
     assert killed.weights("taught") == whole.weights("taught")
     assert killed.weights("rewarded") == whole.weights("rewarded")
     assert whole.weights("rewarded") != whole.weights("taught")
