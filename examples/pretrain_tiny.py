@@ -65,6 +65,7 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     )
     untagged = (text for whole in texts for text in split_tags(whole))
     tokenizer.train_from_iterator(untagged, trainer)
+    tokenizer = keep_newlines_apart(tokenizer)
     tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -75,6 +76,18 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
     )
+
+
+def keep_newlines_apart(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer without merges of newlines.
+
+    A Qwen2's tokenizer is loaded as transformers' own, which splits texts elsewhere around them:
+    without such merges both make the same tokens.
+    """
+    content = json.loads(tokenizer.to_str())
+    merges = content["model"]["merges"]
+    content["model"]["merges"] = [pair for pair in merges if "Ċ" not in "".join(pair)]
+    return Tokenizer.from_str(json.dumps(content))
 
 
 def split_tags(text: str) -> list[str]:
