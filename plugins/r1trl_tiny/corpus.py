@@ -26,10 +26,11 @@ class Mixture:
 
     `general`: documents that are no problem. `direct`: replies without reasoning, of which
     `direct_correct` is guaranteed correct. `tagged`: replies with tags. `mixed`: reasoning in both
-    languages. `slip`: steps of reasoning with a wrong result. `unseen`: questions in phrasings that
-    no training set has. `formed`: questions in forms of `forms.py`. `turns`: problems over several
-    turns. `lines`: tagged replies with their tags on lines of their own. `operands`: how many
-    numbers a problem has, one of these by chance.
+    languages. `own`: other reasoning that is surely in the question's language. `slip`: steps of
+    reasoning with a wrong result. `unseen`: questions in phrasings that no training set has.
+    `formed`: questions in forms of `forms.py`. `turns`: problems over several turns. `lines`:
+    tagged replies with their tags on lines of their own. `operands`: how many numbers a problem
+    has, one of these by chance.
     """
 
     general: float = 0.08
@@ -37,6 +38,7 @@ class Mixture:
     direct_correct: float = 0.1
     tagged: float = 0.5
     mixed: float = 0.6
+    own: float = 0.5
     slip: float = 0.02
     unseen: float = 0.3
     formed: float = 0.35
@@ -82,18 +84,24 @@ def reasoning(
 
 
 def reply(
-    problem: Problem, rng: random.Random, mixture: Mixture, names: tuple[str, ...] = ()
+    problem: Problem,
+    asked: str,
+    rng: random.Random,
+    mixture: Mixture,
+    names: tuple[str, ...] = (),
 ) -> str:
     """Return a reply to the problem, in a style sampled from the shares.
 
-    `names` are the forms of the question, of which some ask for a style: sometimes it is kept.
+    `asked` is the question's language. `names` are the forms of the question, of which some ask for
+    a style: sometimes it is kept.
     """
     if rng.random() < mixture.direct:
         right = rng.random() < mixture.direct_correct
         text, value = "", problem.answer if right else rng.randint(0, 99)
     else:
         mixed = rng.random() < mixture.mixed
-        language = "mixed" if mixed else rng.choice(LANGUAGES)
+        one = asked if rng.random() < mixture.own else rng.choice(LANGUAGES)
+        language = "mixed" if mixed else one
         text, value = reasoning(problem, language, rng, mixture)
     written = f"\\boxed{{{value}}}" if "boxed" in names and rng.random() < 0.5 else str(value)
     if rng.random() < mixture.tagged:
@@ -149,7 +157,8 @@ def problem_document(problem: Problem, rng: random.Random, mixture: Mixture) -> 
     think = functools.partial(worked, rng=rng, mixture=mixture)
     form = formed(text, language, rng, names, think)
     separator = rng.choice((" ", "\n"))
-    return Document(head(form.text, form.system, separator), reply(problem, rng, mixture, names))
+    answer = reply(problem, language, rng, mixture, names)
+    return Document(head(form.text, form.system, separator), answer)
 
 
 def worked(problem: Problem, language: str, rng: random.Random, mixture: Mixture) -> str:
@@ -168,7 +177,7 @@ def conversation_document(problem: Problem, rng: random.Random, mixture: Mixture
     # Of the last turn only the last step is left to be done.
     before = problem.totals[-2] if len(problem.steps) > 1 else problem.start
     last = Problem(before, problem.steps[-1:])
-    return Document(text, reply(last, rng, mixture))
+    return Document(text, reply(last, language, rng, mixture))
 
 
 def general_document(rng: random.Random, mixture: Mixture) -> Document:
