@@ -72,6 +72,46 @@ def test_every_cell_is_drawn_and_compared(composed: Callable[..., Any], tmp_path
     assert result.metrics["base/held_out/variants/pss"] == found["variants"]["pss"]
 
 
+PLANTED = """
+    from typing import Any
+
+    import r1trl
+
+    def nothing(row: dict[str, Any], settings: Any, rng: Any) -> Any:
+        return row, settings
+
+    def costly(row: dict[str, Any], settings: Any, rng: Any) -> Any:
+        if rng.random() < 0.2:
+            row["prompt"] = "What is one plus one?"
+        return row, settings
+
+    @r1trl.hookimpl
+    def r1trl_variants() -> Any:
+        return {"nothing": nothing, "costly": costly}
+"""
+
+
+@pytest.mark.slow
+def test_of_variants_planted_in_a_real_model_the_noise_floor_hides_the_one_of_no_effect(
+    composed: Callable[..., Any], plugin_file: Callable[..., str], tmp_path: Path
+) -> None:
+    """The embedded base answers nearly all sums once its thinking is begun."""
+    overrides = (
+        *("recipe=sensitivity", "scale=tiny", f"plugins.load=[{plugin_file(PLANTED)}]"),
+        *(f"runs_dir={tmp_path}", "benchmarks.held_out.sample_rows=128"),
+        'stages.sensitivity.models.base.prefill="<think>\\n"',
+        "stages.sensitivity.variants={nothing: {}, costly: {}}",
+    )
+    [stage] = make_plan(composed(*overrides)).stages
+    write_spec(stage.folder, stage.spec)
+    run_stage_folder(stage.folder)
+    found = json.loads((stage.folder / "sensitivity.json").read_text())["base"]["held_out"]
+    assert found["questions"] == 128 and found["prompts"]["reference"]["accuracy"] > 0.9
+    nothing, costly = found["factors"]["nothing"], found["factors"]["costly"]
+    assert abs(nothing["effect"]) <= nothing["noise"] < 0.08 and not nothing["outside"]
+    assert costly["outside"] and -0.35 < costly["effect"] < -0.08 and costly["high"] < 0
+
+
 @pytest.mark.parametrize(
     ("override", "problem"),
     [
