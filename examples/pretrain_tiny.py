@@ -65,7 +65,7 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     )
     untagged = (text for whole in texts for text in split_tags(whole))
     tokenizer.train_from_iterator(untagged, trainer)
-    tokenizer = keep_newlines_apart(tokenizer)
+    tokenizer = keep_spaces_apart(tokenizer)
     tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -78,15 +78,15 @@ def make_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     )
 
 
-def keep_newlines_apart(tokenizer: Tokenizer) -> Tokenizer:
-    """Return a tokenizer without merges of newlines.
+def keep_spaces_apart(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer without merges of spaces and newlines alone.
 
     A Qwen2's tokenizer is loaded as transformers' own, which splits texts elsewhere around them:
     without such merges both make the same tokens.
     """
     content = json.loads(tokenizer.to_str())
     merges = content["model"]["merges"]
-    content["model"]["merges"] = [pair for pair in merges if "Ċ" not in "".join(pair)]
+    content["model"]["merges"] = [pair for pair in merges if set("".join(pair)) - {"Ġ", "Ċ"}]
     return Tokenizer.from_str(json.dumps(content))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, cast
 
 from r1trl.config.kind_problems import kind_problems
-from r1trl.config.schema import REQUIRED, StageConfig
+from r1trl.config.schema import REQUIRED, SourceConfig, StageConfig
 from r1trl.config.stage_parts import EndpointsConfig, number
 from r1trl.errors import ConfigError
 from r1trl.kind import Kind
@@ -108,6 +108,12 @@ def with_model(stage: StageConfig, model: EvaluatedModel) -> StageConfig:
 def reads_benchmarks(kind: Kind, stage: StageConfig) -> bool:
     """Return True if a stage is run on benchmarks, or its model answers them while it trains."""
     return "benchmarks" in kind.needs or stage.evaluate.every is not None
+
+
+def benchmarks_read(kind: Kind, stage: StageConfig) -> dict[str, SourceConfig]:
+    """Return those of a stage's benchmarks that are read; in training it may name some."""
+    named = [] if "benchmarks" in kind.needs else stage.evaluate.benchmarks
+    return {name: stage.benchmarks[name] for name in named or stage.benchmarks}
 
 
 def scores_held_out_rows_alone(kind: Kind) -> bool:

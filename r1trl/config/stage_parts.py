@@ -48,6 +48,7 @@ class EvaluateConfig:
     """How held-out rows are answered while a stage trains: the metrics `eval/<benchmark>/…`."""
 
     every: int | None = number(None, at_least=1)  # optimizer steps; None: never
+    benchmarks: list[str] = field(default_factory=list)  # those of the stage or the run; empty: all
     rows: int = number(64, at_least=1)  # of each benchmark, drawn by the run's seed
     # Share of the stage's time; while evaluations have taken more, those that are due are left out.
     max_share: float = number(0.1, above=0, at_most=1)

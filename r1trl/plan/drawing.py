@@ -119,6 +119,9 @@ def check_evaluation(stage: StageConfig, kind: Kind) -> Iterator[str]:
         return
     if not stage.benchmarks:
         yield "evaluate.every: there are no benchmarks to answer, here or in the run's benchmarks"
+    for name in given.benchmarks:
+        if name not in stage.benchmarks:
+            yield f"evaluate.benchmarks: {unknown('benchmark', name, stage.benchmarks)}"
     if stage.args.get("use_vllm"):
         yield (
             "evaluate.every: r1trl's own decoding answers held-out rows, which would take far "

@@ -7,7 +7,7 @@ from typing import Any
 
 from r1trl.arguments.check import missing_packages
 from r1trl.config.checked import Composed
-from r1trl.config.kinds import models_of, reads_benchmarks
+from r1trl.config.kinds import benchmarks_read, models_of, reads_benchmarks
 from r1trl.config.schema import REQUIRED, RunConfig, StageConfig
 from r1trl.errors import ConfigError
 from r1trl.identity.asked import Asked, asked_of, asked_problems, readers_of
@@ -149,7 +149,9 @@ def _laid_out(
     identities, notes = dict[str, str](), dict[str, list[str]]()
     for name, whole in filled.items():
         kind, folder, say = plugins.kind(whole.kind), run / "stages" / name, asked.get(name, "")
-        stage = whole if reads_benchmarks(kind, whole) else config.stages[name]
+        stage = config.stages[name]
+        if reads_benchmarks(kind, whole):
+            stage = replace(whole, benchmarks=benchmarks_read(kind, whole))
         spec = _spec(config, name, stage, folder, plugins)
         identity = identity_of(spec, stage, identities, digests, sources)
         assert whole.launch

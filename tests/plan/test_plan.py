@@ -200,8 +200,10 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
             *R1,
             "stages.zero.evaluate={every: 5, metrics: {correct: accuracy, kind: politeness}}",
             "stages.zero.evaluate.sampling={max_n: 4, shard_size: 8}",
+            "stages.zero.evaluate.benchmarks=[helt_out]",
         ),
         [
+            "stages.zero.evaluate.benchmarks: no benchmark is called 'helt_out' (did you mean",
             "stages.zero.evaluate.metrics.kind: no reward of this stage is called 'politeness'",
             "stages.zero.evaluate.sampling.max_n: means nothing without sampling.stop_after",
             "stages.zero.evaluate.sampling.shard_size: reaches nothing: no shards are written",
@@ -565,6 +567,18 @@ def test_what_evaluates_is_refused_of_a_stage_that_does_not() -> None:
         make_plan(compose([*R1, "stages.dev1.evaluate.rows=8", "name=test"], None))
     key = "stages.dev1.evaluate.rows"
     assert caught.value.problems == [f"{key}: nothing is evaluated; set evaluate.every too"]
+
+
+def test_a_stage_reads_the_benchmarks_that_its_evaluations_name_and_no_others() -> None:
+    def stages(*overrides: str) -> dict[str, Any]:
+        plan = make_plan(compose([*ZERO, "name=test", *overrides], None))
+        return {stage.spec.stage: stage.spec.settings["benchmarks"] for stage in plan.stages}
+
+    assert stages()["zero"] == {} and len(stages()["scoreboard"]) > 1
+    every = stages("stages.zero.evaluate.every=5")
+    assert every["zero"] == every["scoreboard"] and every["zero_first"] == {}
+    one = stages("stages.zero.evaluate.every=5", "stages.zero.evaluate.benchmarks=[harder]")
+    assert list(one["zero"]) == ["harder"] and one["scoreboard"] == every["scoreboard"]
 
 
 @pytest.mark.parametrize("what", UNKNOWN)
