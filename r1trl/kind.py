@@ -70,6 +70,8 @@ class Work(Protocol):
 
         `sources` (default: `stage.data`) maps names to sources, such as some of `stage.benchmarks`,
         or to the value of a setting of the type `Rows`; the stage's filters apply to them too.
+        Rows of a source with variants have the column `variant`, and their prompts as they are:
+        `rendered` and `draw` ask them in that form.
         Raises StageError if the rows lack one of the kind's columns, or none is left.
         """
         ...

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl.errors import StageError, errors_named
 
 Row = Mapping[str, Any]
+REFERENCE = "reference"  # the name of a row as it is, in the place of a variant's
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,49 @@ class Variation:
         """Return another form of a row, and the settings that its prompt is rendered by.
 
         Depends on the row's prompt, the seed and the options alone. Raises StageError, which names
-        the key, if the variant fails or returns something else.
+        the key and the row, if the variant fails or returns something else.
         """
-        prompt = json.dumps(row["prompt"], default=str, ensure_ascii=False)
-        with errors_named(self.key):
+        prompt = written(row["prompt"])
+        with errors_named(f"{self.key}: of the row with the prompt {prompt:.80}"):
             varied = self.variant(dict(row), settings, random.Random(f"{self.seed} {prompt}"))
             return checked(varied, row)
+
+
+@dataclass(frozen=True)
+class DrawnVariation:
+    """The variation that each row has drawn: of its `source` the one that `variant` names.
+
+    `by_source` has the variations of a stage's sources, by the source's name and the variant's.
+    """
+
+    by_source: Mapping[str, Mapping[str, Variation]]
+
+    def of(self, row: Row, settings: PromptSettings) -> tuple[Row, PromptSettings]:
+        """Return a row in the form that it has drawn, as `Variation.of` does; or as it is."""
+        own = self.by_source.get(str(row.get("source")), {})
+        variation = own.get(str(row.get("variant")))
+        return variation.of(row, settings) if variation else (row, settings)
+
+
+def draw(names: Sequence[str], varied: float | None, seed: int, prompt: Any) -> str:
+    """Return the name of the form in which a row is asked, REFERENCE for as it is.
+
+    `varied` is the chance that it is one of `names`, which are equally likely; None: as likely as
+    each of them is the row as it is. Depends on the seed and the row's prompt alone, and not on the
+    order of names.
+    """
+    rng = random.Random(f"form {seed} {written(prompt)}")
+    return rng.choice(sorted(names)) if names and rng.random() < share(names, varied) else REFERENCE
+
+
+def share(names: Sequence[str], varied: float | None) -> float:
+    """Return the share of rows that get one of the variants of these names."""
+    return len(names) / (len(names) + 1) if varied is None else varied
+
+
+def written(prompt: Any) -> str:
+    """Return a prompt, text or messages, as JSON: what is random depends on it."""
+    return json.dumps(prompt, default=str, ensure_ascii=False)
 
 
 def checked(varied: Any, row: Row) -> tuple[Row, PromptSettings]:
@@ -59,6 +97,11 @@ def checked(varied: Any, row: Row) -> tuple[Row, PromptSettings]:
     changed, settings = varied
     if not isinstance(settings, PromptSettings):
         raise StageError(f"a variant returns PromptSettings beside the row, not {settings!r:.200}")
+    if settings.template and (settings.system or settings.chat_template_kwargs):
+        raise StageError(
+            "a raw template shows no system prompt and reads no chat_template_kwargs; a variant "
+            "writes them into the template"
+        )
     if not isinstance(changed, Mapping) or changed.keys() != row.keys():
         names = list(changed) if isinstance(changed, Mapping) else changed
         raise StageError(

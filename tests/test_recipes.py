@@ -19,7 +19,7 @@ from r1trl.errors import ConfigError
 from r1trl.plan.plan import Plan, make_plan
 
 RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
-RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress")
+RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress", "robust")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BFCL = ("regress", "paper")  # needs the wheel of bfcl-eval
@@ -72,7 +72,8 @@ def test_a_composed_recipe_equals_its_snapshot(recipe: str, scale: str) -> None:
 def test_a_recipe_plans(recipe: str, scale: str, tmp_path: Path) -> None:
     calls = f"benchmarks.calls.options.path={bfcl_folder(tmp_path)}"
     plan = make_plan(run_of(recipe, scale, *([calls] if (recipe, scale) == BFCL else [])))
-    own = {"guards": "requests", "search": "search", "sensitivity": "sensitivity"}
+    own = {"guards": "requests", "search": "search"}
+    own |= dict.fromkeys(("sensitivity", "robust"), "sensitivity")
     last = own.get(recipe, "scoreboard")
     assert [stage.spec.stage for stage in plan.stages][-1] == last
 

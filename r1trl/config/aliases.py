@@ -60,12 +60,12 @@ def _rename_offer(parts: list[str], role: str, plugins: Plugins) -> list[str]:
 
 
 def rename_source(source: Any, plugins: Plugins, key: str, renaming: Renaming) -> Any:
-    """Return a source with the former names of its dataset and filters replaced."""
+    """Return a source with the former names of its dataset, filters and variants replaced."""
     if not isinstance(source, Mapping):
         return source
     renamed = dict(source)
     _rename_value(renamed, "dataset", plugins, key, renaming)
-    return _rename_under(renamed, ("filters",), plugins, key, renaming)
+    return _rename_under(renamed, ("filters", "variants"), plugins, key, renaming)
 
 
 def rename_stage(stage: Mapping[str, Any], plugins: Plugins, key: str, renaming: Renaming) -> Any:

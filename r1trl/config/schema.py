@@ -70,6 +70,9 @@ class SourceConfig:
     sample_rows: int | None = number(None, alias="limit", at_least=1)  # at random, after filters
     weight: float | None = number(None, above=0)  # share of the mixture, next to the others'
     take: int | None = number(None, alias="stream", at_least=1)  # rows read, from the head
+    variants: dict[str, Any] = field(default_factory=dict)  # forms of questions to train on
+    # Share of rows that get a form; None: each form is as likely as the row as it is.
+    varied: float | None = number(None, above=0, at_most=1)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import SourceConfig
 from r1trl.data.filters import OnEmpty, apply_filters
-from r1trl.data.sources import Say, load_source
+from r1trl.data.sources import Say, load_source, names_of, with_variants_drawn
 from r1trl.errors import StageError
 from r1trl.files.names import CHAT
 from r1trl.files.once import made_once
@@ -35,24 +35,30 @@ def load_data(
     on_empty: OnEmpty | None = None,
     needed: Sequence[str] = (),
     say: Say = str,
+    stage_seed: int | None = None,
 ) -> tuple["Dataset", dict[str, Any]]:
     """Load every source, put the rows together and filter them.
 
     `key` is the stage's key, empty for the run; `group` is the key of the sources in it, for
     messages. The column `source` is the name of a row's source; the rows' own of that name is
-    `row/source`. A row is dropped if a text or the messages among the columns `needed` (none: all
-    of them) are null. `say` is told what was found in the rows. Returns the rows and, for
-    filters.json, the counts into and out of each filter. Raises StageError if a column is missing
-    or often null, a filter fails or no row is left; what `on_empty` does instead of the last is
-    said at `apply_filters`.
+    `row/source`. If a source has variants, the column `variant` is the one that a row is to be
+    asked in, drawn by `stage_seed` (None: `seed`); its prompt stays. A row is dropped if a text or
+    the messages among the columns `needed` (none: all of them) are null. `say` is told what was
+    found in the rows. Returns the rows and, for filters.json, the counts into and out of each
+    filter. Raises StageError if a column is missing or often null, a filter fails or no row is
+    left; what `on_empty` does instead of the last is said at `apply_filters`.
     """
     parts, counts, at = [], {}, f"{key}.{group}".lstrip(".")
+    vary = any(names_of(source.variants) for source in sources.values())
+    stage_seed = seed if stage_seed is None else stage_seed
     for name, source in sources.items():
         rows = load_source(source, plugins, seed, f"{at}.{name}", say)
         rows, dropped = without_nulls(rows, needed, f"{at}.{name}", say)
         if "source" in rows.column_names:
             say(f"{at}.{name}: the rows' own column 'source' is '{SOURCE_OF_ROW}' here")
         rows = rows_of_source_named(rows, name)
+        if vary:
+            rows = with_variants_drawn(rows, source, stage_seed, f"{at}.{name}", say)
         own = f"{at}.{name}.filters"
         rows, kept = apply_filters(rows, source.filters, plugins, own, on_empty)
         counts[name] = dropped + kept
@@ -76,18 +82,19 @@ def load_stage_rows(
     group: str = "data",
     on_empty: OnEmpty | None = None,
     needed: Sequence[str] = (),
+    stage_seed: int | None = None,
 ) -> "Dataset":
     """Load a stage's rows on rank 0, write them to `folder`, read them on all: a collective.
 
-    `key`, `group`, `on_empty` and `needed` are those of `load_data`. Rows that are equal to
-    those of an earlier attempt keep their file, and with it what `datasets` has cached of them: a
-    stage that continues does not tokenise again.
+    `key`, `group`, `on_empty`, `needed` and `stage_seed` are those of `load_data`. Rows that are
+    equal to those of an earlier attempt keep their file, and with it what `datasets` has cached of
+    them: a stage that continues does not tokenise again.
     """
     from datasets import Dataset
 
     def made() -> "Dataset":
         rows, counts = load_data(
-            sources, filters, plugins, seed, key, group, on_empty, needed, _say
+            sources, filters, plugins, seed, key, group, on_empty, needed, _say, stage_seed
         )
         folder.mkdir(parents=True, exist_ok=True)
         new, kept = folder / "new.parquet", folder / "rows.parquet"

@@ -1,4 +1,4 @@
-"""One source of rows: a file, a Hub dataset or a plugin's, with its columns mapped."""
+"""One source of rows: a file, a Hub dataset or a plugin's; columns mapped, variants drawn."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,8 +8,10 @@ from r1trl.data.shapes import normal_rows
 from r1trl.data.templates import fill_or_none, is_template, names_in
 from r1trl.errors import R1trlError, StageError, errors_named, suggest
 from r1trl.files.local import local_rows
+from r1trl.files.tables import OWN, with_names_aside
 from r1trl.formats import is_local
 from r1trl.plugins.loading import Plugins
+from r1trl.variants import draw
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -76,6 +78,30 @@ def _load_rows(source: SourceConfig) -> "Dataset":
     if not count:
         return rows
     return Dataset.from_generator(rows.take(count).__iter__, features=rows.features)
+
+
+def with_variants_drawn(
+    rows: "Dataset", source: SourceConfig, seed: int, key: str, say: Say
+) -> "Dataset":
+    """Return rows with the column `variant`: the one that each is to be asked in, or REFERENCE.
+
+    A column of that name of the rows' own steps aside, which `say` is told. Raises StageError if
+    there are variants and no prompts.
+    """
+    names = names_of(source.variants)
+    if names and "prompt" not in rows.column_names:
+        there = ", ".join(rows.column_names)
+        raise StageError(f"{key}.variants: the rows have no column 'prompt'; they have: {there}")
+    if "variant" in rows.column_names:
+        say(f"{key}: the rows' own column 'variant' is '{OWN}variant' here")
+    prompts = rows["prompt"][:] if names else [None] * len(rows)
+    drawn = [draw(names, source.varied, seed, prompt) for prompt in prompts]
+    return with_names_aside(rows, {"variant": drawn})
+
+
+def names_of(variants: Mapping[str, Any]) -> list[str]:
+    """Return the names of variants that are not dropped."""
+    return [name for name, options in variants.items() if options is not None]
 
 
 def missing_columns(columns: Mapping[str, str], there: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.config.schema import StageConfig
-from r1trl.data.prompts import render, settings_of
+from r1trl.data.prompts import Variations, render, settings_of, varied_rows
 from r1trl.errors import errors_named
 from r1trl.files.tables import aside, dataset_of
 from r1trl.generation.completions import GenerationModel, ModelPolicy, chain, extractors_of
@@ -19,7 +19,6 @@ from r1trl.rewards.scorer import Scorer
 from r1trl.samplers import Policy
 from r1trl.serve.clients import served
 from r1trl.types import Completion
-from r1trl.variants import PromptSettings, Variation
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,7 +46,9 @@ class RowGenerator:
         self.extractors = extractors_of(stage.rewards, plugins)
         self.model: GenerationModel | None = None
 
-    def generate(self, rows: "Dataset", seed: int, variation: Variation | None = None) -> "Dataset":
+    def generate(
+        self, rows: "Dataset", seed: int, variation: Variations | None = None
+    ) -> "Dataset":
         """Return `sampling.n` completions per row, or up to `max_n` until enough are right.
 
         The rows have numbers, in the column `problem`. They keep their columns; docs/DATA.md lists
@@ -136,17 +137,6 @@ class RowGenerator:
             added[f"outcome/{name}"] = [o for each in scores for o in each.outcomes[name]]
         answers = {n: policy.extract_answers(completions, n) for n in self.extractors}
         return added | {f"answer/{name}": texts for name, texts in answers.items()}
-
-
-def varied_rows(
-    rows: "Dataset", settings: PromptSettings, variation: Variation | None
-) -> "tuple[Dataset, list[PromptSettings]]":
-    """Return rows in another form, with the settings of each; as they are without a variation."""
-    if variation is None:
-        return rows, [settings] * len(rows)
-    pairs = [variation.of(row, settings) for row in rows.to_list()]
-    columns = {name: [row[name] for row, _ in pairs] for name in rows.column_names}
-    return dataset_of(columns, rows.features), [own for _, own in pairs]
 
 
 def own_columns(rows: "Dataset") -> "Dataset":

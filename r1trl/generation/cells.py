@@ -5,8 +5,8 @@ from typing import Any
 
 from r1trl.config.schema import StageConfig
 from r1trl.plugins.offer import offered_name
+from r1trl.variants import REFERENCE
 
-REFERENCE = "reference"  # the rows as they are, which every variant is compared with
 RESEEDED = "seed"  # the factor of the reference under other seeds: the noise of sampling
 SEEDS_APART = 1_000_003  # far more than there are shards, each of which has the next seed
 

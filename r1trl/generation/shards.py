@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1trl.checkpoints.marks import damage, digests, read_proof, write_proof
+from r1trl.data.prompts import Variations
 from r1trl.errors import StageError
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
@@ -22,7 +23,6 @@ from r1trl.stage.ranks import from_all, in_turn, is_main, world_size
 from r1trl.storage.digests import digest_of
 from r1trl.storage.shown import sizes_of, wait_for
 from r1trl.storage.writing import new_file
-from r1trl.variants import Variation
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,7 +38,7 @@ def generate_shards(
     name: str,
     seed: int,
     identity: Mapping[str, Any] | None = None,
-    variation: Variation | None = None,
+    variation: Variations | None = None,
 ) -> "Dataset | None":
     """Generate completions of all rows but those of finished shards; a collective.
 
@@ -98,7 +98,7 @@ def _say_who_waits(name: str, shards: int, rows: int, size: int) -> None:
 
 
 def _generated(
-    generator: RowGenerator, rows: "Dataset", seed: int, variation: Variation | None
+    generator: RowGenerator, rows: "Dataset", seed: int, variation: Variations | None
 ) -> "tuple[Dataset, dict[str, Any]]":
     """Return the rollouts of a shard, and the statistics of its scoring alone."""
     scorer = generator.scorer

@@ -32,6 +32,7 @@ LEFT_OUT = (
 )
 # Of serve: where servers run, and how they are started.
 OF_SERVE = ("tensor_parallel", "replicas", "gpus", "nodes", "command", "ready", "restarts")
+OF_VARIED_ROWS = ("variants", "varied")  # of a source; without variants, neither
 OF_SERVERS = ("urls", "concurrency", "timeout", "patience", "api_key_env")  # of endpoints
 SHOWN = 12  # digits of a digest
 LONGEST = 200  # characters of a value
@@ -89,7 +90,8 @@ def _drop(settings: Any, key: str) -> None:
 def _copy(value: Any) -> Any:
     """Return a copy of nested settings, without secrets: another token changes no result."""
     if isinstance(value, Mapping):
-        return {str(key): _copy(each) for key, each in value.items()}
+        plain = OF_VARIED_ROWS if "dataset" in value and not value.get("variants") else ()
+        return {str(key): _copy(each) for key, each in value.items() if key not in plain}
     if isinstance(value, str):
         return hide(value)
     return [_copy(each) for each in value] if isinstance(value, list | tuple) else value

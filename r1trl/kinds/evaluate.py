@@ -9,12 +9,14 @@ from r1trl.config.kinds import EvaluatedModel
 from r1trl.config.stage_parts import number
 from r1trl.errors import errors_named
 from r1trl.files.tables import with_names_aside
-from r1trl.generation.cells import REFERENCE, Cell, cells_of
+from r1trl.generation.cells import Cell, cells_of
 from r1trl.generation.metrics import benchmark_metrics
 from r1trl.kinds import sample
 from r1trl.plan.choices import active
+from r1trl.plan.drawing import TAKEN
 from r1trl.plan.sizes import metric_problems
 from r1trl.process.terminal import say
+from r1trl.variants import REFERENCE
 
 
 @dataclass
@@ -99,9 +101,9 @@ def problems(stage: Any) -> Iterator[tuple[str, str]]:
 
 def _problems_of_cells(stage: Any) -> Iterator[tuple[str, str]]:
     """Yield why the forms of the questions, or the other seeds, are not possible."""
-    own = {cell.name for cell in cells_of(stage) if cell.variant is None}
+    own = {cell.name for cell in cells_of(stage) if cell.variant is None} - {REFERENCE}
     for name in own & active(stage.variants).keys():
-        yield f"variants.{name}", "is what the rows as they are are called; give it another name"
+        yield f"variants.{name}", TAKEN
     if stage.noise_seeds and not active(stage.variants):
         yield "noise_seeds", "is for comparison with variants, and the stage has none"
     if stage.noise_seeds and stage.sampling.temperature == 0:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from r1trl.config.schema import StageConfig
@@ -12,6 +13,7 @@ from r1trl.plugins.offer import Offer
 from r1trl.plugins.values import check_options, convert
 from r1trl.rewards.scorer import COMMON_OPTIONS
 from r1trl.types import Benchmarks, RewardName
+from r1trl.variants import REFERENCE
 
 COMMON_TYPES: dict[str, Any] = {
     "reward": str,
@@ -105,6 +107,7 @@ def check_rewards(
     """
     problems = []
     at = f"{stage_key}.rewards"
+    forms = {name for source in stage.data.values() for name in active(source.variants)}
     for name, options in stage.rewards.items():
         offer = options.get("reward", name) if isinstance(options, Mapping) else name
         own = own_options(options)
@@ -112,7 +115,7 @@ def check_rewards(
     rewards, offers = active(stage.rewards), plugins.offers["reward"]
     for name, options in rewards.items():
         key = f"{at}.{name}"
-        problems += [f"{key}.{line}" for line in _common_options(options, sources)]
+        problems += [f"{key}.{line}" for line in _common_options(options, sources, forms)]
         others = [other for other in rewards if other != name]
         required_names = options.get("requires")
         for required in required_names if isinstance(required_names, list) else ():
@@ -156,8 +159,10 @@ def own_options(options: Any, role: str = "reward") -> Any:
     return {k: v for k, v in options.items() if k not in common}
 
 
-def _common_options(options: Mapping[str, Any], sources: Iterable[str] | None) -> Iterator[str]:
-    """Yield what is wrong with the keys that every reward takes."""
+def _common_options(
+    options: Mapping[str, Any], sources: Iterable[str] | None, forms: AbstractSet[str]
+) -> Iterator[str]:
+    """Yield what is wrong with the keys that every reward takes; `forms`: the rows' variants."""
     for name, type_ in COMMON_TYPES.items():
         if options.get(name) is None:
             continue
@@ -176,3 +181,6 @@ def _common_options(options: Mapping[str, Any], sources: Iterable[str] | None) -
     source = (options.get("where") or {}).get("source")
     if sources is not None and source is not None and source not in (known := set(sources)):
         yield f"where.source: {unknown('source of this stage', str(source), known)}"
+    form = (options.get("where") or {}).get("variant")
+    if forms and form is not None and form not in (known := {REFERENCE, *forms}):
+        yield f"where.variant: {unknown('variant of this stage', str(form), known)}"

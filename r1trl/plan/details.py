@@ -11,6 +11,7 @@ from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import offered_name
 from r1trl.report.tables import aligned
+from r1trl.variants import share
 
 LONGEST = 60  # characters of a value
 
@@ -26,6 +27,9 @@ def _stage(planned: PlannedStage, plugins: Plugins) -> str:
         for name, options in active(chosen).items():
             rows.append([f"  {key}.{name}", _options(role, name, options, plugins)])
     stage = planned.config
+    for name, source in stage.data.items():
+        if forms := list(active(source.variants)):
+            rows.append([f"  data.{name}.varied", f"{share(forms, source.varied):.3g}"])
     if "sampling" in planned.kind.takes:
         rows += [[f"  sampling.{n}", shown(value)] for n, value in asdict(stage.sampling).items()]
     rows += [[f"  args.{name}", shown(value)] for name, value in stage.args.items()]
@@ -39,6 +43,7 @@ def _chosen(planned: PlannedStage) -> Iterator[tuple[str, str, Mapping[str, Any]
     group = "benchmarks" if "benchmarks" in planned.kind.needs else "data"
     for name, source in getattr(stage, group).items():
         yield f"{group}.{name}.filters", "filter", source.filters
+        yield f"{group}.{name}.variants", "variant", source.variants
     yield "filters", "filter", stage.filters
     yield "samplers", "sampler", stage.samplers
     for name, model in models_of(stage).items():

@@ -14,10 +14,12 @@ from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import offered_name
 from r1trl.plugins.values import check_options
 from r1trl.types import RewardName
+from r1trl.variants import REFERENCE
 
 TRAINING_METHODS = ("choose", "observe", "admit")
 GENERATION_METHODS = ("generate",)
 NOT_OPENAI = ("top_k", "min_p", "repetition_penalty")
+TAKEN = "is what the rows as they are are called; give it another name"  # of a variant
 WHOLE = {"top_p": 1.0, "top_k": 0.0, "min_p": 0.0}  # values that leave out no token
 
 
@@ -86,10 +88,12 @@ def _sources(
                 yield f"{key}.{name}: {unknown('source of this stage', source, stage.data)}"
 
 
-def check_variants(stage: StageConfig, key: str, plugins: Plugins) -> list[str]:
-    """Check the variants of a stage; return the problems."""
-    problems, at = [], f"{key}.variants"
-    for name, options in stage.variants.items():
+def check_variants(variants: Mapping[str, Any], at: str, plugins: Plugins) -> list[str]:
+    """Check the variants of a stage or source, whose key is `at`; return the problems."""
+    problems = []
+    if variants.get(REFERENCE) is not None:
+        problems.append(f"{at}.{REFERENCE}: {TAKEN}")
+    for name, options in variants.items():
         offered, own = offered_name("variant", name, options), own_options(options, "variant")
         problems += check_offer(plugins, "variant", offered, own, f"{at}.{name}", at)
     return problems

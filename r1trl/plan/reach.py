@@ -1,11 +1,11 @@
 """What is given and reaches nothing: it is refused, with its key and what to do instead."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from r1trl.config.checked import Composed
 from r1trl.config.keys import concerns
 from r1trl.config.kinds import models_of, reads_benchmarks, scores_held_out_rows_alone
-from r1trl.config.schema import ONLY_REFERRED_TO, StageConfig
+from r1trl.config.schema import ONLY_REFERRED_TO, SourceConfig, StageConfig
 from r1trl.config.stage_parts import POLICY, LaunchConfig, ScoringConfig
 from r1trl.errors import suggest
 from r1trl.kind import Kind, NoSettings
@@ -41,9 +41,7 @@ def unread_keys(run: Composed) -> list[tuple[str, str]]:
 
 def unread_by_run(run: Composed) -> Iterator[str]:
     """Yield what is set for the whole run and has no effect."""
-    for name, source in run.config.benchmarks.items():
-        if source.weight is not None:
-            yield f"benchmarks.{name}.weight: benchmarks are not mixed"
+    yield from _of_benchmarks(run.config.benchmarks)
     yield from (f"launch.{line}" for line in _launch(run.config.launch))
     try:
         seconds_of(run.config.time_limit)
@@ -67,9 +65,8 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
     yield from _of_evaluations(key, stage, kind, run)
     if stage.benchmarks and not reads_benchmarks(kind, stage):
         yield f"benchmarks: a stage of kind {stage.kind} is not run on benchmarks"
-    for name, source in stage.benchmarks.items():
-        if source.weight is not None:
-            yield f"benchmarks.{name}.weight: benchmarks are not mixed"
+    yield from _of_benchmarks(stage.benchmarks)
+    yield from _of_variants(key, stage, kind)
     if stage.filters and kind.settings is NoSettings and not {"data", "benchmarks"} & set(keys):
         yield f"filters: a stage of kind {stage.kind} reads no rows"
     if stage.scoring != ScoringConfig() and not active(stage.rewards):
@@ -82,6 +79,31 @@ def unread(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[
                 yield f"{name}: each model has its own: models.<name>.{name}"
     yield from _steps(stage, kind)
     yield from _of_a_loaded_model(key, stage, run)
+
+
+def _of_benchmarks(benchmarks: Mapping[str, SourceConfig]) -> Iterator[str]:
+    """Yield what benchmarks set and nothing reads, whoever's they are."""
+    for name, source in benchmarks.items():
+        if source.weight is not None:
+            yield f"benchmarks.{name}.weight: benchmarks are not mixed"
+        if active(source.variants):
+            yield (
+                f"benchmarks.{name}.variants: are for rows that are trained on; an evaluate stage "
+                "asks a benchmark in every form of its own: stages.<stage>.variants"
+            )
+
+
+def _of_variants(key: str, stage: StageConfig, kind: Kind) -> Iterator[str]:
+    """Yield the sources with variants of a stage that draws no completions."""
+    if kind.draws != "nothing":
+        return
+    for name, source in stage.data.items():
+        if active(source.variants):
+            yield (
+                f"data.{name}.variants: a stage of kind {stage.kind} learns from answers that were "
+                "given to the questions as they are; variants are for stages that draw "
+                f"completions of their own; {key}.data.{name}.variants={{}} leaves them out here"
+            )
 
 
 def _of_evaluations(key: str, stage: StageConfig, kind: Kind, run: Composed) -> Iterator[str]:

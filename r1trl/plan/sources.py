@@ -9,7 +9,8 @@ from r1trl.errors import suggest
 from r1trl.files.local import head_columns
 from r1trl.files.names import found, shaped
 from r1trl.formats import POSSIBLE, format_of, is_file, is_local, is_there
-from r1trl.plan.choices import check_filters, check_offer
+from r1trl.plan.choices import active, check_filters, check_offer
+from r1trl.plan.drawing import check_variants
 from r1trl.plugins.loading import Plugins
 
 
@@ -29,6 +30,9 @@ def check_source(
         problems += check_offer(
             plugins, "dataset", source.dataset, source.options, ".options", ".dataset"
         )
+    problems += check_variants(source.variants, ".variants", plugins)
+    if source.varied is not None and not active(source.variants):
+        problems.append(".varied: is the share of rows in other forms, and there are no variants")
     return problems + check_filters(plugins, source.filters, benchmarks, ".filters")
 
 

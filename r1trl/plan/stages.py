@@ -82,10 +82,10 @@ class StageCheck:
         problems += check_rewards(
             key, stage, plugins, [at.partition(".")[2] for at in self.sources]
         )
-        problems += check_filters(
-            plugins, stage.filters, self.run.config.benchmarks, f"{key}.filters"
-        )
-        problems += [*check_samplers(stage, key, plugins), *check_variants(stage, key, plugins)]
+        benchmarks = self.run.config.benchmarks
+        problems += check_filters(plugins, stage.filters, benchmarks, f"{key}.filters")
+        problems += check_samplers(stage, key, plugins)
+        problems += check_variants(stage.variants, f"{key}.variants", plugins)
         problems += check_drawing(stage, key, self.run.config.template)
         problems += check_transitions(stage, key, plugins)
         args, wrong = self._args()

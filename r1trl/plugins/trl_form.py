@@ -18,7 +18,7 @@ from r1trl.errors import StageError
 from r1trl.plugins.offer import OF_TRAINER
 from r1trl.process.texts import whole, whole_texts
 
-COLUMNS = ("step", "prompt", "completion", "reward")  # of completions.jsonl, r1trl's own
+COLUMNS = ("step", "prompt", "completion", "reward", "variant")  # of completions.jsonl, r1trl's own
 LISTS = re.compile(r"(list|sequence)\[(list|sequence)\[")
 OF_TEXTS = ("string indices must be", "'str' object has no", "string index out of range")
 Message = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What a stage draws completions with: a model that stays loaded, and a form of the questions."""
+"""What a stage draws completions with, a model that stays loaded, and where they are written."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from r1trl.config.kinds import EvaluatedModel, with_model
 from r1trl.config.schema import StageConfig
-from r1trl.errors import errors_named
 from r1trl.files.tables import put_together
-from r1trl.plan.choices import own_options
-from r1trl.plugins.loading import Plugins
-from r1trl.plugins.offer import offered_name
 from r1trl.storage.writing import new_file
-from r1trl.variants import Variation
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,21 +50,6 @@ def row_generator(stage: StageConfig, *own: Any) -> "RowGenerator":
     from r1trl.generation.answers import RowGenerator
 
     return RowGenerator(stage, *own)
-
-
-def variation_of(
-    stage: StageConfig, name: str | None, plugins: Plugins, key: str, seed: int
-) -> Variation | None:
-    """Return an entry of a stage's `variants` with its options filled in; None of None.
-
-    `key` is the stage's. Raises StageError if the variant refuses its options.
-    """
-    if name is None:
-        return None
-    options, own = stage.variants[name], f"{key}.variants.{name}"
-    offer = plugins.find("variant", offered_name("variant", name, options))
-    with errors_named(own):
-        return Variation(offer.bind(own_options(options, "variant")), seed, own)
 
 
 def write_rollouts(folder: Path, parts: "Sequence[Dataset | None]") -> None:

@@ -10,7 +10,7 @@ from r1trl.config.kinds import EvaluatedModel
 from r1trl.config.schema import SourceConfig, StageConfig
 from r1trl.data.checks import refuse_taken_names
 from r1trl.data.filters import OnEmpty
-from r1trl.data.prompts import need_columns, render_for
+from r1trl.data.prompts import need_columns, render_for, variation_of
 from r1trl.data.rows import load_stage_rows
 from r1trl.errors import Interrupted, StageError, errors_named
 from r1trl.evaluation.of_stage import evaluations
@@ -19,7 +19,7 @@ from r1trl.kind import Kind
 from r1trl.plugins.loading import Plugins
 from r1trl.process.terminal import say
 from r1trl.rewards.scorer import Scorer, make_scorer
-from r1trl.run.drawing import KeptGenerator, row_generator, variation_of, write_rollouts
+from r1trl.run.drawing import KeptGenerator, row_generator, write_rollouts
 from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
@@ -73,16 +73,11 @@ class StageWork:
         chosen: Mapping[str, Any] = self.stage.data if sources is None else sources
         named = sources is not None and sources.keys() <= self.stage.benchmarks.keys()
         group, needed = "benchmarks" if named else "data", self.kind.columns(self.stage)
+        folder = self.folder / "data" / ("-".join(sources or ()))
         rows = load_stage_rows(
             {n: SourceConfig(path=Rows(s)) if isinstance(s, str) else s for n, s in chosen.items()},
-            self.stage.filters,
-            self.plugins,
-            self.run_seed,
-            self.key,
-            self.folder / "data" / ("-".join(sources or ())),
-            group,
-            self.on_empty,
-            needed,
+            *(self.stage.filters, self.plugins, self.run_seed, self.key, folder),
+            *(group, self.on_empty, needed, self.seed),
         )
         need_columns(rows, needed, f"{self.key}.{group}")
         refuse_taken_names(rows.column_names, self.stage, f"{self.key}.{group}")
@@ -96,7 +91,9 @@ class StageWork:
 
         def made() -> "Dataset":
             with errors_named(f"{self.key}.template"):
-                return render_for(self.stage, rows, tokenizer, answered=not prefill)
+                asked = variation_of(self.stage, None, self.plugins, self.key, self.seed)
+                answered = not prefill
+                return render_for(self.stage, rows, tokenizer, answered=answered, variation=asked)
 
         self._prompts = texts = made_once("rendered", made, self.folder / "data")
         if self.kind.draws == "while training":

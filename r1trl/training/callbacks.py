@@ -131,7 +131,8 @@ class Completions(TrainerCallback):
 def completion_rows(rollout: Rollout, step: int, count: int) -> list[dict[str, Any]]:
     """Return at most `count` completions of a rollout with their rewards, drawn by the step.
 
-    Beside them stand the columns that rewards have logged.
+    Beside them stand the form in which a row is asked, if there is the column `variant`, and the
+    columns that rewards have logged.
     """
     columns, scores = rollout.columns, rollout.scores
     assert scores is not None
@@ -143,6 +144,7 @@ def completion_rows(rollout: Rollout, step: int, count: int) -> list[dict[str, A
             "prompt": columns["prompt"][i],
             "completion": columns["completion"][i],
             "reward": scores.totals[i],
+            **({"variant": columns["variant"][i]} if "variant" in columns else {}),
             **{f"rewards/{name}": values[i] for name, values in scores.values.items()},
             **{f"outcome/{name}": outcomes[i] for name, outcomes in scores.outcomes.items()},
             **{name: values[i] for name, values in extra.items()},

@@ -13,7 +13,7 @@ from r1trl.chat.given import with_template
 from r1trl.config.kinds import EvaluatedModel, models_of, with_model
 from r1trl.config.parse import parse
 from r1trl.config.schema import RunConfig, SourceConfig, StageConfig
-from r1trl.data.prompts import need_columns, render_for
+from r1trl.data.prompts import need_columns, render_for, variation_of
 from r1trl.data.rows import load_data
 from r1trl.errors import errors_named
 from r1trl.models.tokenizer import context_of, load_tokenizer
@@ -61,6 +61,7 @@ def rendered_sources(
     several = models_of(stage)
     alone = EvaluatedModel(stage.model or "", stage.template, stage.prefill)  # type: ignore[arg-type]
     group = "benchmarks" if "benchmarks" in planned.kind.needs else "data"
+    asked = variation_of(stage, None, plan.plugins, key, planned.spec.own_seed)
     for source, entry in planned.spec.settings[group].items():
         if take is not None:
             entry = {**entry, "take": min(entry["take"] or take, take), "filters": {}}
@@ -73,7 +74,7 @@ def rendered_sources(
             merged = with_model(stage, model)
             context = context_given(plan.config, merged) or context
             with errors_named(f"{key}.models.{name}.template" if name else f"{key}.template"):
-                rendered = render_for(merged, picked, tokenizer)
+                rendered = render_for(merged, picked, tokenizer, variation=asked)
             label = f"{source}, read by {name}" if name else source
             trained = model.path.startswith(PREFIX)
             longest = longest_completion(planned)
@@ -114,12 +115,13 @@ def rows_of_source(
     path = str(entry.get("path") or "")
     if path in planned.spec.inputs.values() and not Path(path).exists():
         return None
-    identity = json.dumps(source, sort_keys=True, default=str)
+    drawn_by = planned.spec.own_seed if entry["variants"] else None
+    identity = json.dumps([source, drawn_by], sort_keys=True, default=str)
     if identity not in loaded:
         config = {name: parse(SourceConfig, entry)[0]}
         key = f"stages.{planned.spec.stage}"
-        needed = planned.kind.columns(planned.config)
-        given = (plan.plugins, plan.config.seed, key, group, None, needed)
+        needed, own_seed = planned.kind.columns(planned.config), planned.spec.own_seed
+        given = (plan.plugins, plan.config.seed, key, group, None, needed, str, own_seed)
         loaded[identity] = load_data(config, {}, *given)[0]
         need_columns(loaded[identity], needed, f"{key}.{group}.{name}")
     return loaded[identity]

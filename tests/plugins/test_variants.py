@@ -61,9 +61,10 @@ def test_a_directive_to_box_the_answer_is_added_once_or_taken_out_of_everything(
         == (CHINESE["prompt"])
     )
     template = "Be brief. Put the answer in \\boxed{}. User: {{ prompt }} Assistant:"
-    settings = PromptSettings(template, "Think. Answer in \\boxed{}.")
-    own = varied("boxed", ENGLISH, settings, on=False)[1]
-    assert own.template == "Be brief. User: {{ prompt }} Assistant:" and own.system == "Think."
+    own = varied("boxed", ENGLISH, PromptSettings(template), on=False)[1]
+    assert own.template == "Be brief. User: {{ prompt }} Assistant:"
+    settings = PromptSettings(system="Think. Answer in \\boxed{}.")
+    assert varied("boxed", ENGLISH, settings, on=False)[1].system == "Think."
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -80,7 +81,7 @@ def test_examples_of_ones_own_are_shown_and_too_few_are_refused() -> None:
     assert asked("examples", worked=worked, answer="boxed").startswith(
         "Question: Q1\nAnswer: \\boxed{A1}\n"
     )
-    with pytest.raises(StageError, match="examples: ValueError: count: 2 examples of 1"):
+    with pytest.raises(StageError, match=r"examples: .*ValueError: count: 2 examples of 1"):
         asked("examples", worked=worked, count=2)
     with pytest.raises(StageError, match="an example has no 'reasoning'"):
         asked("examples", worked=[{"question": "Q", "answer": "A"}])
@@ -182,7 +183,8 @@ def test_a_variant_that_returns_something_else_is_refused_with_its_key() -> None
             ENGLISH, PLAIN
         )
 
-    key = "^stages.x.variants.mine: a variant "
+    row = f'of the row with the prompt "{ENGLISH["prompt"][:-1]}."'
+    key = f"^stages.x.variants.mine: {row}: a variant "
     with pytest.raises(StageError, match=f"{key}returns a row and its PromptSettings"):
         given(ENGLISH)
     with pytest.raises(StageError, match=f"{key}returns PromptSettings beside the row"):
@@ -191,6 +193,8 @@ def test_a_variant_that_returns_something_else_is_refused_with_its_key() -> None
         given(({"prompt": "x"}, PLAIN))
     with pytest.raises(StageError, match=f"{key}makes of a prompt that is a str another one"):
         given(({**ENGLISH, "prompt": []}, PLAIN))
+    with pytest.raises(StageError, match="a raw template shows no system prompt"):
+        given((ENGLISH, PromptSettings(template="{{ prompt }}", system="Be kind.")))
 
 
 def test_a_variant_that_draws_from_elsewhere_or_changes_the_answer_is_found(

@@ -14,7 +14,7 @@ from r1trl.rehearsal.rehearse import rehearse
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
-RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress")
+RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress", "robust")
 
 SCALES = ("tiny", "paper", "gpu1", "gpu1-80gb", "gpu8")
 # A rehearsal makes sizes small, so that GPU scales differ little from `paper`: `full` is rehearsed
