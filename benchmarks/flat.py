@@ -44,7 +44,9 @@ SIZES = ("scale.rl.save_every=4", "scale.rl.reference_every=4", "scale.rl.learni
 PERIOD = 0.25  # seconds
 MIB = 1 << 20
 # These grow by what each step says; the last is transformers' history of them in a checkpoint.
-LINES = ("metrics.jsonl", "completions.jsonl", "log.txt", "trainer_state.json")
+LINES = (
+    *("metrics.jsonl", "completions.jsonl", "pass_rates.jsonl", "log.txt", "trainer_state.json"),
+)
 # Of what is measured, how much more the last quarter may have than the second.
 ALLOWED = {"memory, MiB": 0.03, "descriptors": 0.0, "processes": 0.0, "disk, MiB": 0.01}
 Point = tuple[int, dict[str, float]]

@@ -15,7 +15,10 @@ from disturbed.runs import SmallRun
 # What a command says of itself, or of a stage, with the way on: else it is a library's error.
 SENTENCE = re.compile(r"(?:error: |stage \S+ failed: (?=.*the same command continues))(.*)")
 PREFLIGHT = "preflight=false"
-RECORDS = ("metrics.jsonl", "completions.jsonl", "scoring.json", "lengths.json", "filters.json")
+RECORDS = (
+    *("metrics.jsonl", "completions.jsonl", "pass_rates.jsonl"),
+    *("scoring.json", "lengths.json", "filters.json"),
+)
 MOUNTED = ("full", "read-only")  # damages that need a disk of their own
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from r1trl.stage.times import without_times
 
+LINES = ("completions.jsonl", "pass_rates.jsonl")  # without times
 DAMAGED = "damaged"  # in place of what cannot be read
 
 
@@ -34,7 +35,7 @@ def _stages(one: Path, other: Path) -> list[str]:
 def _stage(one: Path, other: Path, name: str) -> Iterator[str]:
     """Yield in what a stage differs."""
     stages = [run / "stages" / name for run in (one, other)]
-    for pattern in ("model/*", "completions.jsonl", "data/filters.json", "data/lengths.json"):
+    for pattern in ("model/*", *LINES, "data/filters.json", "data/lengths.json"):
         for file, contents in _pairs(stages, pattern):
             if _without_place(contents[0], one) != _without_place(contents[1], other):
                 yield f"{file} differs"

@@ -1,5 +1,5 @@
-"""Evaluation inside training: held-out rows answered and scored; training does not notice.
+"""Evaluation inside training: held-out rows, and what verdicts say of the stage's own rollouts.
 
-It may import generation/, whose answers and metrics these are, and training/, whose records it
-adds to.
+Training notices neither. It may import generation/, whose answers and metrics these are, and
+training/, whose records it adds to.
 """

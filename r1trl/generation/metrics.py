@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from r1trl.errors import StageError
+from r1trl.rewards.outcomes import is_right
 from r1trl.rewards.texts import gold_hint
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
     counted = {
         p: group for p, group in groups.items() if {outcomes[i] for i in group} != {"abstain"}
     }
-    means = [_mean([values[i] == 1.0 for i in scored[p]]) for p in counted if scored[p]]
+    right = [is_right(value) for value in values]
+    means = [_mean([right[i] for i in scored[p]]) for p in counted if scored[p]]
     if not means:
         raise StageError(_no_verdict_at_all(rollouts, names["correct"], len(groups)))
-    right = [value == 1.0 for value in values]
     mean, half = _mean(means), _half_width(means)
     samples = [i for group in counted.values() for i in group]
     metrics = {
@@ -87,7 +88,7 @@ def _no_verdict_at_all(rollouts: "Dataset", reward: str, problems: int) -> str:
     return f"reward '{reward}' has no verdict on any completion of the {problems} problems{such}"
 
 
-def _majority_right(group: list[int], answers: list[str | None], right: list[bool]) -> bool:
+def _majority_right(group: list[int], answers: list[str | None], right: list[bool | None]) -> bool:
     """Return True if the commonest answer is right; of equally common ones the first counts."""
     given = [answers[i] for i in group if answers[i] is not None]
     if not given:

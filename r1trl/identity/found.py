@@ -18,8 +18,8 @@ from r1trl.types import StageResult
 
 # What a stage writes besides what it hands over; any other file of rows is a transition's.
 OWN_FILES = (
-    *("metrics.jsonl", "completions.jsonl", "notes.jsonl", "scoring.json", "made.json"),
-    *("trainer_args.json", "result.json", "rescored.parquet"),
+    *("metrics.jsonl", "completions.jsonl", "pass_rates.jsonl", "notes.jsonl", "scoring.json"),
+    *("made.json", "trainer_args.json", "result.json", "rescored.parquet"),
 )
 MADE_IN = ("checkpoints/*", "shards/**/*.parquet", "made.json")  # what a stage continues from
 

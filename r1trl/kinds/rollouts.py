@@ -1,11 +1,14 @@
 """What kinds of stages with rollouts share: their keys, and what may be given for their fields."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from r1trl import Field, Kind
 from r1trl.arguments.shared import NOT_COMPILED, OWN_LOSS, VARIABLES
 from r1trl.arguments.training import NOTHING_EVALUATED
+from r1trl.errors import unknown
+from r1trl.plan.choices import active
 
 NO_IMAGES = Field(verdict="refused", reason="reaches nothing: r1trl's prompts are texts")
 OWN_ORDER = Field(
@@ -34,9 +37,25 @@ ROLLOUT_FIELDS: Mapping[str, Field] = {
 }
 
 
+@dataclass
+class RolloutMetrics:
+    """The reward that is 1 for a right completion; None: `evaluate.metrics.correct`, if any."""
+
+    correct: str | None = None
+
+
+@dataclass
+class RolloutSettings:
+    """By what the metrics of rollouts tell right completions from wrong ones."""
+
+    metrics: RolloutMetrics = field(default_factory=RolloutMetrics)
+
+
 def rollout_problems(stage: Any, beta: float) -> Iterator[tuple[str, str]]:
-    """Yield what TRL would refuse when the trainer is built; `beta` is TRL's default."""
-    args = stage.args
+    """Yield what names nothing, and what TRL would refuse; `beta` is TRL's default."""
+    args, correct, rewards = stage.args, stage.metrics.correct, active(stage.rewards)
+    if correct is not None and correct not in rewards:
+        yield "metrics.correct", unknown("reward of this stage", correct, rewards)
     for name in ("num_generations", "max_completion_length"):
         if name in args and args[name] is None:
             yield f"args.{name}", "must be a number"
@@ -62,6 +81,7 @@ def steps_of_outputs(stage: Any) -> str:
 def rollout_kind(**own: Any) -> Kind:
     """Return a kind that trains on completions of its own; `own` are the other fields of Kind."""
     return Kind(
+        settings=RolloutSettings,
         draws="while training",
         needs=("model", "data", "rewards"),
         takes=("samplers", "rollout", "adapter", "evaluate"),

@@ -24,6 +24,7 @@ NO_CODE = (  # a page of texts that a model has written loads and runs nothing
 REWARD = ("rewards/", "/mean")
 HELD_OUT = re.compile(r"eval/(.+)/pass@1")  # of a benchmark, answered in training
 SHOWN = 20_000  # characters of a completion
+Points = Sequence[tuple[float, float]]
 SINGLES = ("completions/mean_length", "loss", "entropy", "kl", "mean_token_accuracy", "accuracy")
 
 
@@ -69,9 +70,11 @@ def _training(result: StageResult) -> str | None:
     }
     held_out = {m[1]: values for name, values in series.items() if (m := HELD_OUT.fullmatch(name))}
     charts = [lines("held-out pass@1", held_out)] if held_out else []
-    charts += [lines("rewards", rewards)] if rewards else []
+    charts += _of_rewards(rewards)
     charts += [
-        lines(name, {name: series[name]}) for name in SINGLES if len(series.get(name, ())) > 1
+        lines(name, _with_verdicts(name, series))
+        for name in SINGLES
+        if len(series.get(name, ())) > 1
     ]
     if not charts:
         return None
@@ -79,6 +82,20 @@ def _training(result: StageResult) -> str | None:
     texts = [f"{r.get('prompt')}{r.get('completion')}   → {r.get('reward')}" for r in shown]
     samples = "".join(f"<pre>{in_html(short(text, SHOWN))}</pre>" for text in texts)
     return f"<h2>{in_html(result.stage)}</h2><div class=row>{''.join(charts)}</div>{samples}"
+
+
+def _of_rewards(rewards: Mapping[str, Points]) -> list[str]:
+    """Draw rewards in one chart; one beyond -1 to 1, such as a count, in one of its own."""
+    large = [name for name, values in rewards.items() if any(abs(y) > 1 for _, y in values)]
+    together = {name: values for name, values in rewards.items() if name not in large}
+    charts = [lines("rewards", together)] if together else []
+    return [*charts, *(lines(name, {name: rewards[name]}) for name in large)]
+
+
+def _with_verdicts(name: str, series: Mapping[str, Points]) -> dict[str, Points]:
+    """Return the series of a metric: over all completions, and those over right and wrong ones."""
+    found = {"all": name, "right": f"{name}/right", "wrong": f"{name}/wrong"}
+    return {label: series[each] for label, each in found.items() if each in series}
 
 
 def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:

@@ -79,6 +79,11 @@ def outcome_of(value: Any) -> str:
     return "abstain" if value is None else "value"
 
 
+def is_right(value: float | None) -> bool | None:
+    """Return whether a value of the reward of right answers says right; None: it has no verdict."""
+    return None if value is None else value == 1.0
+
+
 def replace_failures(raw: Mapping[str, Sequence[Any]], on_failure: str) -> Values:
     """Replace failures by 0; with `on_failure` "mask", make all values of a failed row None."""
     failed = {i for column in raw.values() for i, v in enumerate(column) if isinstance(v, Failure)}
@@ -103,12 +108,22 @@ def apply_requires(values: Values, requires: Mapping[str, Iterable[str]]) -> Val
 
 
 def weighted_sums(values: Values, weights: Mapping[str, float]) -> list[float | None]:
-    """Return each row's weighted sum of the values that are not None; None if there are none."""
+    """Return each row's weighted sum of the values that are not None; None if there are none.
+
+    A reward that is only recorded, with the weight 0, makes no sum of a row that the others leave
+    without a value.
+    """
+    counted = counted_rewards(weights)
     sums: list[float | None] = []
     for row in zip(*values.values(), strict=True):
-        terms = [weights[n] * v for n, v in zip(values, row, strict=True) if v is not None]
-        sums.append(sum(terms) if terms else None)
+        terms = {n: weights[n] * v for n, v in zip(values, row, strict=True) if v is not None}
+        sums.append(sum(terms.values()) if terms.keys() & counted else None)
     return sums
+
+
+def counted_rewards(weights: Mapping[str, float]) -> list[str]:
+    """Return the rewards whose weight is not 0; all of them if there is none."""
+    return [name for name, weight in weights.items() if weight] or list(weights)
 
 
 def _shares(outcomes: Sequence[str]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from r1trl.data.checks import need_rows
 from r1trl.errors import StageError
+from r1trl.evaluation.verdicts import Verdicts
 from r1trl.plugins.loading import Plugins
 from r1trl.training.arguments import rollout_arguments
 from r1trl.training.prompts_and_groups import StageSamplers, bind_samplers
@@ -25,7 +26,7 @@ def rollout_trainer(
     samplers = bind_samplers(stage.samplers, work.plugins, key)
     weights = [reward.weight for reward in work.scorer.rewards]
     options = {**fixed, "reward_weights": weights, **rollout_arguments(stage, work.key)}
-    return with_rollouts(trainer_class)(
+    trainer = with_rollouts(trainer_class)(
         model=stage.model,
         args=work.arguments(config_class, **options),
         train_dataset=rows,
@@ -34,6 +35,19 @@ def rollout_trainer(
         scorer=work.scorer,
         samplers=StageSamplers(samplers, rows, work.seed, key) if samplers else None,
     )
+    if correct := reward_of_right(stage):
+        trainer.add_callback(Verdicts(trainer, work.folder, correct))
+    return trainer
+
+
+def reward_of_right(stage: Any) -> str | None:
+    """Return the stage's reward that is 1 for a right completion; None if it has none.
+
+    That is `metrics.correct`, of a kind that has the setting, else `evaluate.metrics.correct`.
+    """
+    given = getattr(getattr(stage, "metrics", None), "correct", None)
+    named = given or stage.evaluate.metrics.get("correct")
+    return named if stage.rewards.get(named) is not None else None
 
 
 def refuse_hidden_options(

@@ -112,9 +112,7 @@ class Completions(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Drop the rows after the resumed checkpoint."""
-        if state.is_world_process_zero:
-            rows = read_rows(self.path, numbers=("step",))
-            write_rows([row for row in rows if row["step"] <= state.global_step], self.path)
+        drop_later_rows(self.path, state)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write and track completions of the newest rollout, unless that has been done."""
@@ -126,6 +124,13 @@ class Completions(TrainerCallback):
         rows = completion_rows(rollout, state.global_step, self.count)
         append_rows(rows, self.path)
         self.tracker.table(f"completions/{state.global_step:06d}", rows, state.global_step)
+
+
+def drop_later_rows(path: Path, state: Any) -> None:
+    """Drop the rows of a file after the step that a trainer resumes at; on rank 0 alone."""
+    if state.is_world_process_zero:
+        rows = read_rows(path, numbers=("step",))
+        write_rows([row for row in rows if row["step"] <= state.global_step], path)
 
 
 def completion_rows(rollout: Rollout, step: int, count: int) -> list[dict[str, Any]]:

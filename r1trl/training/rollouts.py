@@ -8,6 +8,7 @@ that nobody reads are left out. What r1trl does not know how to do in TRL's plac
 """
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from r1trl.packing.ratios import log_tails
 from r1trl.packing.tokens import TokenBatch
 from r1trl.process.pulse import computed_elsewhere
 from r1trl.rewards.bound_reward import NOT_ROW_COLUMNS
-from r1trl.rewards.outcomes import Scores
+from r1trl.rewards.outcomes import Scores, counted_rewards
 from r1trl.rewards.scorer import Scorer
 from r1trl.stage.ranks import barrier
 from r1trl.training import capabilities
@@ -80,6 +81,7 @@ class RolloutMixin(DealtPassesMixin):
         self, *args: Any, scorer: Scorer, samplers: StageSamplers | None = None, **kwargs: Any
     ) -> None:
         self.scorer, self.samplers, self.rollout = scorer, samplers, Rollout()
+        self.on_scored: Callable[[Rollout], None] | None = None  # a collective
         rewards = [PrecomputedReward(name, self) for name in scorer.names]
         scorer.load()  # now, as one that cannot be loaded may be asked for in a thousand steps
         super().__init__(*args, reward_funcs=rewards, **kwargs)
@@ -149,7 +151,22 @@ class RolloutMixin(DealtPassesMixin):
         barrier()
         last, rollout.scored_at = rollout.scored_at, now()
         rollout.seconds_since_last = rollout.scored_at - last if last else None
-        return super()._calculate_rewards(inputs, prompts, completions, ids)  # type: ignore[misc]
+        if self.on_scored:
+            self.on_scored(rollout)
+        rewards = super()._calculate_rewards(inputs, prompts, completions, ids)  # type: ignore[misc]
+        weights = {reward.name: reward.weight for reward in self.scorer.rewards}
+        counted = [i for i, name in enumerate(weights) if name in counted_rewards(weights)]
+        # What is only recorded gives no score to a completion that the others leave without one.
+        rewards[rewards[:, counted].isnan().all(dim=1)] = torch.nan
+        return rewards
+
+    def log_samples(self, metrics: Mapping[str, Sequence[float]]) -> None:
+        """Log numbers by metrics, which are the means of all that come until the next logging.
+
+        All processes log the same numbers: those of all processes.
+        """
+        for name, values in metrics.items():
+            self._metrics["train"][name] += values
 
     def logps_at_rollout(self, model: Any, batch: TokenBatch, max_rows: int) -> torch.Tensor:
         """Return what policy or reference thinks of the rollout, without a pass if it is known."""

@@ -36,7 +36,8 @@ ZERO = ("recipe=zero", "scale=tiny")
 R1 = ("recipe=r1", "scale=tiny")
 REWARDS = ", ".join(
     "accuracy code cosine_length first_of function_call group_length instructions json_schema "
-    "language_consistency llm_judge reasoning_gym reasoning_steps refusal repetition reward_model "
+    "language_consistency llm_judge reasoning_gym reasoning_steps reflection_words refusal "
+    "repetition reward_model "
     "safe_reply soft_overlong tag_count think_format".split()
 )
 WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
@@ -208,6 +209,17 @@ WRONG: dict[str, tuple[tuple[str, ...], list[str]]] = {
             "stages.zero.evaluate.sampling.max_n: means nothing without sampling.stop_after",
             "stages.zero.evaluate.sampling.shard_size: reaches nothing: no shards are written",
         ],
+    ),
+    "a reward of right completions that is not there": (
+        (*R1, "stages.zero.metrics.correct=acuracy"),
+        [
+            "stages.zero.metrics.correct: no reward of this stage is called 'acuracy' (did you "
+            "mean 'accuracy'?); there are: accuracy, ",
+        ],
+    ),
+    "another metric of rollouts": (
+        (*R1, "stages.dev2.metrics.format=think_format"),
+        ["stages.dev2.metrics.format: "],
     ),
     "evaluations of a model that vLLM draws from": (
         (*R1, "stages.zero.evaluate.every=5", "stages.zero.args.use_vllm=true"),

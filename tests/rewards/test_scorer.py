@@ -142,15 +142,24 @@ def test_a_weight_is_1_unless_given_and_a_dropped_reward_is_not_called(scorer: M
     assert score(made, ["abc"]).totals == [3.0]
 
 
+def test_a_reward_of_weight_0_makes_no_total_where_the_others_have_none(scorer: Made) -> None:
+    recorded = {"weight": 0, "scale": 3.0}
+    made = scorer({"right": {"where": {"kind": "sum"}}, "length": recorded})
+    found = score(made, ["a", "bb"], solution=["a", "a"], kind=["sum", "other"])
+    assert found.values == {"right": [1.0, None], "length": [3.0, 6.0]}
+    assert found.totals == [1.0, None]
+    assert score(scorer({"length": recorded}), ["a"]).totals == [0.0]
+
+
 def test_a_reward_can_be_used_twice_under_names_of_ones_own(scorer: Made) -> None:
     made = scorer({"once": {"reward": "length"}, "twice": {"reward": "length", "scale": 2.0}})
     assert score(made, ["abc"]).values == {"once": [3.0], "twice": [6.0]}
 
 
 def test_a_reward_that_abstains_takes_no_part_in_the_total(scorer: Made) -> None:
-    found = score(scorer({"shy": {"weight": 2.0}, "length": {"weight": 0.0}}), ["?", "a"])
+    found = score(scorer({"shy": {"weight": 2.0}, "length": {"weight": 0.5}}), ["?", "a"])
     assert found.values["shy"] == [None, 1.0] and found.outcomes["shy"] == ["abstain", "value"]
-    assert found.totals == [0.0, 2.0]
+    assert found.totals == [0.5, 2.5]
 
 
 def test_where_no_reward_applies_there_is_no_total(scorer: Made) -> None:
