@@ -43,7 +43,7 @@ class GoldRowGenerator(RowGenerator):
         assert self.model
         rows = Dataset.from_dict({name: list(values) for name, values in columns.items()})
         source = RenderedSource(
-            self.key, "", self.stage, self.model.tokenizer, None, True, rows, rows, 0
+            self.key, "", "", self.stage, self.model.tokenizer, None, True, rows, rows, 0
         )
         best = best_format(source, self.scorer, usual_formats(source))[0]
         return list(map(best.fill, golds_of(rows), rows["prompt"][:]))

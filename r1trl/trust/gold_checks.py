@@ -64,7 +64,7 @@ def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
         return
     lacking = [finding for reward in scorer.rewards for finding in _check_columns(source, reward)]
     if lacking or "solution" not in source.rows.column_names:
-        note = f"{source.key}: {source.name} has no column 'solution' to try"
+        note = f"{source.key}: {source.source} has no column 'solution' to try"
         yield from lacking or [Finding(note, wrong=False)]
         return
     prompts = source.rows["prompt"][:]

@@ -57,7 +57,7 @@ def preflight(plan: Plan) -> list[Finding]:
     finally:
         for scorer in scorers.values():
             scorer.close()
-    return findings
+    return list(dict.fromkeys(findings))
 
 
 def _check_stage(

@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 class RenderedSource:
     """The rows of one source as one model reads them: a sample, rendered, and all of them.
 
-    `key` is the stage's key; `name` names the source and the model, for messages; `stage` has the
-    model's settings. `context` is the model's longest input in tokens, if known. `model_is_trained`
-    is True if the model comes from an earlier stage, which may have taught it an answer format.
-    `max_tokens` is the most tokens that a completion may have.
+    `key` is the stage's key; `source` names the source, `reader` the model of several, and `name`
+    both, for messages; `stage` has the model's settings. `context` is the model's longest input in
+    tokens, if known. `model_is_trained` is True if the model comes from an earlier stage, which may
+    have taught it an answer format. `max_tokens` is the most tokens that a completion may have.
     """
 
     key: str
-    name: str
+    source: str
+    reader: str
     stage: StageConfig
     tokenizer: Any
     context: int | None
@@ -43,6 +44,11 @@ class RenderedSource:
     rows: "Dataset"
     all_rows: "Dataset"
     max_tokens: int
+
+    @property
+    def name(self) -> str:
+        """Return the names of the source and of the model that reads it."""
+        return f"{self.source}, read by {self.reader}" if self.reader else self.source
 
 
 def rendered_sources(
@@ -75,11 +81,10 @@ def rendered_sources(
             context = context_given(plan.config, merged) or context
             with errors_named(f"{key}.models.{name}.template" if name else f"{key}.template"):
                 rendered = render_for(merged, picked, tokenizer, variation=asked)
-            label = f"{source}, read by {name}" if name else source
             trained = model.path.startswith(PREFIX)
             longest = longest_completion(planned)
             yield RenderedSource(
-                key, label, merged, tokenizer, context, trained, rendered, rows, longest
+                key, source, name, merged, tokenizer, context, trained, rendered, rows, longest
             )
 
 
