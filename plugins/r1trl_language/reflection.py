@@ -5,6 +5,7 @@ DeepSeek-R1-Zero comes to use such words five to seven times as often while it l
 
 import re
 from functools import cache
+from typing import Any
 
 import r1trl
 from r1trl_language.scripts import HAN, HIRAGANA, KATAKANA
@@ -15,6 +16,7 @@ ENGLISH = "wait mistake however but retry error verify wrong evaluate check".spl
 CHINESE = (
     "等等 等一下 错误 算错 错了 有误 但是 然而 不过 重试 重新 验证 验算 评估 检查 核对".split()
 )
+SHORT = 10_000  # characters, counted in milliseconds
 WITHOUT_SPACES = f"{HAN}{HIRAGANA}{KATAKANA}"  # letters of scripts that put none between words
 
 
@@ -25,7 +27,12 @@ def missing_requirements(*, words: list[str] | None = None) -> str | None:
     return "words: must name at least one word, and no empty one; null counts the usual ones"
 
 
-@r1trl.verifier(missing_requirements=missing_requirements)
+def fast_path(completion: str, *, words: list[str] | None = None) -> Any:
+    """Count the words of a short completion; a long one is left to the scoring processes."""
+    return counted(completion, words) if len(completion) <= SHORT else r1trl.UNDECIDED
+
+
+@r1trl.verifier(fast_path=fast_path, missing_requirements=missing_requirements)
 def reflection_words(completion: str, *, words: list[str] | None = None) -> float:
     """Return how many reflection words a completion has: a count, for `weight: 0.0`.
 
@@ -36,10 +43,15 @@ def reflection_words(completion: str, *, words: list[str] | None = None) -> floa
     do not overlap; of several that begin at one place the longest counts. Raises ValueError if
     `words` are none, or one is empty.
     """
+    return counted(completion, words)
+
+
+def counted(text: str, words: list[str] | None) -> float:
+    """Return how often words are in a text; see `reflection_words`."""
     if problem := missing_requirements(words=words):
         raise ValueError(problem)
     pattern = pattern_of(tuple([*ENGLISH, *CHINESE] if words is None else words))
-    return float(sum(1 for _ in pattern.finditer(completion)))
+    return float(sum(1 for _ in pattern.finditer(text)))
 
 
 @cache

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from r1trl_language.reflection import CHINESE, ENGLISH, reflection_words
+from r1trl_language.reflection import CHINESE, ENGLISH, SHORT, reflection_words
 
 from r1trl.config.compose import compose
 from r1trl.errors import ConfigError
@@ -28,6 +28,12 @@ TABLE = [
 @pytest.mark.parametrize(("text", "count"), TABLE)
 def test_whole_words_count_in_any_case_and_chinese_ones_anywhere(text: str, count: int) -> None:
     assert reflection_words.function(text) == count
+
+
+def test_long_texts_are_counted_as_short_ones_are() -> None:
+    texts = ["Wait. So it is. 等等 " * count for count in (1, 10, 2000)]
+    values = reflection_words([""] * 3, texts, [[]] * 3)
+    assert values == [2.0, 20.0, 4000.0] and len(texts[-1]) > SHORT
 
 
 def test_the_words_are_the_papers_ten_and_chinese_ones() -> None:
