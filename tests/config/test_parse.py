@@ -66,6 +66,7 @@ OUT_OF_RANGE: dict[tuple[Any, str], list[Any]] = {
     (schema.LaunchConfig, "timeout"): [0],
     (schema.WatchdogConfig, "seconds"): [9, NAN],
     (schema.RunConfig, "time_limit"): [0, -1],
+    (schema.SourceConfig, "varied"): [0, 1.1],
     (schema.WandbConfig, "completions"): [-1],
     (schema.StageConfig, "batch"): [0],
     (schema.RunConfig, "seed"): [-1],
