@@ -14,7 +14,7 @@ from r1trl_language.filters import in_language, one_language
 from r1trl_language.prose import prose, without_symbols
 from r1trl_language.reward import language_consistency
 from r1trl_language.words import counts, detect, share, thinking
-from r1trl_tiny.corpus import documents
+from tiny_corpus import documents
 
 WITHIN = [
     ("We add seven and five", {"en": 5}),

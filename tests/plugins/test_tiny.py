@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import r1trl_tiny
-from r1trl_tiny.corpus import documents
 from r1trl_tiny.datasets import tiny_chat, tiny_pairs, tiny_problems, tiny_safety
 from r1trl_tiny.guarded import VARIANTS, tiny_phrasings, tiny_requests
 from r1trl_tiny.numerals import chinese, english
@@ -22,6 +21,7 @@ from r1trl_tiny.problems import (
     question,
     random_problem,
 )
+from tiny_corpus import documents
 
 MODELS = sorted((Path(r1trl_tiny.__file__).parent / "models").iterdir())
 NUMERALS = [

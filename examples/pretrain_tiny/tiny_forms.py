@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import r1trl_variants as variants
+from r1trl_tiny.problems import Problem, question, random_problem
 
 from r1trl import PromptSettings
-from r1trl_tiny.problems import Problem, question, random_problem
 
 Worked = Callable[[Problem, str], str]
 # Variants by how often they are read; of their options one is taken by chance.

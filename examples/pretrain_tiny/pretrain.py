@@ -1,9 +1,9 @@
 """Pretrain a base model of the tiny world from random weights: how the shipped weights are made.
 
-    python examples/pretrain_tiny.py base      plugins/r1trl_tiny/models/base
-    python examples/pretrain_tiny.py student   plugins/r1trl_tiny/models/student
+    python examples/pretrain_tiny/pretrain.py base      plugins/r1trl_tiny/models/base
+    python examples/pretrain_tiny/pretrain.py student   plugins/r1trl_tiny/models/student
 
-The corpus is generated (r1trl_tiny.corpus), the tokenizer is trained on it, and a Qwen2 of the
+The corpus is generated (tiny_corpus.py), the tokenizer is trained on it, and a Qwen2 of the
 given size is trained on it as a language model. Everything is seeded.
 """
 
@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from r1trl_tiny.corpus import END, documents
+from tiny_corpus import END, documents
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 

@@ -11,10 +11,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from r1trl_tiny.forms import formed, random_names
 from r1trl_tiny.general import random_example
 from r1trl_tiny.problems import NUMERALS, SIGNS, Problem, question, random_problem
 from r1trl_tiny.turns import conversation
+from tiny_forms import formed, random_names
 
 LANGUAGES = ("en", "zh")
 END = "<|end|>"  # of what an assistant says
