@@ -1,17 +1,23 @@
 """Evaluate stages ask every question in every form, under the same seed, and again under others."""
 
 import json
+import random
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Dataset
+from r1trl_tiny.problems import problems, question
+from stage_runs import Run
+from tiny_corpus import LANGUAGES, Mixture, reasoning
 
 from r1trl.errors import ConfigError
 from r1trl.plan.plan import make_plan
 from r1trl.run.worker import run_stage_folder
 from r1trl.stage.files import read_result, write_spec
+from r1trl.storage.jsonl import write_rows
 
 ROWS = 6
 SMALL = (
@@ -91,25 +97,51 @@ PLANTED = """
 """
 
 
+TAUGHT = """
+# @package _global_
+defaults: [/stage@stages.taught: sft, /stage@stages.sensitivity: evaluate]
+stages:
+  taught:
+    data: {worked: {path: worked.jsonl}}
+  sensitivity:
+    models: {taught: {path: stage:taught}}
+    noise_seeds: 3
+    variants: {nothing: {}, costly: {}}
+    transitions: {sensitivity: {}}
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.long
 def test_of_variants_planted_in_a_real_model_the_noise_floor_hides_the_one_of_no_effect(
-    composed: Callable[..., Any], plugin_file: Callable[..., str], tmp_path: Path
+    tmp_path: Path, plugin_file: Callable[..., str]
 ) -> None:
-    """The embedded base answers nearly all sums once its thinking is begun."""
-    overrides = (
-        *("recipe=sensitivity", "scale=tiny", f"plugins.load=[{plugin_file(PLANTED)}]"),
-        *(f"runs_dir={tmp_path}", "benchmarks.held_out.sample_rows=128"),
-        'stages.sensitivity.models.base.prefill="<think>\\n"',
-        "stages.sensitivity.variants={nothing: {}, costly: {}}",
+    """The model is the embedded base after sums that are worked out, and answers nearly all."""
+    write_rows(worked_sums(1024), tmp_path / "worked.jsonl")
+    run = Run(
+        tmp_path,
+        TAUGHT.replace("worked.jsonl", str(tmp_path / "worked.jsonl")),
+        f"plugins.load=[{plugin_file(PLANTED)}]",
+        "benchmarks.held_out.sample_rows=128",
     )
-    [stage] = make_plan(composed(*overrides)).stages
-    write_spec(stage.folder, stage.spec)
-    run_stage_folder(stage.folder)
-    found = json.loads((stage.folder / "sensitivity.json").read_text())["base"]["held_out"]
-    assert found["questions"] == 128 and found["prompts"]["reference"]["accuracy"] > 0.9
+    assert run.carry_out() == 0, run.log("sensitivity")
+    file = run.stages / "sensitivity" / "sensitivity.json"
+    found = json.loads(file.read_text())["taught"]["held_out"]
+    assert found["questions"] == 128 and found["prompts"]["reference"]["accuracy"] > 0.8
     nothing, costly = found["factors"]["nothing"], found["factors"]["costly"]
-    assert abs(nothing["effect"]) <= nothing["noise"] < 0.08 and not nothing["outside"]
+    assert abs(nothing["effect"]) <= nothing["noise"] < 0.1 and not nothing["outside"]
     assert costly["outside"] and -0.35 < costly["effect"] < -0.08 and costly["high"] < 0
+
+
+def worked_sums(count: int) -> list[dict[str, str]]:
+    """Return sums of the tiny world that are not held out, each with a right worked answer."""
+    rng, rows = random.Random(0), list[dict[str, str]]()
+    for problem in islice(problems(0, held_out=False), count):
+        language = rng.choice(LANGUAGES)
+        text, value = reasoning(problem, language, rng, Mixture(slip=0.0))
+        answer = f"<think>{text}</think><answer>{value}</answer>"
+        rows.append({"prompt": question(problem, language, rng), "completion": answer})
+    return rows
 
 
 @pytest.mark.parametrize(
