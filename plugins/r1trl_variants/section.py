@@ -78,7 +78,8 @@ def _flips(
             text = str(columns["completion"][i])[:LONGEST]
             row += [prompt.name, round(prompt.rate(question), 3), text]
         i = first[model, benchmark, question, prompts[0].name]
-        yield [_shown(columns["prompt"][i]), *row]
+        asked_as = _shown(columns["prompt"][i]) if "prompt" in columns else f"problem {question}"
+        yield [asked_as, *row]
 
 
 def _extremes(prompts: Sequence[Prompt], question: Any) -> tuple[Prompt, Prompt]:

@@ -20,7 +20,7 @@ from r1trl.storage.writing import replace_text
 
 HERE = Path(__file__).parent
 FILE = "report.html"
-PERIOD = 60.0  # seconds between two writings while nothing else asks for one
+PERIOD = 50.0  # seconds between two writings while nothing else asks for one
 SETTLED = 1.0  # seconds after a stage has ended, in which the next one begins
 SCRIPTS = ("elements.js", "drawing.js", "completions.js", "page.js")
 

@@ -136,12 +136,14 @@ def _what(folder: Path, spec: StageSpec | None, result: StageResult | None) -> t
         return WAITING, ""
     beats, told = read_beats(folder), errors(folder)
     if told:
-        return FAILED, f"rank {told[0][0]}: {told[0][1].splitlines()[0]}"
-    control = read_control(folder)
-    if at_work(beats) or (not beats and control and control.driver.state != "gone"):
+        return FAILED, told[0][1].partition("\n")[0]
+    if at_work(beats):
         return RUNNING, ""
+    control = read_control(folder)
     if control and control.leave:
         return STOPPED, f"left early ({control.leave}); the same command continues"
+    if not beats and control and control.driver.state != "gone":
+        return RUNNING, ""
     return _ended(beats)
 
 

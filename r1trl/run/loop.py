@@ -18,6 +18,7 @@ from r1trl.stage.inputs import references_of
 from r1trl.stage.logs import last_lines, log_of, rotate_logs, where
 from r1trl.storage.room import full
 from r1trl.storage.writing import write_text
+from r1trl.watch.beats import write_error
 from r1trl.watch.control import own_name
 from r1trl.watch.leaving import Leaving, seconds_of
 from r1trl.watch.lock import locked, take_over
@@ -166,6 +167,7 @@ def _ended_early(name: str, folder: Path, status: int, workers: Workers, began: 
         return LEFT_EARLY
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
     how = how if status else "its process has ended without a result; a plugin may have ended it"
+    write_error(folder, 0, error or how)  # for the report, unless a rank has said it
     if error is None:
         say(f"stage {name} failed ({how}): last lines of {where(folder)} follow", error=True)
         say(last_lines(folder), error=True)

@@ -58,7 +58,7 @@ def test_the_overview_says_what_the_run_is_and_how_far_it_is(run: Path) -> None:
 
 def test_a_failed_stage_has_its_reason_and_the_end_of_its_log(run: Path) -> None:
     failed = stage(run, "dev1")
-    assert failed["reason"].startswith("rank 0: stages.dev1: it has no rows")
+    assert failed["reason"].startswith("stages.dev1: it has no rows")
     assert failed["log"].splitlines()[0] == "one" and EVIL in failed["log"]
     assert stage(run, "zero")["log"] == ""
 
@@ -75,6 +75,9 @@ def test_the_state_of_a_stage_is_that_of_its_processes(tmp_path: Path) -> None:
     assert state() == ("stopped", "nobody works at it; the same command continues")
     write_control(folder, Control(this_process(), 1))
     assert state()[0] == "running", "its workers are being started"
+    write_control(folder, Control(this_process(), 1, leave="SIGINT"))
+    assert state()[0] == "stopped", "they had not begun"
+    write_control(folder, Control(this_process(), 1))
     beat = Beat(0, this_process(), 1, 0.0)
     write_beat(folder, beat)
     assert state() == ("running", "")

@@ -99,7 +99,7 @@ def test_a_run_has_its_page_also_if_a_stage_fails(toy: ToyRun) -> None:
     (toy.root / "fail").touch()
     assert toy.run() == 1
     text = (toy.folder / "report.html").read_text(encoding="utf-8")
-    assert '"name":"first","kind":"toy","state":"failed","reason":"rank 0: ' in text
+    assert '"name":"first","kind":"toy","state":"failed","reason":"ValueError: as asked"' in text
     assert '"name":"second","kind":"toy","state":"waiting"' in text
     assert '"reads":{"model":"first",' in text
     (toy.root / "fail").unlink()
