@@ -67,6 +67,7 @@ OUT_OF_RANGE: dict[tuple[Any, str], list[Any]] = {
     (schema.WatchdogConfig, "seconds"): [9, NAN],
     (schema.RunConfig, "time_limit"): [0, -1],
     (schema.WandbConfig, "completions"): [-1],
+    (schema.ReportConfig, "completions"): [-1],
     (schema.StageConfig, "batch"): [0],
     (schema.RunConfig, "seed"): [-1],
 }
