@@ -6,6 +6,10 @@ from typing import Any
 from r1trl_variants.rollouts import Prompt
 
 QUESTIONS = 5  # that flip most, of each model on each benchmark
+NOISE = (
+    "With its 95 % interval. The grey range is how far two draws of the reference differ by "
+    "sampling alone; what stays in it is pale."
+)
 LONGEST = 1_000  # characters of a completion
 HEAD = ["question", "right most often", "rate", "a completion", "least", "rate", "a completion"]
 Found = Mapping[str, Mapping[str, Any]]
@@ -29,8 +33,7 @@ def section_of(found: Found, prompts: Prompts, columns: Mapping[str, Sequence[An
             parts.append(
                 {
                     "title": f"{model}, {benchmark}: the effect of each factor, in points",
-                    "note": "With its 95 % interval. The grey range is how far two draws of the "
-                    "reference differ by sampling alone; what stays in it is pale.",
+                    "note": NOISE if compared["noise"] else "With its 95 % interval.",
                     "bars": [_bar(*each) for each in compared["factors"].items()],
                 }
             )
@@ -52,10 +55,10 @@ def _cells(found: Found) -> Iterator[dict[str, Any]]:
 
 
 def _bar(factor: str, effect: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {name: effect[name] for name in ("low", "high", "noise") if effect[name] is not None}
-    points = {name: round(100 * value, 2) for name, value in numbers.items()}
+    names = [name for name in ("low", "high", "noise") if name in effect]  # noise: of other seeds
+    points = {name: round(100 * effect[name], 2) for name in names}
     value, interval = round(100 * effect["effect"], 2), f"{points['low']} to {points['high']}"
-    weak = effect["outside"] is False
+    weak = not effect.get("outside", True)
     return {"name": factor, "value": value, **points, "interval": interval, "weak": weak}
 
 
