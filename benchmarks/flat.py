@@ -19,12 +19,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import altair
 import psutil
 from disturbed.processes import processes_of
 from disturbed.runs import SmallRun, units
 from machine import machine
-
-from r1trl.report.charts import HEIGHT, WIDTH, lines
 
 HERE = Path(__file__).parent
 PACKAGES = ("r1trl", "trl", "transformers", "torch")
@@ -118,16 +117,17 @@ def grown(table: Mapping[str, Mapping[str, float]]) -> list[str]:
     ]
 
 
-def plot(points: Sequence[Point]) -> str:
-    """Return a picture with a chart of each thing that is measured."""
-    charts = []
-    for i, name in enumerate(ALLOWED):
-        chart = lines(name, {name: [(step, needs[name]) for step, needs in points]})
-        across, down = WIDTH * (i % 2), HEIGHT * (i // 2)
-        charts.append(f'<g transform="translate({across} {down})">{chart}</g>')
-    size = f'width="{2 * WIDTH}" height="{2 * HEIGHT}"'
-    ground = f'<rect {size} fill="white"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{ground}{"".join(charts)}</svg>\n'
+def plot(points: Sequence[Point], file: Path) -> None:
+    """Write a picture with a chart of each thing that is measured."""
+    rows = [
+        {"what": name, "step": step, "value": needs[name]}
+        for step, needs in points
+        for name in ALLOWED
+    ]
+    line = altair.Chart(altair.Data(values=rows)).mark_line().properties(width=300, height=160)
+    line = line.encode(x="step:Q", y=altair.Y("value:Q", title=None))
+    facet = altair.Facet("what:N", columns=2, title=None, sort=list(ALLOWED))
+    line.facet(facet).resolve_scale(y="independent").save(str(file))
 
 
 def main() -> int:
@@ -154,7 +154,7 @@ def main() -> int:
     content = {"machine": about, "steps": args.steps, "summary": table, "problems": wrong}
     content |= {"points": [{"step": step, **needs} for step, needs in points]}
     args.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    args.out.with_suffix(".svg").write_text(plot(points), encoding="utf-8")
+    plot(points, args.out.with_suffix(".svg"))
     return 1 if wrong else 0
 
 

@@ -169,12 +169,14 @@ def _rescore(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    from r1trl.report.page import write_page
     from r1trl.report.report import write_report
 
     if not (arguments.run / "stages").is_dir():
         raise ConfigError([f"{arguments.run} is not the folder of a run: it has no stages/"])
     say(write_report(arguments.run))
-    say(f"\n{arguments.run / 'report.md'}")
+    write_page(arguments.run)
+    say(f"\n{arguments.run / 'report.html'}")
     return 0
 
 

@@ -16,6 +16,7 @@ from r1trl_variants.numbers import (
     of_as_many,
 )
 from r1trl_variants.rollouts import Prompt, by_model_and_benchmark
+from r1trl_variants.section import section_of
 
 SEEDS = "seed"  # the factor of the reference under other seeds
 
@@ -23,7 +24,7 @@ SEEDS = "seed"  # the factor of the reference under other seeds
 def sensitivity(
     result: StageResult, *, correct: str = "accuracy", reference: str = "reference"
 ) -> StageResult:
-    """Write sensitivity.json and sensitivity.parquet beside rollouts with the column `variant`.
+    """Write sensitivity.json, .parquet and a section of the report, of rollouts with `variant`.
 
     `correct` names the reward of a right answer, `reference` the prompt that others are compared
     with. The metrics `<model>/<benchmark>/variants/<number>` are those of all prompts, and
@@ -37,14 +38,19 @@ def sensitivity(
         raise ValueError(f"stage '{result.stage}' has no rollouts to compare prompts in")
     columns = read_table(result.dataset).to_pydict()
     found, metrics, rows = dict[str, Any](), dict[str, float](), list[dict[str, Any]]()
-    for (model, benchmark), prompts in by_model_and_benchmark(columns, correct).items():
+    grouped = by_model_and_benchmark(columns, correct)
+    for (model, benchmark), prompts in grouped.items():
         compared = compare(prompts, reference)
         found.setdefault(model, {})[benchmark] = compared
         metrics |= _metrics(f"{model}/{benchmark}", compared)
         rows += _rows({"model": model, "benchmark": benchmark}, prompts)
-    with new_file(result.folder / "sensitivity.json") as part:
-        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-        part.write_text(text, encoding="utf-8")
+    shown = result.folder / "report"
+    shown.mkdir(exist_ok=True)
+    of_report = section_of(found, grouped, columns)
+    for folder, content in ((result.folder, found), (shown, of_report)):
+        with new_file(folder / "sensitivity.json") as part:
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            part.write_text(text, encoding="utf-8")
     with new_file(result.folder / "sensitivity.parquet") as part:
         Dataset.from_list(rows).to_parquet(part)
     return replace(result, metrics={**result.metrics, **metrics})

@@ -95,6 +95,13 @@ class WandbConfig:
 
 
 @dataclass
+class ReportConfig:
+    """report.html of a run."""
+
+    completions: int = number(2000, at_least=0)  # of each stage, to read and to search
+
+
+@dataclass
 class GenerationConfig:
     """What draws the completions of stages that train on their own, and of stages that do not."""
 
@@ -170,3 +177,4 @@ class RunConfig:
     time_limit: float | str | None = number(None, above=0)
     plugins: PluginsConfig = field(default_factory=PluginsConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)

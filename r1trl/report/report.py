@@ -1,4 +1,4 @@
-"""The report of a run: the scoreboard, every stage, how training went. As Markdown and HTML."""
+"""report.md: the scoreboard, every stage, how training went."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from r1trl.errors import ConfigError
 from r1trl.process.terminal import say
-from r1trl.report.page import page
 from r1trl.report.tables import markdown, marked_down
 from r1trl.stage.files import StageSpec, read_result, read_spec
 from r1trl.storage.jsonl import read_rows
@@ -37,7 +36,7 @@ SHARES = (
 
 
 def write_report(folder: Path) -> str:
-    """Write report.md and report.html of a run; return its scoreboard."""
+    """Write report.md of a run; return its scoreboard."""
     results = finished_results(folder)
     boards = {r.stage: scoreboard(r.metrics) for r in results if scores(r)}
     board = "\n\n".join(map(markdown, boards.values())) or NO_SCOREBOARD
@@ -48,11 +47,6 @@ def write_report(folder: Path) -> str:
     parts += ["## Kept", markdown(kept)] if len(kept) > 1 else []
     parts += [part for r in results if (part := training_summary(r))]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")
-    tables = {**boards, "stages": stages}
-    tables |= {"rewards": rewards} if len(rewards) > 1 else {}
-    tables |= {"kept": kept} if len(kept) > 1 else {}
-    text = page(folder.name, tables, results)
-    write_text(folder / "report.html", text)
     return board
 
 

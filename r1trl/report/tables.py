@@ -1,6 +1,5 @@
 """Tables as text: rows of cells, the first row the head. Cells may hold anything."""
 
-import html
 import re
 from collections.abc import Sequence
 
@@ -38,8 +37,3 @@ def one_line(text: str) -> str:
 def marked_down(text: str) -> str:
     """Return a text that Markdown shows as it is, in one line."""
     return MARKS.sub(lambda found: f"\\{found[0]}", one_line(text))
-
-
-def in_html(text: str) -> str:
-    """Return a text that HTML shows as it is, without control characters."""
-    return html.escape(printable(text))

@@ -9,12 +9,16 @@ from r1trl.identity.used import ready, record_kept, set_aside
 from r1trl.launch.workers import LEFT_EARLY, Workers
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.process.terminal import say
+from r1trl.report.page import LivePage
 from r1trl.report.report import write_report
+from r1trl.report.state import RecordedStage, write_record
 from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
+from r1trl.stage.inputs import references_of
 from r1trl.stage.logs import last_lines, log_of, rotate_logs, where
 from r1trl.storage.room import full
 from r1trl.storage.writing import write_text
+from r1trl.watch.beats import write_error
 from r1trl.watch.control import own_name
 from r1trl.watch.leaving import Leaving, seconds_of
 from r1trl.watch.lock import locked, take_over
@@ -45,18 +49,11 @@ def run(
     with locked(plan.folder), Workers(leaving=leaving, watchdog=watchdog) as workers:
         take_over(plan.folder, own_name())
         write_text(plan.folder / "config.yaml", composed)
+        write_record(plan.folder, list(map(_recorded, plan.stages)), plan.config.report.completions)
         plan.digests.save()
-        status = DONE
-        if first and not leaving.asked() and not all(stage.finished for stage in plan.until):
-            first(plan, workers)
-        _do_as_asked(plan)
-        for stage in plan.until:
-            if (reason := leaving.asked()) and not stage.finished:
-                say(f"left early ({reason}); the same command continues")
-                return LEFT_EARLY
-            status = _run_stage(stage, workers)
-            if status != DONE:
-                break
+        with LivePage(plan.folder) as page:
+            status = _run_stages(plan, workers, page, first)
+            page.wanted = not leaving.at_once
         if leaving.at_once:
             return status
         text = write_report(plan.folder)
@@ -64,6 +61,35 @@ def run(
             seconds, report = time.monotonic() - started, plan.folder / "report.html"
             say(f"\n{text}\n\n{_how_far(plan)} ({seconds:.0f} s); report: {report}")
     return status
+
+
+def _run_stages(
+    plan: Plan, workers: Workers, page: LivePage, first: Callable[[Plan, Workers], None] | None
+) -> int:
+    """Carry out the stages that are to do; return the exit status of the command."""
+    leaving = workers.leaving
+    if first and not leaving.asked() and not all(stage.finished for stage in plan.until):
+        first(plan, workers)
+    _do_as_asked(plan)
+    for stage in plan.until:
+        if (reason := leaving.asked()) and not stage.finished:
+            say(f"left early ({reason}); the same command continues")
+            return LEFT_EARLY
+        status = _run_stage(stage, workers)
+        page.renew()
+        if status != DONE:
+            return status
+    return DONE
+
+
+def _recorded(stage: PlannedStage) -> RecordedStage:
+    """Return what the run's record says of a stage: from which others it reads, by key."""
+    reads = {
+        ".".join(reference.key): reference.stage
+        for reference in references_of(stage.config)
+        if reference.stage is not None
+    }
+    return RecordedStage(stage.spec.stage, stage.spec.kind, reads)
 
 
 def _do_as_asked(plan: Plan) -> None:
@@ -141,6 +167,7 @@ def _ended_early(name: str, folder: Path, status: int, workers: Workers, began: 
         return LEFT_EARLY
     how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
     how = how if status else "its process has ended without a result; a plugin may have ended it"
+    write_error(folder, 0, error or how)  # for the report, unless a rank has said it
     if error is None:
         say(f"stage {name} failed ({how}): last lines of {where(folder)} follow", error=True)
         say(last_lines(folder), error=True)

@@ -68,6 +68,7 @@ OUT_OF_RANGE: dict[tuple[Any, str], list[Any]] = {
     (schema.RunConfig, "time_limit"): [0, -1],
     (schema.SourceConfig, "varied"): [0, 1.1],
     (schema.WandbConfig, "completions"): [-1],
+    (schema.ReportConfig, "completions"): [-1],
     (schema.StageConfig, "batch"): [0],
     (schema.RunConfig, "seed"): [-1],
 }

@@ -1,4 +1,4 @@
-"""The report of a run has the figures of its results; a run without any has one too."""
+"""report.md has the figures of a run's results; a run without any has one too."""
 
 import json
 import os
@@ -91,15 +91,6 @@ def test_the_report_has_the_scoreboard_the_stages_and_the_metrics_of_training(
     assert cells(text, "eval/held_out/pass@1") == ["eval/held_out/pass@1", "0", "0.5"]
 
 
-def test_the_page_loads_nothing_else_and_has_the_scoreboard(tmp_path: Path) -> None:
-    write_run(tmp_path / "demo")
-    write_report(tmp_path / "demo")
-    text = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
-    assert "75.0 (70.0–80.0)" in text and "zero" in text
-    assert text.count("held-out pass@1") == 1, "the curve of an evaluation in training"
-    assert "<script src" not in text and "<link" not in text
-
-
 def test_a_run_without_a_finished_stage_has_a_report_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "demo" / "stages").mkdir(parents=True)
     sentence = "No stage with a scoreboard has finished yet."
@@ -122,8 +113,6 @@ def test_the_report_has_the_outcomes_and_seconds_of_the_rewards(tmp_path: Path) 
     write_report(tmp_path / "demo")
     text = (tmp_path / "demo" / "report.md").read_text(encoding="utf-8")
     assert cells(text, "zero", "accuracy")[2:] == ["9", "0", "2", "0", "3.1"]
-    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
-    assert "<th>timeouts</th>" in page
 
 
 @pytest.mark.parametrize("damaged", ["", '{"a": ', "[]", '{"a": {"outcomez": {}, "seconds": 1}}'])
