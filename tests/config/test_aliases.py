@@ -49,7 +49,7 @@ def test_an_old_name_in_a_file_counts_over_the_new_one_of_a_shipped_file(
 ) -> None:
     found = composed_with()
     board, zero = found.config.stages["scoreboard"], found.config.stages["zero"]
-    assert board.metrics["extra"] == "think_format" and board.metrics["correct"] == "accuracy"
+    assert board.metrics["extra"] == "think_format" and board.metrics["format"] == "think_format"
     assert (board.attn_implementation, board.sampling.stop_after_correct) == ("eager", 1)
     assert zero.data["problems"].sample_rows == 100
     assert zero.samplers == {"adaptive": {"reward": "accuracy", "ema_decay": 0.25}}
