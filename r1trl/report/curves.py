@@ -14,7 +14,6 @@ SPEED = "tokens per second"
 WHOLE = re.compile(r"step|seconds|epoch|train_.*|total_flos|eval/.*_(low|high)|.*/std|reward_std")
 # What stands in one chart: its group, its title, and how the series is called; in this order.
 RULES: Sequence[tuple[str, str, str, str]] = (
-    (r"eval/(seconds|share)", "Where the seconds go", r"held-out evaluation, \1", r"\1"),
     (r"eval/(.+)/([^/]+)", "Held-out evaluation", r"\2", r"\1"),
     (r"reward", "Rewards", "all, weighted", "all"),
     (r"rewards/(.+)/mean", "Rewards", "each", r"\1"),
@@ -29,6 +28,7 @@ RULES: Sequence[tuple[str, str, str, str]] = (
     (r"step_time", "Throughput", "seconds of a step", "step"),
     (r"seconds/([^/]+)", "Where the seconds go", "seconds of a step", r"\1"),
     (r"seconds/(.+)/share", "Where the seconds go", "share of a step", r"\1"),
+    (r"eval/(seconds|share)", "Where the seconds go", r"held-out evaluation, \1", r"\1"),
     (r"seconds/(.+)/(max|p50|p95)", "Where the seconds go", r"\1, of a sample", r"\2"),
 )
 OTHERS = "Others"

@@ -64,7 +64,7 @@ def test_a_stage_can_be_of_another_kind_and_a_reward_be_dropped(composed: Any) -
     config = composed("recipe=zero", "~stages.zero.rewards.think_format").config
     assert "think_format" not in config.stages["zero"].rewards
     assert "accuracy" in config.stages["zero"].rewards
-    assert list(config.stages["zero_first"].rewards) == ["accuracy", "think_format"]
+    assert "think_format" in config.stages["zero_first"].rewards
 
 
 def test_groups_choose_the_problems_the_models_and_further_benchmarks(composed: Any) -> None:
