@@ -30,7 +30,7 @@ REFUSED = {
     "mean 'helpful'?)",
     "sources.general={path: README.md}": "sources.general.path: README.md is no file of rows",
     "benchmarks.held_uot.split=test": "benchmarks.held_uot: needs a path or a dataset (did you "
-    "mean 'held_out'?); the run has: held_out",
+    "mean 'held_out'?); the run has: harder, unseen, helpful, safe, held_out",
     "benchmarks.held_out.weight=2": "benchmarks.held_out.weight: benchmarks are not mixed",
     "stages.zero.benchmarks.x.path=a/b": "stages.zero.benchmarks: a stage of kind grpo is not run",
     "scale.zero.stepz=3": "scale.zero.stepz: nothing in this run refers to ${scale.zero.stepz} "
