@@ -47,8 +47,8 @@ MIB = 1 << 20
 LINES = ("metrics.jsonl", "completions.jsonl", "log.txt", "trainer_state.json")
 # Of what is measured, how much more the last quarter may have than the second.
 ALLOWED = {"memory, MiB": 0.03, "descriptors": 0.0, "processes": 0.0, "disk, MiB": 0.01}
-# In fewer steps than this, what allocators keep for themselves has not settled.
-SETTLED, UNSETTLED = 200, {"memory, MiB": 0.1}
+# A quarter of fewer steps than this has few points, and a busy machine takes pages back between.
+ENOUGH, OF_FEW = 200, {"memory, MiB": 0.1}
 Point = tuple[int, dict[str, float]]
 
 
@@ -111,7 +111,7 @@ def growth(points: Sequence[Point], steps: int) -> dict[str, dict[str, float]]:
 
 def grown(table: Mapping[str, Mapping[str, float]], steps: int) -> list[str]:
     """Return what needs more in the last quarter than is allowed after so many steps."""
-    allowed = ALLOWED if steps >= SETTLED else ALLOWED | UNSETTLED
+    allowed = ALLOWED if steps >= ENOUGH else ALLOWED | OF_FEW
     return [
         f"{name}: {table[name]['last quarter']} after {table[name]['second quarter']}"
         for name, share in allowed.items()
