@@ -11,6 +11,7 @@ and writes results/flat.json and the plot results/flat.svg; see README.md.
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -61,7 +62,8 @@ def measured(run: SmallRun) -> dict[str, float]:
             memory += process.memory_full_info().uss  # others do not change it
             descriptors += process.num_fds()
             processes += 1
-    files = [(path.name, _size(path)) for path in run.run.rglob("*")]
+    walk = os.walk(run.run)  # which passes over a checkpoint that is being removed
+    files = [(name, _size(Path(at, name))) for at, _, names in walk for name in names]
     return {
         "memory, MiB": memory / MIB,
         "descriptors": descriptors,
