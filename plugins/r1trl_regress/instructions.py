@@ -44,7 +44,7 @@ CHECKS: Mapping[str, Callable[..., bool]] = {
 }
 
 
-@r1trl.verifier(setup=checks.load_languages)
+@r1trl.verifier(setup=checks.load_languages, full_score=None)  # no row has a reply to try
 def instructions(
     completion: str,
     instruction_id_list: list[str] | None,

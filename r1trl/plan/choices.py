@@ -1,5 +1,6 @@
 """What can be wrong with what a stage picks from plugins: names, options, what is not ready."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -20,6 +21,7 @@ COMMON_TYPES: dict[str, Any] = {
     "weight": float,
     "requires": list[str],
     "where": dict[str, Any],
+    "unless": dict[str, Any],
     "from_step": int,
     "until_step": int,
 }
@@ -178,9 +180,12 @@ def _common_options(
     first, last = options.get("from_step"), options.get("until_step")
     if first is not None and last is not None and last <= first:
         yield f"until_step: {last} is not after from_step={first}; the reward would never count"
-    source = (options.get("where") or {}).get("source")
-    if sources is not None and source is not None and source not in (known := set(sources)):
-        yield f"where.source: {unknown('source of this stage', str(source), known)}"
-    form = (options.get("where") or {}).get("variant")
-    if forms and form is not None and form not in (known := {REFERENCE, *forms}):
-        yield f"where.variant: {unknown('variant of this stage', str(form), known)}"
+    known = {
+        "source": None if sources is None else set(sources),
+        "variant": {REFERENCE, *forms} if forms else None,
+    }
+    for option, (column, names) in itertools.product(("where", "unless"), known.items()):
+        wanted = (options.get(option) or {}).get(column)
+        for value in wanted if isinstance(wanted, list) else [wanted]:
+            if names is not None and value is not None and value not in names:
+                yield f"{option}.{column}: {unknown(f'{column} of this stage', str(value), names)}"

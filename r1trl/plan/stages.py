@@ -79,9 +79,9 @@ class StageCheck:
         own += (*check_scoring(stage), *unread(key, given, self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
-        problems += check_rewards(
-            key, stage, plugins, [at.partition(".")[2] for at in self.sources]
-        )
+        dropped = [at for at in self.run.given.keys if at.startswith("benchmarks.")]
+        names = [at.split(".")[1] for at in (*self.sources, *dropped)]  # null is no slip
+        problems += check_rewards(key, stage, plugins, names)
         benchmarks = self.run.config.benchmarks
         problems += check_filters(plugins, stage.filters, benchmarks, f"{key}.filters")
         problems += check_samplers(stage, key, plugins)

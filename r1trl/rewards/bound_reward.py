@@ -34,6 +34,7 @@ class BoundReward:
     weight: float = 1.0
     requires: Sequence[str] = ()
     where: Mapping[str, Any] = field(default_factory=dict)
+    unless: Mapping[str, Any] = field(default_factory=dict)
     from_step: int | None = None
     until_step: int | None = None
 
@@ -68,21 +69,23 @@ class BoundReward:
     def applies(self, columns: Columns, step: int | None) -> list[int]:
         """Return the indices of the rows that the reward scores at a step (None: at any).
 
-        Raises StageError if `where` names a column that the rows lack.
+        Raises StageError if `where` or `unless` names a column that the rows lack.
         """
         count = len(columns["completion"])
         early = self.from_step is not None and step is not None and step < self.from_step
         late = self.until_step is not None and step is not None and step >= self.until_step
         if early or late:
             return []
-        for key in self.where:
-            if key not in columns:
-                names = ", ".join(columns)
-                raise StageError(
-                    f"reward '{self.name}': where names the column '{key}', which the rows do not "
-                    f"have{suggest(key, columns)}; they have: {names}"
-                )
-        return [i for i in range(count) if all(columns[k][i] == v for k, v in self.where.items())]
+        for option, wanted in (("where", self.where), ("unless", self.unless)):
+            for key in wanted:
+                if key not in columns:
+                    names = ", ".join(columns)
+                    raise StageError(
+                        f"reward '{self.name}': {option} names the column '{key}', which the rows "
+                        f"do not have{suggest(key, columns)}; they have: {names}"
+                    )
+        kept = [i for i in range(count) if _matches(columns, i, self.where)]
+        return [i for i in kept if not self.unless or not _matches(columns, i, self.unless)]
 
     def submit(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> None:
         """Start scoring rows in the pool, ahead of `ask`; only a verifier does so."""
@@ -155,6 +158,12 @@ async def _await(awaitable: Awaitable[Any], seconds: float, late: str) -> Any:
         if bound.expired():
             raise Overdue(late) from None
         raise
+
+
+def _matches(columns: Columns, row: int, wanted: Mapping[str, Any]) -> bool:
+    """Return True if every column has the value that is wanted, or one of a list of them."""
+    values = ((columns[key][row], value) for key, value in wanted.items())
+    return all(has == value or (isinstance(value, list) and has in value) for has, value in values)
 
 
 def _select(columns: Mapping[str, Any], indices: Sequence[int]) -> dict[str, Any]:

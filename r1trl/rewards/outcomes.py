@@ -21,7 +21,7 @@ Values = dict[str, list[float | None]]
 class RewardResult:
     """A reward's result on a batch; both sequences have one entry per row.
 
-    `applies_to` are the rows that it was asked about: `where`, `from_step` and `until_step` exclude
+    `applies_to` are the rows that it was asked about: `where`, `unless` and the steps exclude
     others. `values` are numbers, None or a Failure. `seconds` is the batch's time, `sample_seconds`
     each sample's own, None if it was not measured. `extra` are columns that the reward has logged,
     with an entry per row, `metrics` numbers that it has logged.

@@ -27,7 +27,7 @@ from r1trl.rewards.pool import Failure, Pool, cores
 from r1trl.rewards.stats import ScoringStats
 from r1trl.rewards.verifier import Verifier
 
-COMMON_OPTIONS = ("reward", "weight", "requires", "where", "from_step", "until_step")
+COMMON_OPTIONS = ("reward", "weight", "requires", "where", "unless", "from_step", "until_step")
 
 
 class ScoringSettings(Protocol):

@@ -1,7 +1,7 @@
 """A stage's rewards on gold answers, which must get the full score, and on what must not.
 
-The gold answer is put into the format that the prompt asks for. If it asks for none, or the model
-comes from an earlier stage that may have taught it one, the format that suits the rewards is used.
+A gold answer is in the format that the prompt asks for. If it asks for none, or an earlier stage
+may have taught the model one, it is in the format that suits the rewards.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,12 +60,14 @@ class GoldCheck:
 
 def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
     """Yield what is wrong with a stage's rewards on a source's gold answers, and on wrong ones."""
-    if not scorer.rewards:
+    rewards = [reward for reward in scorer.rewards if _applies(source, reward)]
+    if not rewards:
         return
-    lacking = [finding for reward in scorer.rewards for finding in _check_columns(source, reward)]
+    lacking = [finding for reward in rewards for finding in _check_columns(source, reward)]
     if lacking or "solution" not in source.rows.column_names:
         note = f"{source.key}: {source.source} has no column 'solution' to try"
-        yield from lacking or [Finding(note, wrong=False)]
+        compared = any(reward.columns for reward in rewards)
+        yield from lacking or ([Finding(note, wrong=False)] if compared else [])
         return
     prompts = source.rows["prompt"][:]
     golds = golds_of(source.rows)
@@ -75,7 +77,7 @@ def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
     used, check = best_format(source, scorer, usual_formats(source))
     other = best_format(source, scorer, ALL_FORMATS)[0] if check.failures else used
     hint = "" if other == used else f"; the form {other} would suit the rewards"
-    for reward in scorer.rewards:
+    for reward in rewards:
         yield from _check_verdicts(source, reward, check, golds)
         yield from _check_gold(source, reward, check, golds, f"in the form {used}", hint)
     yield from _check_wrong(source, scorer, used, golds)
@@ -108,11 +110,8 @@ def score_texts(source: RenderedSource, scorer: Scorer, completions: list[str]) 
     """Return the scores of one completion for each row of a source."""
     ids = source.tokenizer(completions, add_special_tokens=False)["input_ids"]
     columns = {**source.rows.to_dict(), "completion": completions, "completion_ids": ids}
-    full_scores = {
-        reward.name: full
-        for reward in scorer.rewards
-        if (full := description_of(reward.reward).full_score) is not None
-    }
+    scores = ((r.name, description_of(r.reward).full_score) for r in scorer.rewards)
+    full_scores = {name: full for name, full in scores if full is not None}
     return GoldCheck(completions, scorer.score(columns).values, full_scores)
 
 
@@ -178,11 +177,16 @@ def _check_wrong(
                 )
 
 
+def _applies(source: RenderedSource, reward: BoundReward) -> bool:
+    """Return True if a reward applies to any row of a source."""
+    columns = {**source.rows.to_dict(), "completion": source.rows["prompt"]}
+    return bool(reward.applies(columns, None))
+
+
 def _check_columns(source: RenderedSource, reward: BoundReward) -> Iterator[Finding]:
-    """Yield the columns that a reward needs and the rows that it applies to lack."""
+    """Yield the columns that a reward needs and the rows lack."""
     present = source.all_rows.column_names
-    applies = reward.applies({**source.rows.to_dict(), "completion": source.rows["prompt"]}, None)
-    for parameter in reward.columns if applies else ():
+    for parameter in reward.columns:
         if parameter.name not in present and parameter.default is parameter.empty:
             yield Finding(
                 f"{source.key}.rewards.{reward.name}: reads the column '{parameter.name}', which "

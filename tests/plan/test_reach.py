@@ -30,7 +30,7 @@ REFUSED = {
     "mean 'helpful'?)",
     "sources.general={path: README.md}": "sources.general.path: README.md is no file of rows",
     "benchmarks.held_uot.split=test": "benchmarks.held_uot: needs a path or a dataset (did you "
-    "mean 'held_out'?); the run has: harder, unseen, helpful, safe, held_out",
+    "mean 'held_out'?); the run has: harder, held_out, helpful, safe, unseen",
     "benchmarks.held_out.weight=2": "benchmarks.held_out.weight: benchmarks are not mixed",
     "stages.zero.benchmarks.x.path=a/b": "stages.zero.benchmarks: a stage of kind grpo is not run",
     "scale.zero.stepz=3": "scale.zero.stepz: nothing in this run refers to ${scale.zero.stepz} "
@@ -57,6 +57,8 @@ REFUSED = {
     "stages.zero.attn_implementation=spda": "stages.zero.attn_implementation: 'spda' is not "
     "possible (did you mean 'sdpa'?); choose one of: eager, ",
     "stages.dev2.attn_implementation=kernels-community/flash-attn": "",
+    "stages.dev2.rewards.language_consistency.unless={source: [problms]}": "stages.dev2.rewards."
+    "language_consistency.unless.source: no source of this stage is called 'problms' (did you mean",
     "stages.dev2.rewards.accuracy.where={source: problms}": "stages.dev2.rewards.accuracy.where."
     "source: no source of this stage is called 'problms' (did you mean 'problems'?)",
     "stages.r1.rewards.safety.until_step=20": "stages.r1.rewards.safety.until_step: 20 is not "

@@ -181,9 +181,30 @@ def test_where_limits_a_reward_to_matching_rows(scorer: Made) -> None:
     assert found.values["length"] == [1.0, None, None]
 
 
-def test_where_on_a_column_that_the_rows_lack_is_an_error(scorer: Made) -> None:
-    made = scorer({"length": {"where": {"sourse": "math"}}})
-    message = "reward 'length': where names the column 'sourse'.*did you mean 'source'"
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ({"where": {"source": ["math", "code"]}}, [1.0, None, 3.0, None]),
+        ({"unless": {"source": ["math", "code"]}}, [None, 2.0, None, 4.0]),
+        ({"unless": {"source": "chat"}}, [1.0, None, 3.0, 4.0]),
+        ({"unless": {"source": "chat", "tags": ["a"]}}, [1.0, None, 3.0, 4.0]),
+        ({"where": {"tags": ["b"]}}, [None, None, 3.0, None]),
+        ({"where": {"source": ["math", "chat"]}, "unless": {"tags": ["a"]}}, [None] * 4),
+        ({"where": {"source": []}}, [None] * 4),
+    ],
+)
+def test_where_and_unless_take_a_value_or_a_list_of_them(
+    option: dict[str, Any], values: list[float | None], scorer: Made
+) -> None:
+    columns = {"source": ["math", "chat", "code", "new"], "tags": [["a"], ["a"], ["b"], []]}
+    found = score(scorer({"length": option}), ["a", "bb", "ccc", "dddd"], **columns)
+    assert found.values["length"] == values
+
+
+@pytest.mark.parametrize("option", ["where", "unless"])
+def test_a_condition_on_a_column_that_the_rows_lack_is_an_error(option: str, scorer: Made) -> None:
+    made = scorer({"length": {option: {"sourse": "math"}}})
+    message = f"reward 'length': {option} names the column 'sourse'.*did you mean 'source'"
     with pytest.raises(StageError, match=message):
         score(made, ["a"], source=["math"])
 

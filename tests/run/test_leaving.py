@@ -142,7 +142,7 @@ def test_the_warm_process_is_left_while_it_imports(driver: Driver, tmp_path: Pat
     started.send_signal(signal.SIGHUP)
     output, _ = started.communicate(timeout=30)
     assert started.returncode == 3, output
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15, "of the 60 s that launch.grace allows"
     assert "leaving (SIGHUP)\n" in output
     assert "learns left early (SIGHUP): it begins again, " in output
     assert output.count("the same command continues") == 1
