@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1trl.stage.files import read_spec
-
-STAGES = "stages"
+STAGES, CONFIG = "stages", "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,10 @@ class Question:
     @property
     def stage(self) -> Path | None:
         """Return the folder of the stage that has made the model; None if it is no stage's."""
-        folder = Path(self.model)
+        folder = Path(self.model).absolute()
         folder = folder.parent if folder.name == "model" else folder
-        is_stage = folder.absolute().parent.name == STAGES and read_spec(folder) is not None
-        return folder.absolute() if is_stage else None
+        stages = folder.parent
+        return folder if stages.name == STAGES and (stages.parent / CONFIG).is_file() else None
 
     def named(self, start: str) -> str:
         """Return a name of a folder that begins with `start` and has the benchmarks in it."""
@@ -41,8 +39,3 @@ def question(model: str, words: Sequence[str], own: Path | None) -> Question:
 def fit(name: str) -> str:
     """Return a name without what cannot be in a folder's."""
     return re.sub(r"[^\w.+-]+", "-", name).strip(".-") or "model"
-
-
-def key_of(benchmark: str) -> str:
-    """Return the name that a dataset of conf/dataset has as a benchmark."""
-    return re.sub(r"\W+", "_", benchmark)

@@ -19,9 +19,9 @@ from r1trl.config.keys import apply, is_new, leaves
 from r1trl.config.kinds import load_plugins
 from r1trl.config.overrides import read_all, split
 from r1trl.config.parse import Renaming
-from r1trl.errors import ConfigError
-from r1trl.eval.asked import STAGES, Question, key_of
-from r1trl.eval.own_run import RECIPE, STAGE, check_benchmarks
+from r1trl.errors import ConfigError, unknown
+from r1trl.eval.asked import CONFIG, STAGES, Question
+from r1trl.eval.own_run import RECIPE, STAGE, benchmark_names
 from r1trl.plan.plan import Plan, make_plan
 from r1trl.plugins.loading import Plugins
 from r1trl.stage.files import read_result, read_spec, with_values
@@ -39,6 +39,9 @@ def plan_of_stage(asked: Question, stage: Path) -> Plan:
     """
     run, name = stage.parents[1], stage.name
     result = read_result(stage)
+    if not stage.is_dir():
+        there = [path.name for path in stage.parent.iterdir() if (path / "stage.yaml").exists()]
+        raise ConfigError([f"{asked.model}: {unknown('stage', name, there)}"])
     if result is None or result.model is None:
         why = "makes no model" if result else "has not finished"
         raise ConfigError([f"{asked.model}: the stage {why}; give a stage that has made a model"])
@@ -51,7 +54,7 @@ def plan_of_stage(asked: Question, stage: Path) -> Plan:
     plugins = load_plugins(named.get("load") or (), named.get("block") or ())
     settings = _settings(stages, stage, plugins)
     if asked.benchmarks:
-        settings["benchmarks"] = _benchmarks(asked, values)
+        settings["benchmarks"] = _benchmarks(asked, settings, values)
     values |= {"name": run.name, "runs_dir": os.path.relpath(run.parent)}
     inputs = _inputs(settings, Path(values["runs_dir"]) / run.name / STAGES)
     values["stages"] = {new: with_values(settings, inputs)}
@@ -63,10 +66,7 @@ def plan_of_stage(asked: Question, stage: Path) -> Plan:
 
 def _config_of(run: Path) -> dict[str, Any]:
     """Return a run's config as it was composed, with its interpolations."""
-    file = run / "config.yaml"
-    if not file.is_file():
-        raise ConfigError([f"{run}: is not the folder of a run: it has no config.yaml"])
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    values = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
     return {key: value for key, value in values.items() if key not in OF_COMMAND}
 
 
@@ -106,17 +106,15 @@ def _shipped(*overrides: str, own: Path | None = None) -> dict[str, Any]:
     return values
 
 
-def _benchmarks(asked: Question, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the benchmarks asked for: of conf/dataset, or of the run."""
+def _benchmarks(asked: Question, settings: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the benchmarks asked for: of the scoreboard, of the run, or of conf/dataset."""
+    there = {name: f"${{benchmarks.{name}}}" for name in values.get("benchmarks") or {}}
+    there |= settings.get("benchmarks") or {}
     datasets = options_of(search_path((), (), asked.own), "dataset")
-    own = [name for name in asked.benchmarks if name not in datasets]
-    check_benchmarks(own, values.get("benchmarks") or {}, datasets)
-    mounted = [f"+dataset@benchmarks.{key_of(n)}={n}" for n in asked.benchmarks if n not in own]
+    names = benchmark_names(asked.benchmarks, there, datasets)
+    mounted = [f"+dataset@benchmarks.{n}={each}" for n, each in names.items() if n not in there]
     shipped = _shipped(*mounted, own=asked.own)["benchmarks"] if mounted else {}
-    return {
-        key_of(name): f"${{benchmarks.{name}}}" if name in own else shipped[key_of(name)]
-        for name in asked.benchmarks
-    }
+    return {name: there.get(name) or shipped[name] for name in names}
 
 
 def _inputs(settings: Any, stages: Path) -> dict[str, str]:

@@ -35,7 +35,7 @@ def run(
 ) -> int:
     """Carry out a plan, or continue it; return the exit status of the command.
 
-    `composed` is the run's YAML; None: the stages are added to a run that is there, whose own config
+    `composed` is the run's YAML; None: the stages are added to a run that is there, whose config
     and stages stay as they are. `first` is called before the first stage that is to do, and raises
     what stops the run. `leaving` says when to leave; None: its own does. Raises ConfigError if
     another r1trl, or workers of one, are at work in the run's folder.
