@@ -49,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run a command; print an error that the user can fix as one line."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks, and the process ends here
+        import argcomplete
+
+        argcomplete.autocomplete(parser())
     tell_exits()
     arguments = _parse(sys.argv[1:])
     try:
@@ -80,10 +84,6 @@ def main() -> int:
 def _parse(words: list[str]) -> argparse.Namespace:
     """Parse the command line; overrides may stand before, between and after options."""
     top = parser()
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks, and the process ends here
-        import argcomplete
-
-        argcomplete.autocomplete(top)
     arguments, rest = top.parse_known_args(words)
     if any(word.startswith("-") for word in rest) or (rest and "overrides" not in arguments):
         top.error(f"unrecognized arguments: {' '.join(rest)}")

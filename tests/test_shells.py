@@ -73,7 +73,7 @@ def unquoted(command: str) -> list[str]:
         ("r1trl run ~stages.zero", ["~stages.zero"]),
         ("r1trl run a~b '~stages.zero' # what?", []),
         ("r1trl run data=*.jsonl 'a'*", ["data=*.jsonl", "'a'*"]),
-        ("r1trl run a\\[1] b=${HOME} \"c=[d]\" $(pwd)", ["a\\[1]"]),
+        ('r1trl run a\\[1] b=${HOME} "c=[d]" $(pwd)', ["a\\[1]"]),
     ],
 )
 def test_what_zsh_takes_for_a_pattern_is_found(command: str, words: list[str]) -> None:
