@@ -44,6 +44,9 @@ def r1trl(*arguments: str, folder: Path | None = None) -> subprocess.CompletedPr
         (["plan", "recipe=r1", "name=x"], "run runs/x: 11 stages, seed 1"),
         (["plan", "-m", "recipe=zero", "scale=tiny", "seed=1,2"], "run runs/zero-tiny-seed=2"),
         (["plan", "-v", "recipe=zero", "scale=tiny"], "rewards.accuracy   "),
+        (["--version"], "r1trl 0.1.0\ntrl 1.16"),
+        (["list"], "recipes      "),
+        (["show", "recipe=zero", "scale=tiny", "stages.zero.args"], "TRL's default: 1e-06"),
     ],
 )
 def test_a_driver_answers_without_importing_torch_or_trl(arguments: list[str], shown: str) -> None:
@@ -65,6 +68,10 @@ def test_a_driver_answers_without_importing_torch_or_trl(arguments: list[str], s
         (["plan", "recipe=zero", "seed=1,2"], ["error: seed: 1,2 is a sweep; add -m, or quote it"]),
         (["plugins", "--load", "nowhere.py"], ["error: plugins.load: 'nowhere.py' cannot be"]),
         (["report", "nowhere"], ["error: nowhere is not the folder of a run"]),
+        (["runn"], ["error: no command is called 'runn' (did you mean 'run'?); there are: "]),
+        (["new", "rewrd", "x"], ["error: no template is called 'rewrd' (did you mean 'reward'?)"]),
+        (["list", "recipies"], ["error: no list is called 'recipies' (did you mean 'recipes'?)"]),
+        (["eval"], ["error: the following arguments are required: MODEL"]),
     ],
 )
 def test_what_is_wrong_is_told_a_line_each_with_status_2(

@@ -32,10 +32,10 @@ LAYERS = (
     "generation plan training",
     "estimate evaluation",
     "launch",
-    "trust rescore doctor",
+    "trust rescore doctor catalog",
     "kinds",
     "run",
-    "rehearsal",
+    "rehearsal eval new",
     "commands",
     "cli",
 )

@@ -19,7 +19,7 @@ from r1trl.errors import ConfigError
 from r1trl.plan.plan import Plan, make_plan
 
 RECIPES = ("zero", "r1", "distill", "distill_family", "full", "dapo", "dr_grpo")
-RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress", "robust")
+RECIPES += ("length_schedule", "search", "sensitivity", "guards", "regress", "robust", "eval")
 SCALES = ("paper", "tiny")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BFCL = ("regress", "paper")  # needs the wheel of bfcl-eval

@@ -33,7 +33,7 @@ Category = Literal[
 CATEGORIES: tuple[Category, ...] = Category.__args__  # type: ignore[attr-defined]
 ANY = '"any"'  # in place of answers: some call, whichever
 HOW = (
-    "pip download bfcl-eval --no-deps -d bfcl && python -m zipfile -e bfcl/*.whl bfcl, then the "
+    "pip install --no-deps --target bfcl bfcl-eval, then the "
     "option path=bfcl (its dependencies are pinned too hard to install it beside r1trl)"
 )
 ASKED = """\

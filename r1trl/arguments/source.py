@@ -57,8 +57,9 @@ def _own_defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
         if isinstance(value, ast.Call):  # field(default=…)
             named = [k.value for k in value.keywords if k.arg == "default"]
             value = named[0] if named else None
-        if isinstance(value, ast.Constant):
-            yield item.target.id, value.value
+        negative = isinstance(value, ast.UnaryOp) and isinstance(value.operand, ast.Constant)
+        if value is not None and (negative or isinstance(value, ast.Constant)):
+            yield item.target.id, ast.literal_eval(value)
 
 
 def source_files(package: str, pattern: str) -> list[Path]:

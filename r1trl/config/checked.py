@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from r1trl.config.aliases import rename_source, rename_stage
 from r1trl.config.kinds import load_plugins, stage_class
@@ -147,6 +150,18 @@ def _with_sources(stage: dict[str, Any], sources: Mapping[str, Any]) -> dict[str
             entry = {**sources[name], **{k: v for k, v in entry.items() if v is not None}}
         filled[name] = entry
     return {**stage, "data": filled}
+
+
+def dataset_files(choices: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Return what the files of the chosen datasets say, by the keys of their sources."""
+    found = {}
+    for choice, option in choices.items():
+        group, _, package = choice.partition("@")
+        files = [folder / group / f"{option}.yaml" for folder in folders]
+        file = next((file for file in files if file.is_file()), None)
+        if group == "dataset" and package and file:
+            found[package] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return found
 
 
 def superseded(

@@ -15,14 +15,14 @@ from typing import Any
 import yaml
 
 from r1trl.config.aliases import rename_key
-from r1trl.config.checked import Composed, Given, checked, superseded
+from r1trl.config.checked import Composed, Given, checked, dataset_files, superseded
 from r1trl.config.keys import apply, delete_key, is_new, referred_to, unknown_references
 from r1trl.config.kinds import load_plugins
 from r1trl.config.overrides import PROBLEMS, Override, package_of, read_all, split, unknown_options
 from r1trl.config.parse import Renaming
 from r1trl.config.schema import ONLY_REFERRED_TO, REQUIRED
 from r1trl.errors import ConfigError, suggest
-from r1trl.plugins.loading import config_folders
+from r1trl.plugins.loading import Plugins, config_folders
 from r1trl.process.environment import secrets_kept, values_of
 
 
@@ -42,8 +42,8 @@ def compose(overrides: Sequence[str], own: Path | None, tail: str = "") -> Compo
     `partial` is the `Composed` without them.
     """
     read, renaming = read_all(overrides), Renaming()
-    chosen = [_named(read, f"plugins.{name}") for name in ("load", "block")]
-    plugins, folders = load_plugins(*chosen), _folders(config_folders(*chosen), own)
+    load, block = named_plugins(read)
+    plugins, folders = load_plugins(load, block), search_path(load, block, own)
     groups, keys = split(read, folders)
     keys = [replace(o, key=rename_key(o.key, plugins, renaming)) for o in keys]
     values, choices = _composed(groups, folders)
@@ -53,27 +53,25 @@ def compose(overrides: Sequence[str], own: Path | None, tail: str = "") -> Compo
     values["name"] = _name(values.get("name"), choices, tail)
     renaming.given |= {o.key for o in keys if not o.deletes}
     renaming.given |= {package_of(o) for o in groups if not o.deletes} - {""}
-    for key in superseded(values, _dataset_files(choices, folders), renaming.given):
+    for key in superseded(values, dataset_files(choices, folders), renaming.given):
         delete_key(values, key)
-    resolved, written = _resolved(values, problems)
-    resolved = secrets_kept(resolved, renaming.notes)
     head = "\n".join(["composed from these overrides:", *(o.text for o in (*groups, *keys))])
-    text = f"{textwrap.indent(head, '# ')}\n{written}"
-    given = Given(renaming.given, new, referred_to(values, ONLY_REFERRED_TO))
-    return checked(resolved, text, renaming, plugins, given, problems)
+    composed = checked_values(values, renaming, plugins, new, problems)
+    return replace(composed, text=f"{textwrap.indent(head, '# ')}\n{composed.text}")
 
 
-def _named(overrides: Sequence[Override], key: str) -> list[str]:
-    """Return the list of names that an override gives a key; empty if none does."""
-    values = [override.value for override in overrides if override.key == key]
-    return [str(name) for name in values[-1]] if values and isinstance(values[-1], list) else []
+def named_plugins(overrides: Sequence[Override]) -> tuple[list[str], list[str]]:
+    """Return the plugins that overrides load and block; empty if none does."""
+    lists = {each.key: each.value for each in overrides if isinstance(each.value, list)}
+    load, block = (list(map(str, lists.get(f"plugins.{n}", ()))) for n in ("load", "block"))
+    return load, block
 
 
-def _folders(further: Sequence[Path], own: Path | None) -> list[Path]:
+def search_path(load: Sequence[str], block: Sequence[str], own: Path | None) -> list[Path]:
     """Return the folders of configs, the shipped one first; raise ConfigError if files clash."""
     if own and not own.is_dir():
         raise ConfigError([f"--config-dir: there is no folder {own}"])
-    folders = [conf_folder(), *further, *([own.resolve()] if own else [])]
+    folders = [conf_folder(), *config_folders(load, block), *([own.resolve()] if own else [])]
     first: dict[Path, Path] = {}
     problems = []
     for folder in folders:
@@ -106,21 +104,23 @@ def _composed(groups: Sequence[Override], folders: Sequence[Path]) -> tuple[dict
 
     if unknown := list(unknown_options(groups, folders)):
         raise ConfigError(unknown)
-    OmegaConf.register_new_resolver("package", _package_folder, replace=True)
-    paths = [str(folder).replace("\\", "\\\\").replace("'", "\\'") for folder in folders[1:]]
-    search = ",".join(f"'file://{path}'" for path in paths)
-    overrides = [
-        f"dataset@{PROBLEMS}={o.written}" if o.key == "dataset" else o.text for o in groups
-    ]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            overrides += [f"hydra.searchpath=[{search}]"] if search else []
-            composed = hydra_compose("config", overrides, return_hydra_config=True)
+            given = hydra_overrides(groups, folders)
+            composed = hydra_compose("config", given, return_hydra_config=True)
             values: Any = OmegaConf.to_container(composed, resolve=False)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError([_one_line(error, folders)]) from error
     return values, values.pop("hydra")["runtime"]["choices"]
+
+
+def hydra_overrides(groups: Sequence[Override], folders: Sequence[Path]) -> list[str]:
+    """Return what Hydra gets: the chosen groups, and the search path."""
+    paths = [str(folder).replace("\\", "\\\\").replace("'", "\\'") for folder in folders[1:]]
+    search = ",".join(f"'file://{path}'" for path in paths)
+    chosen = [f"dataset@{PROBLEMS}={o.written}" if o.key == "dataset" else o.text for o in groups]
+    return chosen + ([f"hydra.searchpath=[{search}]"] if search else [])
 
 
 def _one_line(error: Exception, folders: Sequence[Path]) -> str:
@@ -146,6 +146,20 @@ def _one_line(error: Exception, folders: Sequence[Path]) -> str:
     return f"{where}{text}"
 
 
+def checked_values(
+    values: dict[str, Any],
+    renaming: Renaming,
+    plugins: Plugins,
+    new: set[str],
+    problems: Sequence[str],
+) -> Composed:
+    """Return composed values as a run; `new` are keys of the command line that no file has."""
+    resolved, text = _resolved(values, problems)
+    resolved = secrets_kept(resolved, renaming.notes)
+    given = Given(renaming.given, new, referred_to(values, ONLY_REFERRED_TO))
+    return checked(resolved, text, renaming, plugins, given, problems)
+
+
 def _resolved(values: Mapping[str, Any], problems: Sequence[str]) -> tuple[Any, str]:
     """Return values with their interpolations resolved, and as YAML with them.
 
@@ -156,6 +170,7 @@ def _resolved(values: Mapping[str, Any], problems: Sequence[str]) -> tuple[Any, 
 
     if missing := unknown_references(values):
         raise ConfigError([*problems, *missing])
+    OmegaConf.register_new_resolver("package", _package_folder, replace=True)
     try:
         config = OmegaConf.create(dict(values))
         return values_of(config), OmegaConf.to_yaml(config)
@@ -171,18 +186,6 @@ def _name(given: Any, choices: Mapping[str, Any], tail: str) -> Any:
         parts = [str(choices.get("recipe") or "run"), str(choices.get("scale") or "")]
         given = re.sub(r"[^\w.=,+-]+", "-", "-".join(filter(None, parts)))
     return f"{given}-{tail}" if tail else given
-
-
-def _dataset_files(choices: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """Return what the files of the chosen datasets say, by the keys of their sources."""
-    found = {}
-    for choice, option in choices.items():
-        group, _, package = choice.partition("@")
-        files = [folder / group / f"{option}.yaml" for folder in folders]
-        file = next((file for file in files if file.is_file()), None)
-        if group == "dataset" and package and file:
-            found[package] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    return found
 
 
 def _package_folder(name: str) -> str:

@@ -1,12 +1,13 @@
 """The versions of the packages that a result depends on; recorded and told, no part of identity."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 PACKAGES = ("r1trl", "trl", "transformers", "torch", "accelerate", "datasets")
+FURTHER = ("vllm",)  # told by `r1trl --version` if they are there
 
 
 class HasVersions(Protocol):
@@ -20,8 +21,18 @@ class HasVersions(Protocol):
 
 def versions() -> dict[str, str]:
     """Return the versions of this machine, which may lack some packages if it only plans."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    return {"python": platform.python_version(), **_of_packages(PACKAGES)}
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions for a person, r1trl's first, Python's last."""
+    return {**_of_packages((*PACKAGES, *FURTHER)), "python": platform.python_version()}
+
+
+def _of_packages(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed; nothing is imported."""
+    found = {}
+    for name in names:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found

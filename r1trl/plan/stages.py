@@ -74,14 +74,15 @@ class StageCheck:
             return []
         stage, key, plugins, kind = self.stage, self.key, self.plugins, self.kind
         own = (*self._missing(), *self._unused(), *self._adapter(), *self._attention())
-        given = self.run.config.stages[self.name]
+        config = self.run.config
         own += (*serve_problems(stage, kind, self.launch), *check_evaluation(stage, kind))
-        own += (*check_scoring(stage), *unread(key, given, self.kind, self.run))
+        own += (*check_scoring(stage), *unread(key, config.stages[self.name], kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
-        problems += check_rewards(key, stage, plugins, source_names(self.sources, self.run.given))
-        benchmarks = self.run.config.benchmarks
-        problems += check_filters(plugins, stage.filters, benchmarks, f"{key}.filters")
+        asked = config.benchmarks if reads_benchmarks(kind, stage) else ()  # it may ask some alone
+        names = source_names((*self.sources, *(f"benchmarks.{n}" for n in asked)), self.run.given)
+        problems += check_rewards(key, stage, plugins, names)
+        problems += check_filters(plugins, stage.filters, config.benchmarks, f"{key}.filters")
         problems += check_samplers(stage, key, plugins)
         problems += check_variants(stage.variants, f"{key}.variants", plugins)
         problems += check_drawing(stage, key, self.run.config.template)

@@ -1,7 +1,7 @@
 """report.md: the scoreboard, every stage, how training went."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from r1trl.errors import ConfigError
@@ -35,11 +35,12 @@ SHARES = (
 )
 
 
-def write_report(folder: Path) -> str:
-    """Write report.md of a run; return its scoreboard."""
+def write_report(folder: Path, shown: Collection[str] = ()) -> str:
+    """Write report.md of a run; return its scoreboard, or those of the stages in `shown` alone."""
     results = finished_results(folder)
     boards = {r.stage: scoreboard(r.metrics) for r in results if scores(r)}
     board = "\n\n".join(map(markdown, boards.values())) or NO_SCOREBOARD
+    told = "\n\n".join(markdown(boards[name]) for name in shown if name in boards)
     stages, rewards = stages_table(results), rewards_table(results)
     kept = kept_table(results)
     parts = [f"# {marked_down(folder.name)}", board, "## Stages", markdown(stages)]
@@ -47,7 +48,7 @@ def write_report(folder: Path) -> str:
     parts += ["## Kept", markdown(kept)] if len(kept) > 1 else []
     parts += [part for r in results if (part := training_summary(r))]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")
-    return board
+    return told if shown else board
 
 
 def finished_results(folder: Path) -> list[StageResult]:

@@ -29,15 +29,16 @@ DONE, FAILED = 0, 1
 
 def run(
     plan: Plan,
-    composed: str,
+    composed: str | None,
     first: Callable[[Plan, Workers], None] | None = None,
     leaving: Leaving | None = None,
 ) -> int:
     """Carry out a plan, or continue it; return the exit status of the command.
 
-    `first` is called before the first stage that is to do, and raises what stops the run. `leaving`
-    says when to leave; None: its own does. Raises ConfigError if another r1trl, or workers of one,
-    are at work in the run's folder.
+    `composed` is the run's YAML; None: the stages are added to a run that is there, whose config
+    and stages stay as they are. `first` is called before the first stage that is to do, and raises
+    what stops the run. `leaving` says when to leave; None: its own does. Raises ConfigError if
+    another r1trl, or workers of one, are at work in the run's folder.
     """
     if leaving is None:
         with Leaving() as leaving:
@@ -48,18 +49,22 @@ def run(
     watchdog = plan.config.watchdog.seconds
     with locked(plan.folder), Workers(leaving=leaving, watchdog=watchdog) as workers:
         take_over(plan.folder, own_name())
-        write_text(plan.folder / "config.yaml", composed)
-        write_record(plan.folder, list(map(_recorded, plan.stages)), plan.config.report.completions)
+        if composed is not None:
+            write_text(plan.folder / "config.yaml", composed)
+            recorded = list(map(_recorded, plan.stages))
+            write_record(plan.folder, recorded, plan.config.report.completions)
         plan.digests.save()
         with LivePage(plan.folder) as page:
             status = _run_stages(plan, workers, page, first)
             page.wanted = not leaving.at_once
         if leaving.at_once:
             return status
-        text = write_report(plan.folder)
+        added = [stage.spec.stage for stage in plan.stages] if composed is None else []
+        text = write_report(plan.folder, added)
         if status == DONE:
             seconds, report = time.monotonic() - started, plan.folder / "report.html"
-            say(f"\n{text}\n\n{_how_far(plan)} ({seconds:.0f} s); report: {report}")
+            done = f"{plan.folder} has {added[0]}" if added else _how_far(plan)
+            say(f"\n{text}\n\n{done} ({seconds:.0f} s); report: {report}")
     return status
 
 

@@ -175,8 +175,12 @@ def test_only_the_answer_after_the_thinking_counts() -> None:
 
 def test_the_dataset_says_how_the_wheel_is_got(tmp_path: Path) -> None:
     told = missing_requirements(path=str(tmp_path))
-    assert told and f"at {tmp_path}" in told and "pip download bfcl-eval --no-deps" in told
-    with pytest.raises(FileNotFoundError, match="pip download"):
+    assert (
+        told
+        and f"at {tmp_path}" in told
+        and "pip install --no-deps --target bfcl bfcl-eval" in told
+    )
+    with pytest.raises(FileNotFoundError, match="pip install --no-deps"):
         bfcl(path=str(tmp_path))
 
 
