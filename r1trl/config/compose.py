@@ -57,9 +57,11 @@ def compose(overrides: Sequence[str], own: Path | None, tail: str = "") -> Compo
         delete_key(values, key)
     resolved, written = _resolved(values, problems)
     resolved = secrets_kept(resolved, renaming.notes)
-    head = "\n".join(["composed from these overrides:", *(o.text for o in (*groups, *keys))])
+    words = [o.text for o in (*groups, *keys)]
+    head = "\n".join(["composed from these overrides:", *words])
     text = f"{textwrap.indent(head, '# ')}\n{written}"
-    given = Given(renaming.given, new, referred_to(values, ONLY_REFERRED_TO))
+    found = referred_to(values, ONLY_REFERRED_TO)
+    given = Given(renaming.given, new, found, words, choices.get("recipe"))
     return checked(resolved, text, renaming, plugins, given, problems)
 
 

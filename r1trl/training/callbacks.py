@@ -11,8 +11,8 @@ from transformers import TrainerCallback
 
 from r1trl.errors import errors_named
 from r1trl.storage.jsonl import append_rows, read_rows, write_rows
+from r1trl.tracking.tracking import Tracking
 from r1trl.training.rollouts import Rollout, RolloutMixin
-from r1trl.training.tracking import Tracker
 from r1trl.types import Progress
 
 ShouldStop = Callable[[Progress], str | None]
@@ -27,9 +27,9 @@ class Metrics(TrainerCallback):
     """
 
     def __init__(
-        self, folder: Path, tracker: Tracker, should_stop: Mapping[str, ShouldStop]
+        self, folder: Path, tracking: Tracking, should_stop: Mapping[str, ShouldStop]
     ) -> None:
-        self.path, self.tracker, self.should_stop = folder / "metrics.jsonl", tracker, should_stop
+        self.path, self.tracking, self.should_stop = folder / "metrics.jsonl", tracking, should_stop
         self.history: list[dict[str, Any]] = []
         self.reason: str | None = None
         self.start = time.monotonic()
@@ -58,6 +58,7 @@ class Metrics(TrainerCallback):
         if self.should_stop and self.reason is None:
             self.reason = self._reason_to_stop(self.progress(state))
             if self.reason is not None:
+                self.tracking.alert("a transition ends the stage", self.reason, "warn")
                 control.should_training_stop = True
                 control.should_save = args.save_strategy != "no"
 
@@ -67,7 +68,7 @@ class Metrics(TrainerCallback):
         self.history.append(row)
         if state.is_world_process_zero:
             append_rows([row], self.path)
-            self.tracker.log(row)
+            self.tracking.metrics(row)
 
     def progress(self, state: Any) -> Progress:
         """Return how far training has come."""
@@ -105,8 +106,8 @@ def _of_all(row: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 class Completions(TrainerCallback):
     """Write a few completions of every logging step, with their rewards, to completions.jsonl."""
 
-    def __init__(self, folder: Path, tracker: Tracker, count: int, trainer: RolloutMixin) -> None:
-        self.path, self.tracker, self.count = folder / "completions.jsonl", tracker, count
+    def __init__(self, folder: Path, tracking: Tracking, trainer: RolloutMixin) -> None:
+        self.path, self.tracking = folder / "completions.jsonl", tracking
         self.trainer = trainer
         self.recorded: Rollout | None = None  # the last one
 
@@ -121,9 +122,9 @@ class Completions(TrainerCallback):
         if not new or not state.is_world_process_zero:
             return
         self.recorded = rollout
-        rows = completion_rows(rollout, state.global_step, self.count)
+        rows = completion_rows(rollout, state.global_step, self.tracking.completions)
         append_rows(rows, self.path)
-        self.tracker.table(f"completions/{state.global_step:06d}", rows, state.global_step)
+        self.tracking.samples(rows, state.global_step)
 
 
 def drop_later_rows(path: Path, state: Any) -> None:
