@@ -39,7 +39,7 @@ class Trackio:
 
     def metrics(self, step: int, row: Mapping[str, Any]) -> None:
         """Log a row of metrics."""
-        known = {name: value for name, value in row.items() if value is not None}
+        known = {n: value for n, value in row.items() if value is not None and n != "step"}
         self.run.log({**known, "run_step": self.stage.first_step + step}, step=step)
 
     def completions(self, step: int | None, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -54,7 +54,7 @@ def log_outputs(
         made = {"stage": stage.name, "run": stage.run, "digest": output.digest}
         made |= {"path": str(output.path), "inputs": [asdict(each) for each in stage.inputs]}
         artifact = _artifact(artifact_name(stage.run, stage.name), kind, made)
-        with artifact.new_file("r1trl.json", encoding="utf-8") as file:
+        with artifact.new_file("made.json", encoding="utf-8") as file:
             json.dump(made, file, indent=1)  # so that another digest is another version
         if not upload:
             artifact.add_reference(output.path.absolute().as_uri(), kind, checksum=False)

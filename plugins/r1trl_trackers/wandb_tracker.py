@@ -55,6 +55,7 @@ class Wandb:
         except self.wandb.errors.Error as error:
             if self.mode == "offline":
                 raise
+            self.wandb.teardown(exit_code=1)  # else its service holds the id
             self.run = self._begun(run_id, "offline")
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             said = f"{reason}; logged offline, for wandb sync {self.run.settings.sync_dir}"
@@ -93,8 +94,8 @@ class Wandb:
         self._log({"rollouts" if step is None else "completions": self._table(rows)}, step)
 
     def _log(self, values: dict[str, Any], step: int | None) -> None:
-        at = {} if step is None else {"step": step, "run_step": self.stage.first_step + step}
-        self.run.log({**values, **at})
+        at = {} if step is None else {"step": step}
+        self.run.log({**values, **at, "run_step": self.stage.first_step + (step or 0)})
 
     def _table(self, rows: Sequence[Mapping[str, Any]]) -> Any:
         return self.wandb.Table(columns_of(rows), cells(rows), allow_mixed_types=True)
