@@ -52,7 +52,7 @@ class Trackio:
 
     def alert(self, title: str, text: str, level: str) -> None:
         """Send an alert."""
-        self.run.alert(title, text, level=level)
+        self.run.alert(title, text, self.trackio.AlertLevel(level))
 
     def finish(
         self, result: r1trl.StageResult | None, files: Mapping[str, r1trl.TrackedOutput]

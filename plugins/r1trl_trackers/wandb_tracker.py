@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import httpx
+
 import r1trl
 from r1trl_trackers.tables import cells, columns_of, scoreboard
 from r1trl_trackers.wandb_artifacts import log_code, log_outputs, use_inputs
@@ -49,23 +51,24 @@ class Wandb:
             for name in OF_SWEEPS:
                 os.environ.pop(name, None)
         run_id = os.environ.get("WANDB_RUN_ID", run_id)
-        said = None
-        try:
-            self.run = self._begun(run_id, self.mode)
-        except self.wandb.errors.Error as error:
-            if self.mode == "offline":
-                raise
-            self.wandb.teardown(exit_code=1)  # else its service holds the id
-            self.run = self._begun(run_id, "offline")
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            said = f"{reason}; logged offline, for wandb sync {self.run.settings.sync_dir}"
+        away = self._unreached() if self.mode == "online" else None
+        self.run = self._begun(run_id, "offline" if away else self.mode)
         for name in ("step", "run_step"):
             self.run.define_metric(name)
         self.run.define_metric("*", step_metric="run_step")
         log_code(self.run, stage)
-        if self.run.offline:
-            return said
-        return use_inputs(self.run, stage)
+        if away:
+            return f"{away}; logged offline, for wandb sync {self.run.settings.sync_dir}"
+        return None if self.mode == "offline" else use_inputs(self.run, stage)
+
+    def _unreached(self) -> str | None:
+        """Return why W&B's host is not reached; None if anything answers there."""
+        host = self.wandb.setup().settings.base_url
+        try:
+            httpx.get(host, timeout=self.patience)
+        except httpx.HTTPError as error:
+            return f"{host} is not reached ({type(error).__name__}: {error})"
+        return None
 
     def _begun(self, run_id: str, mode: str) -> Any:
         stage = self.stage
@@ -114,4 +117,6 @@ class Wandb:
             if self.stage.scores:
                 self._log({"scoreboard": self._table(scoreboard(result.metrics))}, None)
             log_outputs(self.run, self.stage, files, upload=self.upload)
-        self.run.finish(exit_code=0 if result is not None else 1)
+        status = 0 if result is not None else 1
+        self.run.finish(exit_code=status)
+        self.wandb.teardown(exit_code=status)  # only then its service has written all
