@@ -76,8 +76,8 @@ class Tracker(Protocol):
         """Begin; return a sentence for the stage's log, or None.
 
         `run_id` belongs to the stage of this run for good; `resumed` says that an earlier attempt
-        at the stage has begun with it. Steps after the last checkpoint are then told again, with
-        equal values but times.
+        at the stage has begun with it. What that was told in the minute before it stopped is then
+        told again, and steps after the last checkpoint, with equal values but times.
         """
         ...
 

@@ -42,6 +42,11 @@ class Tracking:
             notify(self.plugins.manager, "r1trl_logged", f"stages.{self.stage.name}", **told)
         self._send("metrics", step, row)
 
+    def metrics_again(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Tell trackers rows that an earlier attempt has told, and that they may have lost."""
+        for row in rows:
+            self._send("metrics", int(row["step"]), row)
+
     def samples(self, rows: Sequence[Mapping[str, Any]], step: int | None = None) -> None:
         """Tell some completions of a step, or of a stage without steps."""
         if rows:

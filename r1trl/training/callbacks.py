@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from r1trl.types import Progress
 
 ShouldStop = Callable[[Progress], str | None]
 END = "train_runtime"  # stands in the row that transformers logs at the end of training
+AGAIN = 60.0  # seconds before a stop of which trackers may not have kept all
 
 
 class Metrics(TrainerCallback):
@@ -41,11 +42,13 @@ class Metrics(TrainerCallback):
         """
         rows = read_rows(self.path, numbers=("step", "seconds"))
         before = [row for row in rows if row["step"] <= state.global_step]
+        first = first_told_again(rows)
         self.history = [row for row in before if END not in row]
         if self.history:
             self.start -= self.history[-1]["seconds"]
         if state.is_world_process_zero:
             write_rows(self.history, self.path)
+            self.tracking.metrics_again([row for row in self.history if row["step"] >= first])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Write a row; end the stage if a transition's `should_stop` gives a reason."""
@@ -112,8 +115,14 @@ class Completions(TrainerCallback):
         self.recorded: Rollout | None = None  # the last one
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Drop the rows after the resumed checkpoint."""
+        """Drop the rows after the resumed checkpoint; track those before a stop again."""
         drop_later_rows(self.path, state)
+        if state.is_world_process_zero:
+            metrics = read_rows(self.path.with_name("metrics.jsonl"), numbers=("step", "seconds"))
+            first, last = first_told_again(metrics), state.global_step
+            rows = [row for row in read_rows(self.path) if first <= row["step"] <= last]
+            for step in dict.fromkeys(row["step"] for row in rows):
+                self.tracking.samples([row for row in rows if row["step"] == step], step)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write and track completions of the newest rollout, unless that has been done."""
@@ -125,6 +134,15 @@ class Completions(TrainerCallback):
         rows = completion_rows(rollout, state.global_step, self.tracking.completions)
         append_rows(rows, self.path)
         self.tracking.samples(rows, state.global_step)
+
+
+def first_told_again(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return the first step of the last AGAIN seconds of rows of metrics.
+
+    A kill takes with it what a tracker has not written yet.
+    """
+    since = rows[-1]["seconds"] - AGAIN if rows else math.inf
+    return min((row["step"] for row in rows if row["seconds"] >= since), default=math.inf)
 
 
 def drop_later_rows(path: Path, state: Any) -> None:
