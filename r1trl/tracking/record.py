@@ -68,8 +68,11 @@ def tracked(spec: StageSpec, folder: Path, plugins: Plugins, first_step: int) ->
 
 
 def _inputs(spec: StageSpec, folder: Path) -> Iterator[TrackedInput]:
-    """Yield what a stage reads; what an earlier stage has made with that stage's id."""
-    for reference, digest in masked(spec.read).items():
+    """Yield what a stage reads; what an earlier stage has made with that stage's id.
+
+    The driver has written the digests; a stage that is run by hand may have none yet.
+    """
+    for reference, digest in masked({**dict.fromkeys(spec.inputs, ""), **spec.read}).items():
         stage = None
         if reference.startswith(PREFIX):
             stage = reference.removeprefix(PREFIX).partition("/")[0]
