@@ -24,8 +24,8 @@ class TrackedInput:
     """A model or rows that a stage reads.
 
     `name` is the reference, such as stage:zero, a path or a Hub id; `digest` is that of its files,
-    or a commit; empty if it is not known yet. Of what an earlier stage has made, `stage` is that stage's name, and `run_id` the
-    id that trackers know it by; else they are None.
+    or a commit; empty if it is not known yet. Of what an earlier stage has made, `stage` is that
+    stage's name, and `run_id` the id that trackers know it by; else they are None.
     """
 
     name: str
