@@ -10,7 +10,7 @@ PYTEST = $(BIN)/$(TESTS)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[gym,judge,curation,chinese,e2b,lora,ray]' --group dev
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[gym,judge,curation,chinese,e2b,lora,ray,tensorboard,trackio]' --group dev
 	touch $@
 
 .venv-transformers-%/installed: .ci/transformers .ci/transformers-%.txt constraints-vllm.txt .venv/installed

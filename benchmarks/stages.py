@@ -26,11 +26,11 @@ def first_stage(overrides: list[str], config_dir: Path | None = None) -> Untrain
     from r1trl.config.kinds import stage_class
     from r1trl.config.parse import parse
     from r1trl.plan.plan import make_plan
-    from r1trl.training.tracking import Tracker
+    from r1trl.tracking.tracking import Tracking
 
     plan = make_plan(compose(overrides, config_dir))
     planned, plugins = plan.stages[0], plan.plugins
     spec, kind, folder = planned.spec, planned.kind, planned.folder
     stage, _ = parse(stage_class(kind), spec.settings)
-    seeds, tracker = (spec.seed, spec.own_seed), Tracker(spec, folder, main=False)
-    return UntrainedWork(stage, spec.stage, kind, folder, *seeds, plugins, tracker, {})
+    seeds, tracking = (spec.seed, spec.own_seed), Tracking()
+    return UntrainedWork(stage, spec.stage, kind, folder, *seeds, plugins, tracking, {})

@@ -12,6 +12,7 @@ from r1trl.rewards.texts import final_part, gold_texts, scored_text, with_prefil
 from r1trl.rewards.verifier import UNDECIDED, verifier
 from r1trl.samplers import Policy
 from r1trl.storage.writing import new_file
+from r1trl.trackers import TrackedInput, TrackedOutput, TrackedStage
 from r1trl.types import (
     Benchmarks,
     Completion,
@@ -46,6 +47,9 @@ __all__ = [
     "Stage",
     "StageError",
     "StageResult",
+    "TrackedInput",
+    "TrackedOutput",
+    "TrackedStage",
     "Work",
     "bootstrap_interval",
     "describe",

@@ -1,6 +1,6 @@
 """Every hook that a plugin may implement. Read this file and you know the whole surface.
 
-The seven offering hooks return a mapping from name to what is offered: a callable, or a `Kind`. A
+The eight offering hooks return a mapping from name to what is offered: a callable, or a `Kind`. A
 string in place of it says that the name is a former one of another entry. A module that has any of
 these functions, decorated with `r1trl.hookimpl`, is a plugin.
 """
@@ -15,6 +15,7 @@ import pluggy
 if TYPE_CHECKING:
     from r1trl.kind import Kind
     from r1trl.samplers import Sampler
+    from r1trl.trackers import Tracker
     from r1trl.types import DatasetSource, Filter, Reward, Stage, StageResult, Transition
     from r1trl.variants import Variant
 
@@ -58,8 +59,18 @@ def r1trl_variants() -> Mapping[str, Variant]:  # type: ignore[empty-body]
 
 
 @hookspec
+def r1trl_trackers() -> Mapping[str, type[Tracker]]:  # type: ignore[empty-body]
+    """Offer trackers: where metrics, completions and results are shown besides the run's files."""
+
+
+@hookspec
 def r1trl_stage_started(stage: Stage) -> None:
     """Observe that a stage starts; called on rank 0, in the worker."""
+
+
+@hookspec
+def r1trl_logged(stage: Stage, step: int, metrics: Mapping[str, float | None]) -> None:
+    """Observe a row of metrics of a training stage; called on rank 0, while training waits."""
 
 
 @hookspec

@@ -16,7 +16,7 @@ from r1trl.errors import unknown
 if TYPE_CHECKING:
     from datasets import Dataset
 
-ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind", "variant")
+ROLES = ("reward", "filter", "sampler", "transition", "dataset", "kind", "variant", "tracker")
 OUTCOMES = ("value", "abstain", "timeout", "error")
 EVALUATED = "eval/seconds"  # among the metrics of a row that an evaluation has logged
 RewardName = NewType("RewardName", str)  # an option that names another reward of the stage

@@ -18,8 +18,7 @@ from r1trl.kind import Kind
 from r1trl.plan.stages import StageCheck
 from r1trl.run.transitions import StageTransitions
 from r1trl.run.work import StageWork
-from r1trl.stage.files import StageSpec
-from r1trl.training.tracking import Tracker
+from r1trl.tracking.tracking import Tracking
 
 DRAWN = {
     "rollout": {"outputs": 4, "minibatches": 1},
@@ -87,6 +86,7 @@ class OneStep:
     folder: Path
     count: int = 0
     rows: Sequence[Mapping[str, Any]] = field(default_factory=lambda: ROWS)
+    tracking: Tracking = field(default_factory=Tracking)
 
     @functools.cached_property
     def plugins(self) -> Any:
@@ -160,10 +160,8 @@ class OneStep:
         self.count += not again
         folder = self.last
         folder.mkdir(parents=True, exist_ok=again)
-        spec = StageSpec("x", stage.kind, "run", 1, {})
-        tracker = Tracker(spec, folder, main=True)
         made = StageTransitions(transitions or {})
-        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, tracker, made)
+        work = StageWork(stage, "x", kind, folder, 1, 1, self.plugins, self.tracking, made)
         return dict(kind.run(work))
 
     @property

@@ -13,8 +13,8 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("r1trl_")]
 TESTS = (Path(__file__).parent / "plugins" / "test_loading.py").read_text(encoding="utf-8")
 
 
-def test_there_is_an_offering_hook_for_every_role_and_two_that_observe() -> None:
-    observing = {"r1trl_stage_started", "r1trl_stage_finished"}
+def test_there_is_an_offering_hook_for_every_role_and_three_that_observe() -> None:
+    observing = {"r1trl_stage_started", "r1trl_logged", "r1trl_stage_finished"}
     assert set(HOOKS) == {HOOK_OF[role] for role in ROLES} | observing
 
 

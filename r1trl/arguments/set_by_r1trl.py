@@ -13,7 +13,7 @@ def _set(reason: str, *names: str) -> dict[str, Field]:
 SET_BY_R1TRL: Mapping[str, Field] = {
     **_set("a stage has a folder of its own", "output_dir"),
     **_set("a stage that was stopped continues where it was", "resume_from_checkpoint"),
-    **_set("metrics go to a file, and to Weights & Biases; set wandb", "report_to", "run_name"),
+    **_set("metrics go to a file, and to trackers; set trackers", "report_to", "run_name"),
     **_set("the run has one seed; set seed", "seed", "data_seed"),
     **_set("set dtype, attn_implementation or max_position_embeddings", "model_init_kwargs"),
     **_set("rewards have a weight; set rewards.<name>.weight", "reward_weights"),

@@ -18,7 +18,7 @@ BY_DTYPE = Field(
 )
 NEVER = Field(verdict="refused", reason="TRL's trainers do not read it; leave it out")
 NOT_TRACKED = Field(
-    verdict="refused", reason="reaches nothing: metrics go to Weights & Biases alone; set wandb"
+    verdict="refused", reason="reaches nothing: metrics go to a file, and to trackers; set trackers"
 )
 TRACKING = ("project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id")
 EVALUATION = (

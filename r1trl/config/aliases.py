@@ -18,6 +18,7 @@ ROLE_OF = {
     "samplers": "sampler",
     "transitions": "transition",
     "variants": "variant",
+    "trackers": "tracker",
 }
 
 

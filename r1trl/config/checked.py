@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from r1trl.config.aliases import rename_source, rename_stage
+from r1trl.config.aliases import rename_chosen, rename_source, rename_stage
 from r1trl.config.kinds import load_plugins, stage_class
 from r1trl.config.parse import Renaming, parse, rename_keys
 from r1trl.config.schema import REQUIRED, RunConfig, SourceConfig, StageConfig
@@ -25,12 +25,15 @@ STAGE_KEYS = tuple(each.name for each in fields(StageConfig))
 class Given:
     """The keys of a command line, and `new`, those that no file has.
 
-    `referred_to` are the keys that stages refer to by `${key}`.
+    `referred_to` are the keys that stages refer to by `${key}`. `overrides` are the words of the
+    command line, and `recipe` is the chosen one.
     """
 
     keys: AbstractSet[str] = frozenset()
     new: AbstractSet[str] = frozenset()
     referred_to: AbstractSet[str] = frozenset()
+    overrides: Sequence[str] = ()
+    recipe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def checked(
         for name, source in getattr(config, group).items():
             renamed = rename_source(vars(source), plugins, f"{group}.{name}", renaming)
             getattr(config, group)[name] = SourceConfig(**renamed)
+    config.trackers = rename_chosen(config.trackers, "tracker", plugins, "trackers", renaming)
     sources = {name: vars(source) for name, source in config.sources.items()}
     if isinstance(stages, Mapping):
         for name, stage in stages.items():

@@ -55,9 +55,12 @@ def compose(overrides: Sequence[str], own: Path | None, tail: str = "") -> Compo
     renaming.given |= {package_of(o) for o in groups if not o.deletes} - {""}
     for key in superseded(values, dataset_files(choices, folders), renaming.given):
         delete_key(values, key)
-    head = "\n".join(["composed from these overrides:", *(o.text for o in (*groups, *keys))])
+    words = [o.text for o in (*groups, *keys)]
+    head = "\n".join(["composed from these overrides:", *words])
     composed = checked_values(values, renaming, plugins, new, problems)
-    return replace(composed, text=f"{textwrap.indent(head, '# ')}\n{composed.text}")
+    given = replace(composed.given, overrides=words, recipe=choices.get("recipe"))
+    text = f"{textwrap.indent(head, '# ')}\n{composed.text}"
+    return replace(composed, text=text, given=given)
 
 
 def named_plugins(overrides: Sequence[Override]) -> tuple[list[str], list[str]]:

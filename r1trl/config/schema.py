@@ -85,13 +85,13 @@ class PluginsConfig:
 
 @dataclass
 class WandbConfig:
-    """Weights & Biases: one group per run, one W&B run per stage."""
+    """Weights & Biases, in short: `enabled` adds the tracker wandb, with these options."""
 
     enabled: bool = False
     project: str = "r1trl"
     entity: str | None = None
     mode: Literal["online", "offline"] = "online"
-    completions: int = number(16, at_least=0)  # rows of each completions table
+    completions: int = number(16, at_least=0)  # of each logging step, also without W&B
 
 
 @dataclass
@@ -176,5 +176,6 @@ class RunConfig:
     # The command's time on the clock, in seconds, or as 3:50:00 or 3h50m: it has left by then.
     time_limit: float | str | None = number(None, above=0)
     plugins: PluginsConfig = field(default_factory=PluginsConfig)
+    trackers: dict[str, Any] = field(default_factory=dict)  # of plugins, by name
     wandb: WandbConfig = field(default_factory=WandbConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

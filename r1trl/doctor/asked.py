@@ -9,12 +9,13 @@ from r1trl.config.checked import Composed
 from r1trl.config.compose import compose
 from r1trl.config.schema import RunConfig, StageConfig
 from r1trl.errors import ConfigError
-from r1trl.plan.choices import active, own_options
+from r1trl.plan.choices import active, check_trackers, own_options
 from r1trl.plan.plan import make_plan
 from r1trl.plan.reach import unread_by_run
 from r1trl.plugins.offer import offered_name
+from r1trl.tracking.chosen import chosen_trackers
 
-READ = ("launch", "runs_dir", "plugins", "wandb")  # without a recipe
+READ = ("launch", "runs_dir", "plugins", "trackers", "wandb")  # without a recipe
 ROLES = {
     "reward": "rewards",
     "filter": "filters",
@@ -41,10 +42,10 @@ class Asked:
     runs_dir: str
     processes: int  # on each node
     local: bool  # one process, on one GPU
-    wandb: bool  # whether a key of Weights & Biases is needed
     load: list[str] = field(default_factory=list)
     block: list[str] = field(default_factory=list)
     chosen: list[Chosen] = field(default_factory=list)
+    trackers: list[Chosen] = field(default_factory=list)  # which rank 0 alone has
 
 
 def composed(overrides: Sequence[str], config_dir: Path | None) -> Composed:
@@ -53,7 +54,7 @@ def composed(overrides: Sequence[str], config_dir: Path | None) -> Composed:
     if run.config.stages:
         make_plan(run)
         return run
-    problems = list(unread_by_run(run))
+    problems = [*unread_by_run(run), *check_trackers(run)]
     problems += [
         f"{key}: without a recipe nothing reads it; these are read: {', '.join(READ)}"
         for key in sorted(run.given.keys)
@@ -84,10 +85,10 @@ def asked_of(config: RunConfig, launch: Mapping[str, Any]) -> Asked:
         str(Path(config.runs_dir).absolute()),
         launch["processes"],
         launch["how"] == "local",
-        config.wandb.enabled and config.wandb.mode == "online",
         config.plugins.load,
         config.plugins.block,
         [each for name, stage in config.stages.items() for each in _chosen(name, stage)],
+        [Chosen(f"trackers.{n}", "tracker", n, o) for n, o in chosen_trackers(config).items()],
     )
 
 

@@ -17,7 +17,7 @@ from r1trl.doctor.finding import Finding
 from r1trl.doctor.hardware import disk_findings, gpu_findings
 from r1trl.doctor.needs import need_findings
 from r1trl.doctor.packages import package_findings
-from r1trl.doctor.services import hub_findings, wandb_findings
+from r1trl.doctor.services import hub_findings
 from r1trl.launch.probe import MARK
 from r1trl.process.environment import masked, resolved
 from r1trl.process.terminal import say
@@ -32,9 +32,7 @@ def findings(asked: Asked, number: int) -> Iterator[Finding]:
     yield from package_findings()
     yield from gpu_findings(asked.processes, one_process=asked.local)
     yield from disk_findings(Path(asked.runs_dir))
-    yield from need_findings(asked)
-    if number == 0:
-        yield from wandb_findings(needed=asked.wandb)
+    yield from need_findings(asked, number)
     yield from hub_findings()
 
 
@@ -46,7 +44,8 @@ def written(asked: Asked) -> str:
 def read(text: str) -> Asked:
     """Return what is asked, from JSON."""
     values: dict[str, Any] = resolved(json.loads(text))
-    return Asked(**{**values, "chosen": [Chosen(**each) for each in values["chosen"]]})
+    chosen = {name: [Chosen(**each) for each in values[name]] for name in ("chosen", "trackers")}
+    return Asked(**{**values, **chosen})
 
 
 def main() -> int:

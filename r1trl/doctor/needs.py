@@ -10,14 +10,17 @@ from r1trl.plan.choices import missing_requirements
 from r1trl.plugins.offer import Offer
 
 
-def need_findings(asked: Asked) -> Iterator[Finding]:
-    """Yield what this node lacks for what plugins offer; wrong where a stage chooses it."""
+def need_findings(asked: Asked, number: int) -> Iterator[Finding]:
+    """Yield what this node lacks for what plugins offer; wrong where the run chooses it.
+
+    `number` is the node's: the first one has rank 0.
+    """
     try:
         offers = load_plugins(asked.load, asked.block).offers
     except ConfigError as error:
         yield from (Finding("wrong", "plugins", problem) for problem in error.problems)
         return
-    for each in asked.chosen:
+    for each in (*asked.chosen, *(asked.trackers if number == 0 else ())):
         for problem in missing_requirements(offers[each.role][each.name], each.options, each.key):
             yield Finding("wrong", "plugins", problem)
     ready = []

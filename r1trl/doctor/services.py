@@ -1,18 +1,12 @@
-"""What is outside: the Hub and Weights & Biases, and the keys to them, which are never printed."""
+"""What is outside: the Hub, and the token for it, which is never printed."""
 
-import netrc
-import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 from r1trl.doctor.finding import Finding
 
 HUB_SECONDS = 5.0
-WANDB = "https://api.wandb.ai"
 
 
 def hub_findings() -> Iterator[Finding]:
@@ -53,36 +47,3 @@ def _answer(url: str, token: str | None) -> int | str:
     asking.start()
     asking.join(HUB_SECONDS)
     return answers[0] if answers else f"nothing within {HUB_SECONDS:.0f} s"
-
-
-def wandb_findings(
-    *, needed: bool, environment: Mapping[str, str] = os.environ
-) -> Iterator[Finding]:
-    """Yield whether Weights & Biases has a key on this node, where rank 0 is."""
-    host = urlsplit(environment.get("WANDB_BASE_URL", WANDB)).netloc
-    if where := _key(host, environment):
-        yield Finding("ok", "wandb", f"a key for {host} is in {where}")
-    elif needed:
-        text = f"wandb.enabled: no key for {host} is here; wandb login, or set wandb.mode=offline"
-        yield Finding("wrong", "wandb", text)
-    else:
-        text = (
-            f"no key for {host}: wandb.enabled=true needs one (wandb login), or wandb.mode=offline"
-        )
-        yield Finding("note", "wandb", text)
-
-
-def _key(host: str, environment: Mapping[str, Any]) -> str | None:
-    """Return where the key is, in words that do not have it."""
-    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
-        if environment.get(name):
-            return name
-    given = environment.get("NETRC")
-    places = [Path(given)] if given else [Path.home() / name for name in (".netrc", "_netrc")]
-    for place in places:
-        try:
-            if netrc.netrc(place).authenticators(host):
-                return str(place)
-        except (OSError, netrc.NetrcParseError):
-            continue
-    return None

@@ -20,6 +20,7 @@ from r1trl.types import StageResult
 OWN_FILES = (
     *("metrics.jsonl", "completions.jsonl", "pass_rates.jsonl", "notes.jsonl", "scoring.json"),
     *("made.json", "trainer_args.json", "result.json", "rescored.parquet"),
+    "tracking.json",
 )
 MADE_IN = ("checkpoints/*", "shards/**/*.parquet", "made.json")  # what a stage continues from
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from r1trl.config.checked import Composed
 from r1trl.config.schema import StageConfig
 from r1trl.errors import unknown
 from r1trl.fields import Field
@@ -13,6 +14,7 @@ from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
 from r1trl.plugins.values import check_options, convert
 from r1trl.rewards.scorer import COMMON_OPTIONS
+from r1trl.tracking.chosen import chosen_trackers
 from r1trl.types import Benchmarks, RewardName
 from r1trl.variants import REFERENCE
 
@@ -54,6 +56,13 @@ def check_offer(
     return check_options(offers[name], options, key, common) or missing_requirements(
         offers[name], options, key
     )
+
+
+def check_trackers(run: Composed) -> Iterator[str]:
+    """Yield what is wrong with a run's trackers; one that is chosen in short has its own key."""
+    for name, options in (run.config.trackers | chosen_trackers(run.config)).items():
+        key = f"trackers.{name}" if name in run.config.trackers else name
+        yield from check_offer(run.plugins, "tracker", name, options, key, "trackers")
 
 
 def check_filters(

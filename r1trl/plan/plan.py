@@ -16,10 +16,10 @@ from r1trl.identity.sources import Sources
 from r1trl.identity.standing import for_all, standing
 from r1trl.identity.versions import versions
 from r1trl.kind import Kind
-from r1trl.plan.choices import active
+from r1trl.plan.choices import check_trackers
 from r1trl.plan.drawing import notes_on_drawing as drawing
 from r1trl.plan.reach import unread_by_run, unread_keys
-from r1trl.plan.sources import check_source, note_on_columns
+from r1trl.plan.sources import check_source, name_benchmarks, note_on_columns
 from r1trl.plan.stages import StageCheck
 from r1trl.plugins.loading import Plugins
 from r1trl.serve.problems import missing_programs
@@ -27,7 +27,7 @@ from r1trl.stage.files import StageSpec
 from r1trl.stage.folder_names import name_problems
 from r1trl.stage.inputs import check_references, resolve
 from r1trl.storage.digests import NAME, Digests, digest_of
-from r1trl.types import Benchmarks
+from r1trl.tracking.chosen import about_run, chosen_trackers
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def make_plan(composed: Composed) -> Plan:
     unread = unread_keys(composed)
     problems += [text for key, text in unread if key in composed.given.new]
     problems += [*_names(config), *unread_by_run(composed), *_benchmarks(composed)]
-    problems += asked_problems(config)
+    problems += [*asked_problems(config), *check_trackers(composed)]
     if not config.stages:
         problems.append("stages: the recipe has none; choose one with recipe=…")
     filled = {name: _filled(stage, config) for name, stage in config.stages.items()}
@@ -89,7 +89,8 @@ def make_plan(composed: Composed) -> Plan:
     if any(stage.kind not in plugins.offers["kind"] for stage in filled.values()):
         raise ConfigError([])  # reported when the run was composed
     folder = Path(config.runs_dir) / config.name
-    stages, notes = _laid_out(config, filled, folder, plugins, digests := Digests(folder / NAME))
+    digests = Digests(folder / NAME)
+    stages, notes = _laid_out(composed, filled, folder, digests)
     notes += [text for key, text in unread if key not in composed.given.new]
     notes += [
         f"stages.{name}.{note}"
@@ -134,16 +135,13 @@ def _filled(stage: StageConfig, config: RunConfig) -> StageConfig:
 
 
 def _laid_out(
-    config: RunConfig,
-    filled: Mapping[str, StageConfig],
-    run: Path,
-    plugins: Plugins,
-    digests: Digests,
+    composed: Composed, filled: Mapping[str, StageConfig], run: Path, digests: Digests
 ) -> tuple[list[PlannedStage], list[str]]:
     """Return the stages with their identities, and notes on what is there of them.
 
     Raises ConfigError if something is there that does not belong to its stage as it would be.
     """
+    config, plugins, about = composed.config, composed.plugins, about_run(composed)
     asked, sources, now = asked_of(config), Sources(plugins, digests), versions()
     planned, problems = list[PlannedStage](), list[str]()
     identities, notes = dict[str, str](), dict[str, list[str]]()
@@ -152,7 +150,8 @@ def _laid_out(
         stage = config.stages[name]
         if reads_benchmarks(kind, whole):
             stage = replace(whole, benchmarks=benchmarks_read(kind, whole))
-        spec = _spec(config, name, stage, folder, plugins)
+        before = {"before": [each.spec.stage for each in planned]}
+        spec = _spec(config, name, stage, folder, plugins, about | before)
         identity = identity_of(spec, stage, identities, digests, sources)
         assert whole.launch
         told = {"how": whole.launch.how, "processes": whole.launch.world}
@@ -170,12 +169,17 @@ def _laid_out(
 
 
 def _spec(
-    config: RunConfig, name: str, stage: StageConfig, folder: Path, plugins: Plugins
+    config: RunConfig,
+    name: str,
+    stage: StageConfig,
+    folder: Path,
+    plugins: Plugins,
+    about: Mapping[str, Any],
 ) -> StageSpec:
     """Return a stage with its references resolved to folders and files."""
     kind, settings = plugins.kind(stage.kind), asdict(stage)
     settings.pop("launch")
-    _name_benchmarks(settings, config, plugins)
+    name_benchmarks(settings, config, plugins)
     return StageSpec(
         stage=name,
         kind=stage.kind,
@@ -186,15 +190,7 @@ def _spec(
         scores=kind.scores,
         inputs=resolve(config, name, settings, folder.parent, plugins),
         plugins=asdict(config.plugins),
-        wandb=asdict(config.wandb),
+        completions=config.wandb.completions,
+        trackers=chosen_trackers(config),
+        about=dict(about),
     )
-
-
-def _name_benchmarks(settings: dict[str, Any], config: RunConfig, plugins: Plugins) -> None:
-    """Put sources in place of the names of benchmarks in the options of filters."""
-    sources = [*settings["data"].values(), *settings["benchmarks"].values(), settings]
-    chosen = [item for source in sources for item in active(source["filters"]).items()]
-    for name, options in chosen:
-        for option in plugins.find("filter", name).options_of_type(Benchmarks):
-            named = options.get(option) or config.benchmarks
-            options[option] = {n: asdict(config.benchmarks[n]) for n in named}  # type: ignore[index]

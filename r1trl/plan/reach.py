@@ -43,6 +43,9 @@ def unread_by_run(run: Composed) -> Iterator[str]:
     """Yield what is set for the whole run and has no effect."""
     yield from _of_benchmarks(run.config.benchmarks)
     yield from (f"launch.{line}" for line in _launch(run.config.launch))
+    of_wandb = () if run.config.wandb.enabled else ("project", "entity", "mode")
+    for key in sorted(run.given.keys & {f"wandb.{name}" for name in of_wandb}):
+        yield f"{key}: nothing reads it; set wandb.enabled=true, or trackers.{key}"
     try:
         seconds_of(run.config.time_limit)
     except ValueError as error:

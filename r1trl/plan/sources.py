@@ -1,10 +1,12 @@
 """What can be wrong with a source of rows: of a run or of a stage, in its data or benchmarks."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from r1trl.config.checked import Given
-from r1trl.config.schema import REQUIRED, SourceConfig
+from r1trl.config.schema import REQUIRED, RunConfig, SourceConfig
 from r1trl.data.sources import missing_columns
 from r1trl.errors import suggest
 from r1trl.files.local import head_columns
@@ -13,6 +15,7 @@ from r1trl.formats import POSSIBLE, format_of, is_file, is_local, is_there
 from r1trl.plan.choices import active, check_filters, check_offer
 from r1trl.plan.drawing import check_variants
 from r1trl.plugins.loading import Plugins
+from r1trl.types import Benchmarks
 
 
 def source_names(keys: Iterable[str], given: Given) -> list[str] | None:
@@ -106,3 +109,13 @@ def _columns(source: SourceConfig) -> list[str] | str | None:
         return list(head_columns(path, source.name, source.split))
     except (OSError, ValueError) as error:
         return str(error)
+
+
+def name_benchmarks(settings: dict[str, Any], config: RunConfig, plugins: Plugins) -> None:
+    """Put sources in place of the names of benchmarks in the options of filters."""
+    sources = [*settings["data"].values(), *settings["benchmarks"].values(), settings]
+    chosen = [item for source in sources for item in active(source["filters"]).items()]
+    for name, options in chosen:
+        for option in plugins.find("filter", name).options_of_type(Benchmarks):
+            named = options.get(option) or config.benchmarks
+            options[option] = {n: asdict(config.benchmarks[n]) for n in named}  # type: ignore[index]

@@ -22,6 +22,7 @@ from r1trl.serve.clients import named_servers
 from r1trl.stage.checkpoints import CheckpointReader
 from r1trl.stage.files import NOTHING, changed_values
 from r1trl.stage.inputs import put, references_of
+from r1trl.tracking.chosen import chosen_trackers
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ def small_plan(plan: Plan, models: Mapping[str, str], folder: Path) -> SmallPlan
     """Return the small plan of a run, in `folder`/runs; `models` maps models to shrunk ones."""
     not_asked: list[str] = []
     stages = {p.spec.stage: _small(p, plan.plugins, models, not_asked) for p in plan.stages}
-    if plan.config.wandb.enabled:
-        not_asked.append("wandb: nothing is logged to Weights & Biases")
+    if chosen := chosen_trackers(plan.config):
+        not_asked.append(f"trackers: nothing is told to {', '.join(chosen)}")
     load = [*plan.config.plugins.load, "r1trl.rehearsal.stand_ins"]
     benchmarks = {
         name: SourceConfig(**small_source(asdict(source), ROWS))
@@ -49,6 +50,7 @@ def small_plan(plan: Plan, models: Mapping[str, str], folder: Path) -> SmallPlan
         stages=stages,
         benchmarks=benchmarks,
         launch=LaunchConfig(),
+        trackers={},
         wandb=WandbConfig(),
         until=None,
         redo=[],

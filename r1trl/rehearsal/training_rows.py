@@ -19,7 +19,7 @@ from r1trl.run.transitions import StageTransitions
 from r1trl.run.work import StageWork
 from r1trl.run.worker import parse_stage
 from r1trl.stage.inputs import references_of
-from r1trl.training.tracking import Tracker
+from r1trl.tracking.tracking import Tracking
 from r1trl.trust.answer_formats import ALL_FORMATS
 from r1trl.trust.gold_checks import Finding, golds_of
 from r1trl.trust.renderings import root_model, rows_of_source
@@ -172,7 +172,7 @@ def _trainer(plan: Plan, planned: PlannedStage, rows: "Dataset", folder: Path) -
     filtered = stage.filters or any(source.filters for source in stage.data.values())
     if hasattr(stage, "max_truncated_rate") and len(rows) < LOOKED_AT and not filtered:
         settings["max_truncated_rate"] = stage.max_truncated_rate  # these are all rows there are
-    spec = replace(planned.spec, settings=settings, wandb={})
+    spec = replace(planned.spec, settings=settings)
     work = TrainerOnly(
         parse_stage(spec, plan.plugins),
         spec.stage,
@@ -181,7 +181,7 @@ def _trainer(plan: Plan, planned: PlannedStage, rows: "Dataset", folder: Path) -
         spec.seed,
         spec.own_seed,
         plan.plugins,
-        Tracker(spec, folder, main=False),
+        Tracking(),
         StageTransitions({}),
         given=rows,
     )

@@ -5,11 +5,15 @@ then failed gets it anew: a finished training is loaded from its last checkpoint
 their shards.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from r1trl.checkpoints.marks import damage, digests, names_in, read_proof, write_proof
+from r1trl.errors import StageError
+from r1trl.process.terminal import say
+from r1trl.stage.files import StageSpec
 
 MADE = "made.json"
 
@@ -35,3 +39,27 @@ def read_made(folder: Path, accepted: Sequence[Mapping[str, Any]]) -> dict[str, 
         return dict(content["metrics"]) if whole else None
     except (OSError, ValueError):
         return None  # none, or one that is damaged: what it proves can be made again
+
+
+def metrics_of(returned: Any, spec: StageSpec) -> dict[str, float]:
+    """Return what a kind's run returned on rank 0 as metrics; leave out those that are not finite.
+
+    Raises StageError if it is no mapping from names to numbers, or, of a kind that scores, a name
+    is not `<model>/<benchmark>/<metric>`.
+    """
+    label = f"stages.{spec.stage}: run of kind '{spec.kind}' returned"
+    if not isinstance(returned, Mapping):
+        raise StageError(f"{label} {returned!r}; it returns a mapping from names to numbers")
+    metrics: dict[str, float] = {}
+    for name, value in returned.items():
+        try:
+            number = value if type(value) in (int, float) else float(value)
+        except (TypeError, ValueError):
+            raise StageError(f"{label} {value!r} as '{name}'; a metric is a number") from None
+        if spec.scores and str(name).count("/") < 2:
+            raise StageError(f"{label} '{name}'; it scores: <model>/<benchmark>/<metric>")
+        if math.isfinite(number):
+            metrics[str(name)] = number
+        else:
+            say(f"the metric '{name}' is {number}, and is left out")
+    return metrics

@@ -23,7 +23,7 @@ from r1trl.run.drawing import KeptGenerator, row_generator, write_rollouts
 from r1trl.run.readable import check_context, refuse_rows, stage_tokenizer, vllm_arguments
 from r1trl.run.transitions import StageTransitions
 from r1trl.stage.ranks import is_main
-from r1trl.training.tracking import Tracker
+from r1trl.tracking.tracking import Tracking
 from r1trl.types import Rows
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class StageWork:
     run_seed: int
     seed: int
     plugins: Plugins
-    tracker: Tracker
+    tracking: Tracking
     transitions: StageTransitions
     identity: Mapping[str, Any] = field(default_factory=dict)  # of the stage's result
     on_empty: OnEmpty | None = None  # called if filters leave no row; None: the stage fails
@@ -159,7 +159,7 @@ class StageWork:
         if self._trained:
             raise StageError(f"{self.key}: trains twice; a kind trains once in a stage")
         self._trained = True
-        own = self.folder, self.tracker, self.key, self.transitions, (self.identity,)
+        own = self.folder, self.tracking, self.key, self.transitions, (self.identity,)
         with evaluations(self) as evaluate:
             outcome = train(trainer, *own, evaluate)
         if outcome.signal:

@@ -4,11 +4,10 @@ The driver starts it and reads its files, nothing else. Exit status: 0 finished,
 early on a signal.
 """
 
-import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from r1trl.process.environment import unset
 from r1trl.process.extensions import prepare_extensions
 from r1trl.process.guard import tell_exits
 from r1trl.process.terminal import say
-from r1trl.run.made import read_made, write_made
+from r1trl.run.made import metrics_of, read_made, write_made
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.serve.clients import with_addresses
@@ -40,7 +39,7 @@ from r1trl.stage.devices import hide_gpus, take_device
 from r1trl.stage.files import StageSpec, outputs, read_spec, write_result
 from r1trl.stage.ranks import barrier, from_main, is_main, join, world_size
 from r1trl.storage.modes import usual_modes
-from r1trl.training.tracking import Tracker
+from r1trl.tracking.tracking import Tracking, begin_tracking
 from r1trl.training.trl_patches import let_fsdp_use_the_cpu
 from r1trl.types import StageResult
 from r1trl.watch.control import bounds_of, own_driver
@@ -59,7 +58,6 @@ def run_stage_folder(
 
     A rehearsal has classes of its own for what the kind works with and for the transitions.
     """
-    started = time.monotonic()
     disable_progress_bars()  # they are for terminals, and this is a log
     spec = read_spec(folder)
     if spec is None:
@@ -72,14 +70,28 @@ def run_stage_folder(
     for said in code_of(spec, folder) if is_main() else ():
         say(said)
     plugins = load_plugins(spec.plugins.get("load", ()), spec.plugins.get("block", ()))
-    tracker = Tracker(spec, folder, main=is_main())
-    transitions = transitions_class(bind_transitions(spec, plugins))
+    tracking = begin_tracking(spec, folder, plugins) if is_main() else Tracking()
+    with tracking:
+        transitions = transitions_class(bind_transitions(spec, plugins))
+        _carry_out(spec, folder, plugins, tracking, transitions, work_class)
+
+
+def _carry_out(
+    spec: StageSpec,
+    folder: Path,
+    plugins: Plugins,
+    tracking: Tracking,
+    transitions: StageTransitions,
+    work_class: type[StageWork],
+) -> None:
+    """Let the kind make the stage's output, apply its transitions, and write its result."""
+    started, key = time.monotonic(), f"stages.{spec.stage}"
     if is_main():
         notify(plugins.manager, "r1trl_stage_started", key, stage=spec.at(folder))
     stage = parse_stage(spec, plugins)
     for missing in missing_packages(stage.args):
         raise StageError(f"{key}.{missing}")
-    own = (folder, spec.seed, spec.own_seed, plugins, tracker, transitions)
+    own = (folder, spec.seed, spec.own_seed, plugins, tracking, transitions)
     work = work_class(stage, spec.stage, plugins.kind(spec.kind), *own, identity=spec.identity)
     take_device(work.stage, work.key)
     join(bounds_of(folder).timeout)
@@ -99,10 +111,11 @@ def run_stage_folder(
             if not path.exists():
                 raise StageError(f"{key}: {path.name} was there, and is gone; a plugin removed it")
             usual_modes(path)
-        tracker.finish(result.metrics)
         made_now = made_files(folder, result.model or result.dataset)  # hooks may add to it
-        write_result(replace(result, made=made_now))
+        result = replace(result, made=made_now)
+        write_result(result)
         remove_unread(folder, stage.checkpoints)
+        tracking.finish(result)
 
 
 def _made(work: StageWork, spec: StageSpec) -> dict[str, float] | None:
@@ -114,7 +127,7 @@ def _made(work: StageWork, spec: StageSpec) -> dict[str, float] | None:
     barrier()  # no result before every process has ended its work
     if not is_main():
         return None
-    metrics = _metrics(returned, spec)
+    metrics = metrics_of(returned, spec)
     model, dataset = outputs(work.folder, spec.makes)
     output = model or dataset
     assert output is not None
@@ -150,30 +163,6 @@ def parse_stage(spec: StageSpec, plugins: Plugins) -> StageConfig:
     if kind.trl_config:
         stage = replace(stage, args=args_of(kind.trl_config, stage.args, kind.fields))
     return stage
-
-
-def _metrics(returned: Any, spec: StageSpec) -> dict[str, float]:
-    """Return what a kind's run returned on rank 0 as metrics; leave out those that are not finite.
-
-    Raises StageError if it is no mapping from names to numbers, or, of a kind that scores, a name
-    is not `<model>/<benchmark>/<metric>`.
-    """
-    label = f"stages.{spec.stage}: run of kind '{spec.kind}' returned"
-    if not isinstance(returned, Mapping):
-        raise StageError(f"{label} {returned!r}; it returns a mapping from names to numbers")
-    metrics: dict[str, float] = {}
-    for name, value in returned.items():
-        try:
-            number = value if type(value) in (int, float) else float(value)
-        except (TypeError, ValueError):
-            raise StageError(f"{label} {value!r} as '{name}'; a metric is a number") from None
-        if spec.scores and str(name).count("/") < 2:
-            raise StageError(f"{label} '{name}'; it scores: <model>/<benchmark>/<metric>")
-        if math.isfinite(number):
-            metrics[str(name)] = number
-        else:
-            say(f"the metric '{name}' is {number}, and is left out")
-    return metrics
 
 
 def run_stage(folder: Path, carry_out: Callable[[Path], None] = run_stage_folder) -> int:

@@ -3,9 +3,10 @@
 import copy
 import hashlib
 import os
+import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from json import dumps, loads  # of our own, which no plugin replaces
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,6 @@ from r1trl.types import Stage, StageResult
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, several times as fast
 FORMAT = 3  # of stage.yaml and result.json; 1 had no number
 NOTHING = "nothing"  # in place of the value of a key that is not there
-MAPPINGS = (
-    *("settings", "inputs", "identity", "kept", "read", "launch", "versions", "plugins", "wandb"),
-)
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class StageSpec:
     for what an earlier stage makes, and paths are relative to the stage's folder, so that a run can
     be moved. `makes` and `scores` are its kind's, for readers that load no plugins. `identity` is
     what the result belongs to; `kept` has what else has been accepted on the user's word; `read`
-    are the digests of what it reads, by reference. `launch` and `versions` are only told.
+    are the digests of what it reads, by reference. `completions` are recorded of each logging step.
+    `about` (recipe, overrides, commit, stages before), `launch` and `versions` are only told.
     """
 
     stage: str
@@ -46,7 +45,9 @@ class StageSpec:
     scores: bool = False
     inputs: dict[str, str] = field(default_factory=dict)  # reference -> folder or file
     plugins: dict[str, Any] = field(default_factory=dict)
-    wandb: dict[str, Any] = field(default_factory=dict)
+    completions: int = 0
+    trackers: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
     read: dict[str, str] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class StageSpec:
 
     def __post_init__(self) -> None:
         """Raise TypeError if a file had something else in place of a mapping."""
-        for name in MAPPINGS:
+        for name in [each.name for each in fields(self) if typing.get_origin(each.type) is dict]:
             if not isinstance(getattr(self, name), dict):
                 raise TypeError(f"{name} is no mapping")
 
@@ -91,6 +92,7 @@ def read_spec(folder: Path) -> StageSpec | None:
     with _readable(path):
         text = path.read_text(encoding="utf-8")
         content = _of_this_format(yaml.load(text, Loader), path)  # noqa: S506 - a safe one
+        content.pop("wandb", None)  # of runs that are older than trackers
         spec = StageSpec(**resolved(content))
         inputs = {r: os.path.normpath(folder / p) for r, p in spec.inputs.items()}
         return replace(spec, inputs=inputs, settings=with_values(spec.settings, inputs))

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ from transformers import TrainerCallback
 
 from r1trl.errors import errors_named
 from r1trl.storage.jsonl import append_rows, read_rows, write_rows
+from r1trl.tracking.tracking import Tracking
 from r1trl.training.rollouts import Rollout, RolloutMixin
-from r1trl.training.tracking import Tracker
 from r1trl.types import Progress
 
 ShouldStop = Callable[[Progress], str | None]
 END = "train_runtime"  # stands in the row that transformers logs at the end of training
+AGAIN = 60.0  # seconds before a stop of which trackers may not have kept all
 
 
 class Metrics(TrainerCallback):
@@ -27,9 +28,9 @@ class Metrics(TrainerCallback):
     """
 
     def __init__(
-        self, folder: Path, tracker: Tracker, should_stop: Mapping[str, ShouldStop]
+        self, folder: Path, tracking: Tracking, should_stop: Mapping[str, ShouldStop]
     ) -> None:
-        self.path, self.tracker, self.should_stop = folder / "metrics.jsonl", tracker, should_stop
+        self.path, self.tracking, self.should_stop = folder / "metrics.jsonl", tracking, should_stop
         self.history: list[dict[str, Any]] = []
         self.reason: str | None = None
         self.start = time.monotonic()
@@ -41,11 +42,13 @@ class Metrics(TrainerCallback):
         """
         rows = read_rows(self.path, numbers=("step", "seconds"))
         before = [row for row in rows if row["step"] <= state.global_step]
+        first = first_told_again(rows)
         self.history = [row for row in before if END not in row]
         if self.history:
             self.start -= self.history[-1]["seconds"]
         if state.is_world_process_zero:
             write_rows(self.history, self.path)
+            self.tracking.metrics_again([row for row in self.history if row["step"] >= first])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Write a row; end the stage if a transition's `should_stop` gives a reason."""
@@ -58,6 +61,7 @@ class Metrics(TrainerCallback):
         if self.should_stop and self.reason is None:
             self.reason = self._reason_to_stop(self.progress(state))
             if self.reason is not None:
+                self.tracking.alert("a transition ends the stage", self.reason, "warn")
                 control.should_training_stop = True
                 control.should_save = args.save_strategy != "no"
 
@@ -67,7 +71,7 @@ class Metrics(TrainerCallback):
         self.history.append(row)
         if state.is_world_process_zero:
             append_rows([row], self.path)
-            self.tracker.log(row)
+            self.tracking.metrics(row)
 
     def progress(self, state: Any) -> Progress:
         """Return how far training has come."""
@@ -105,14 +109,20 @@ def _of_all(row: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 class Completions(TrainerCallback):
     """Write a few completions of every logging step, with their rewards, to completions.jsonl."""
 
-    def __init__(self, folder: Path, tracker: Tracker, count: int, trainer: RolloutMixin) -> None:
-        self.path, self.tracker, self.count = folder / "completions.jsonl", tracker, count
+    def __init__(self, folder: Path, tracking: Tracking, trainer: RolloutMixin) -> None:
+        self.path, self.tracking = folder / "completions.jsonl", tracking
         self.trainer = trainer
         self.recorded: Rollout | None = None  # the last one
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Drop the rows after the resumed checkpoint."""
+        """Drop the rows after the resumed checkpoint; track those before a stop again."""
         drop_later_rows(self.path, state)
+        if state.is_world_process_zero:
+            metrics = read_rows(self.path.with_name("metrics.jsonl"), numbers=("step", "seconds"))
+            first, last = first_told_again(metrics), state.global_step
+            rows = [row for row in read_rows(self.path) if first <= row["step"] <= last]
+            for step in dict.fromkeys(row["step"] for row in rows):
+                self.tracking.samples([row for row in rows if row["step"] == step], step)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write and track completions of the newest rollout, unless that has been done."""
@@ -121,9 +131,18 @@ class Completions(TrainerCallback):
         if not new or not state.is_world_process_zero:
             return
         self.recorded = rollout
-        rows = completion_rows(rollout, state.global_step, self.count)
+        rows = completion_rows(rollout, state.global_step, self.tracking.completions)
         append_rows(rows, self.path)
-        self.tracker.table(f"completions/{state.global_step:06d}", rows, state.global_step)
+        self.tracking.samples(rows, state.global_step)
+
+
+def first_told_again(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return the first step of the last AGAIN seconds of rows of metrics.
+
+    A kill takes with it what a tracker has not written yet.
+    """
+    since = rows[-1]["seconds"] - AGAIN if rows else math.inf
+    return min((row["step"] for row in rows if row["seconds"] >= since), default=math.inf)
 
 
 def drop_later_rows(path: Path, state: Any) -> None:

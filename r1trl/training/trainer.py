@@ -29,11 +29,11 @@ from r1trl.process.terminal import say
 from r1trl.stage.ranks import from_main, is_main
 from r1trl.storage.shown import sizes_of, wait_for
 from r1trl.storage.writing import write_text
+from r1trl.tracking.tracking import Tracking
 from r1trl.training.arguments import nothing_trained
 from r1trl.training.callbacks import Completions, Metrics
 from r1trl.training.leaving import Leaving
 from r1trl.training.rollouts import RolloutMixin
-from r1trl.training.tracking import Tracker
 
 # Variables by which accelerate's launcher asks for sharding, and what its state then has to be.
 SHARDERS = {
@@ -55,7 +55,7 @@ class TrainingOutcome:
 def train(
     trainer: Any,
     folder: Path,
-    tracker: Tracker,
+    tracking: Tracking,
     key: str,
     transitions: Any,
     accepted: Sequence[Identity] = ({},),
@@ -70,12 +70,12 @@ def train(
     """
     _check_sharded(trainer, key)
     _write_args(trainer, folder)
-    metrics, leaving = Metrics(folder, tracker, transitions.should_stop), Leaving(trainer)
+    metrics, leaving = Metrics(folder, tracking, transitions.should_stop), Leaving(trainer)
     sound = SoundNumbers(trainer, key)
     parts: dict[str, Any] = {"sound": sound}
     callbacks: list[TrainerCallback] = [sound, metrics, leaving]
     if isinstance(trainer, RolloutMixin):
-        callbacks.insert(0, Completions(folder, tracker, tracker.completions, trainer))
+        callbacks.insert(0, Completions(folder, tracking, trainer))
         parts |= {"scoring": trainer.scorer.stats}
         parts |= {"samplers": trainer.samplers} if trainer.samplers else {}
     if evaluations:

@@ -50,9 +50,9 @@ def takes_options(test: OfferUnderTest) -> None:
 
 
 def can_be_called(test: OfferUnderTest) -> None:
-    """Check that it takes what r1trl calls it with; a sampler has methods instead."""
+    """Check that it takes what r1trl calls it with; samplers and trackers have methods instead."""
     role = test.offer.role
-    if role == "kind":
+    if role in ("kind", "tracker"):
         return
     target: Any = test.reward.reward if role == "reward" else test.offer.bind(test.options)
     if role == "sampler":
@@ -195,5 +195,6 @@ TESTS: Mapping[str, Sequence[Test]] = {
         of_stages.describes_stages,
         of_stages.returns_metrics,
     ),
+    "tracker": (of_stages.has_the_methods_of_a_tracker,),
     "variant": (of_rows.varies_rows, of_rows.keeps_the_answer),
 }

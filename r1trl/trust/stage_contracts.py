@@ -1,4 +1,4 @@
-"""The contract of kinds of stages and of transitions: `r1trl check`."""
+"""The contract of kinds of stages, of transitions and of trackers: `r1trl check`."""
 
 import ast
 import dataclasses
@@ -18,6 +18,7 @@ from r1trl.arguments.source import fields
 from r1trl.config.kinds import stage_class
 from r1trl.config.parse import parse
 from r1trl.config.stage_parts import LaunchConfig
+from r1trl.trackers import METHODS
 from r1trl.trust.candidate import OfferUnderTest, Remark, interrupted_after
 from r1trl.types import Progress, StageResult
 
@@ -168,6 +169,20 @@ def stops_with_a_reason(test: OfferUnderTest) -> None:
         may = "it returns None, or the reason to stop as a text"
         is_fine = reason is None or isinstance(reason, str)
         assert is_fine, f"should_stop returned {_named(reason)}; {may}"
+
+
+def has_the_methods_of_a_tracker(test: OfferUnderTest) -> None:
+    """Check that all methods take what they are called with; none is called, nothing is sent."""
+    assert inspect.isclass(test.offer.target), "a tracker is a class"
+    for name, arguments in METHODS.items():
+        method = getattr(test.offer.target, name, None)
+        assert callable(method), f"has no method {name}; a tracker has {', '.join(METHODS)}"
+        try:
+            inspect.signature(method).bind("self", *arguments)
+        except TypeError as error:
+            raise AssertionError(
+                f"{name} is called with {', '.join(arguments)}: {error}"
+            ) from error
 
 
 def _named(value: Any) -> str:

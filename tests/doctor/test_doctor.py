@@ -153,8 +153,24 @@ def test_secrets_of_a_run_are_not_in_the_command_of_a_node(monkeypatch: pytest.M
 
     monkeypatch.setenv("JUDGE_API_KEY", "sk-very-secret")
     asked = Asked(
-        "runs", 1, True, False, chosen=[Chosen("k", "reward", "judge", {"key": "sk-very-secret"})]
+        "runs", 1, True, chosen=[Chosen("k", "reward", "judge", {"key": "sk-very-secret"})]
     )
     text = written(asked)
     assert "sk-very-secret" not in text and json.loads(text)
     assert read(text) == asked
+
+
+def test_what_a_tracker_lacks_is_wrong_on_the_first_node_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from r1trl.doctor.asked import Asked, Chosen
+    from r1trl.doctor.needs import need_findings
+
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    asked = Asked("runs", 1, True, trackers=[Chosen("trackers.wandb", "tracker", "wandb", {})])
+    first, second = ([f for f in need_findings(asked, n) if f.state == "wrong"] for n in (0, 1))
+    assert [finding.text.partition(" is here")[0] for finding in first] == [
+        "trackers.wandb: no key for api.wandb.ai"
+    ]
+    assert second == []

@@ -15,7 +15,6 @@ from machine import require
 from packaging.version import Version
 
 from r1trl.doctor.finding import Finding
-from r1trl.doctor.services import wandb_findings
 
 TOKEN = "hf_" + "secret" * 4
 
@@ -68,7 +67,7 @@ def test_packages_that_do_not_fit_are_told(tmp_path: Path) -> None:
     assert not [each for each in found if each.state == "ok"]
 
 
-NEEDS = "needs:need_findings(m.Asked('runs', 1, True, False, [], [], {}))"
+NEEDS = "needs:need_findings(m.Asked('runs', 1, True, [], [], {}), 0)"
 CHOSEN = "[__import__('r1trl').doctor.asked.Chosen('stages.x.rewards.code', 'reward', 'code', {})]"
 
 
@@ -92,21 +91,6 @@ def test_a_machine_whose_sandbox_does_not_work_is_told(chosen: str, states: list
         "stages.x.rewards.code: " if chosen == CHOSEN else "reward code: "
     )
     assert all("bubblewrap does not work here" in each.text for each in found)
-
-
-def test_a_key_of_weights_and_biases_is_found_and_not_told(tmp_path: Path) -> None:
-    file = tmp_path / "netrc"
-    environment = {"NETRC": str(file)}
-    [none] = wandb_findings(needed=False, environment=environment)
-    assert none.state == "note"
-    [wrong] = wandb_findings(needed=True, environment=environment)
-    assert wrong.state == "wrong" and wrong.text.startswith("wandb.enabled: no key")
-    file.write_text(f"machine api.wandb.ai login user password {TOKEN}\n")
-    file.chmod(0o600)
-    [there] = wandb_findings(needed=True, environment=environment)
-    assert there == Finding("ok", "wandb", f"a key for api.wandb.ai is in {file}")
-    [there] = wandb_findings(needed=True, environment={"WANDB_API_KEY": TOKEN})
-    assert there.state == "ok" and TOKEN not in there.text
 
 
 class Hub(http.server.BaseHTTPRequestHandler):

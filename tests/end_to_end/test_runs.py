@@ -381,37 +381,3 @@ def test_the_command_shows_why_a_stage_failed(tmp_path: Path) -> None:
     assert "stage zero_first failed: stages.zero_first.rewards.short: " in done.stderr
     assert BAD_VALUES["short"] in done.stderr
     assert "see runs/b/stages/zero_first/log.txt" in done.stderr
-
-
-def test_wandb_gets_a_run_per_stage_with_a_table_per_logging_step(tmp_path: Path) -> None:
-    overrides = ("wandb.enabled=true", "wandb.mode=offline", "scale.zero.first_steps=4")
-    run = small_run(tmp_path, "zero", *ONE_STAGE, *overrides)
-    assert run.carry_out() == 0, run.log("zero_first")
-    history = read_wandb(next(run.stages.glob("zero_first/wandb/*/*.wandb")))
-    rewards = [float(row["reward"]) for row in history if "reward" in row]
-    logged = [row["reward"] for row in run.metrics("zero_first") if "reward" in row]
-    assert rewards == pytest.approx(logged)
-    tables = {key.partition("/")[2][:6] for row in history for key in row if "completions/0" in key}
-    assert tables == {"000001", "000003"}
-
-
-def read_wandb(path: Path) -> list[dict]:
-    """Read the history rows of an offline W&B file: records in LevelDB's log format."""
-    from wandb.proto import wandb_internal_pb2
-
-    data, at, content, history = path.read_bytes(), 7, b"", []
-    while at + 7 <= len(data):
-        if 32768 - at % 32768 < 7:  # the rest of a block is padding
-            at += 32768 - at % 32768
-            continue
-        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
-        content += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):  # a full record, or the last part of one
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(content)
-            content = b""
-            if record.WhichOneof("record_type") == "history":
-                items = record.history.item
-                history.append({i.key or "/".join(i.nested_key): i.value_json for i in items})
-    return history

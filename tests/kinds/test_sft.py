@@ -24,8 +24,7 @@ from r1trl.packing import layout
 from r1trl.rehearsal.training_rows import TrainerOnly
 from r1trl.run.transitions import StageTransitions
 from r1trl.run.work import StageWork
-from r1trl.stage.files import StageSpec
-from r1trl.training.tracking import Tracker
+from r1trl.tracking.tracking import Tracking
 from r1trl.training.trainers import PaddingFreeSFTTrainer
 
 pytestmark = pytest.mark.slow
@@ -102,9 +101,8 @@ def worked(model: Path, folder: Path, rows: Any, *, train: bool = False, **more:
     assert problems == []
     stage.args = args_of("SFTConfig", stage.args, kind.fields)
     folder.mkdir(parents=True, exist_ok=True)
-    tracker = Tracker(StageSpec("x", "sft", "run", 1, {}), folder, main=True)
     dataset = rows if isinstance(rows, Dataset) else Dataset.from_list(rows)
-    shared = (load_plugins(), tracker, StageTransitions({}))
+    shared = (load_plugins(), Tracking(), StageTransitions({}))
     work = TrainerOnly(stage, "x", kind, folder, 1, 1, *shared, given=dataset)
     work.metrics = dict(kind.run(work))  # type: ignore[attr-defined]
     if train:

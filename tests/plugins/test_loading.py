@@ -83,6 +83,18 @@ def as_it_is(row, settings, rng):
 def r1trl_variants():
     return {"my_variant": as_it_is}
 
+class Show:
+    def __init__(self, *, place: str = "here"):
+        self.place = place
+
+@r1trl.hookimpl
+def r1trl_trackers():
+    return {"my_tracker": Show}
+
+@r1trl.hookimpl
+def r1trl_logged(stage, step, metrics):
+    HEARD.append(("logged", stage.name, step, metrics["loss"]))
+
 @r1trl.hookimpl
 def r1trl_stage_started(stage):
     HEARD.append(("started", stage.name))
@@ -240,7 +252,7 @@ def test_everything_wrong_with_plugins_is_told_at_once(plugin_file: Any) -> None
     assert len(found) == 5
 
 
-def test_every_kind_of_offer_and_both_notices_reach_their_plugin(
+def test_every_kind_of_offer_and_all_notices_reach_their_plugin(
     plugin_file: Any, tmp_path: Path
 ) -> None:
     path = plugin_file(EVERYTHING)
@@ -254,9 +266,11 @@ def test_every_kind_of_offer_and_both_notices_reach_their_plugin(
     stage = Stage("rl", "grpo", tmp_path, {})
     result = StageResult("rl", "grpo", tmp_path)
     notify(plugins.manager, "r1trl_stage_started", "stages.rl", stage=stage)
+    row = {"step": 2, "metrics": {"loss": 0.5}}
+    notify(plugins.manager, "r1trl_logged", "stages.rl", stage=stage, **row)
     notify(plugins.manager, "r1trl_stage_finished", "stages.rl", stage=stage, result=result)
     heard = plugins.manager.get_plugin(path).HEARD
-    assert heard == [("started", "rl"), ("finished", "rl", "grpo")]
+    assert heard == [("started", "rl"), ("logged", "rl", 2, 0.5), ("finished", "rl", "grpo")]
 
 
 def test_an_unknown_name_is_refused_with_what_there_is() -> None:

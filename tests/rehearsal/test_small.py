@@ -122,7 +122,7 @@ def test_what_asks_other_machines_is_left_out_and_named(
             f"stages.zero.filters.llm_judge={{judge: {judge}}}",
             "stages.zero.rewards.tests={reward: code, sandbox: piston, url: 'http://p:2'}",
             "stages.scoreboard.endpoints={urls: ['http://gpu:8000/v1']}",
-            "wandb.enabled=true",
+            "wandb={enabled: true, mode: offline}",
         )
     )
     small = small_plan(plan, {}, tmp_path)
@@ -131,7 +131,7 @@ def test_what_asks_other_machines_is_left_out_and_named(
         "stages.zero.filters.llm_judge: the judge m at http://judge:1/v1 is not asked",
         "stages.zero.rewards.taste: the judge m at http://judge:1/v1 is not asked",
         "stages.zero.rewards.tests: the sandbox piston is not asked",
-        "wandb: nothing is logged to Weights & Biases",
+        "trackers: nothing is told to wandb",
     ]
     zero = small.plan.config.stages["zero"]
     assert zero.rewards["taste"] == {"reward": "rehearsal_stand_in", "weight": 0.5}

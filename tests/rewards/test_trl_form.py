@@ -1,6 +1,5 @@
 """Rewards in TRL's own form get what TRL gives them, and say so if they want messages."""
 
-import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from r1trl.errors import StageError
 from r1trl.plugins.loading import load
 from r1trl.rewards.pool import Pool
 from r1trl.rewards.scorer import Scorer, bind_reward, make_scorer
-from r1trl.stage.files import StageSpec
+from r1trl.tracking.tracking import Tracking
 from r1trl.training.callbacks import completion_rows
 from r1trl.training.rollouts import Rollout
 from tests.one_step import OneStep
@@ -235,12 +234,10 @@ class OneStepOfMine(OneStep):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["grpo", "rloo"])
 def test_what_rewards_log_is_in_the_files_of_a_run(
-    kind: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, tiny_model: Path, tmp_path: Path
 ) -> None:
-    spec = functools.partial(StageSpec, wandb={"completions": 4})
-    monkeypatch.setattr("tests.one_step.StageSpec", spec)
     (tmp_path / "mine.py").write_text(PLUGIN)
-    step = OneStepOfMine(kind, tiny_model, tmp_path)
+    step = OneStepOfMine(kind, tiny_model, tmp_path, tracking=Tracking(4))
     step.train({"max_steps": 2, "log_completions": True})
     folder = tmp_path / f"{kind}-1"
     metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

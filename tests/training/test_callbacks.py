@@ -9,18 +9,17 @@ import pytest
 
 from r1trl.errors import StageError
 from r1trl.rewards.outcomes import Scores
-from r1trl.stage.files import StageSpec
+from r1trl.tracking.tracking import Tracking
 from r1trl.training.callbacks import Completions, Metrics, completion_rows
 from r1trl.training.rollouts import Rollout
-from r1trl.training.tracking import Tracker
 
 pytestmark = pytest.mark.slow  # imports torch and TRL
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Tracker:
-    """Return a tracker that logs nothing."""
-    return Tracker(StageSpec("zero", "grpo", "run", 1, {}), tmp_path, main=True)
+def tracking() -> Tracking:
+    """Return what tells nobody."""
+    return Tracking()
 
 
 def state(step: int) -> SimpleNamespace:
@@ -38,8 +37,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_logging_step_is_one_row_of_finite_numbers(tmp_path: Path, tracker: Tracker) -> None:
-    metrics = Metrics(tmp_path, tracker, {})
+def test_a_logging_step_is_one_row_of_finite_numbers(tmp_path: Path, tracking: Tracking) -> None:
+    metrics = Metrics(tmp_path, tracking, {})
     metrics.on_train_begin(None, state(0), control())
     logs = {"loss": 0.5, "kl": float("nan"), "note": "text"}
     metrics.on_log(None, state(1), control(), logs)
@@ -49,12 +48,12 @@ def test_a_logging_step_is_one_row_of_finite_numbers(tmp_path: Path, tracker: Tr
 
 
 def test_a_resumed_stage_drops_the_rows_after_its_checkpoint(
-    tmp_path: Path, tracker: Tracker
+    tmp_path: Path, tracking: Tracking
 ) -> None:
     path = tmp_path / "metrics.jsonl"
     lines = [json.dumps({"step": step, "seconds": 10.0 * step}) for step in (1, 2, 3)]
     path.write_text("\n".join(lines) + "\n")
-    metrics = Metrics(tmp_path, tracker, {})
+    metrics = Metrics(tmp_path, tracking, {})
     metrics.on_train_begin(None, state(2), control())
     metrics.on_log(None, state(3), control(), {"loss": 0.5})
     written = rows(path)
@@ -62,12 +61,14 @@ def test_a_resumed_stage_drops_the_rows_after_its_checkpoint(
     assert written[2]["seconds"] >= 20 and written == metrics.history
 
 
-def test_the_first_reason_of_a_transition_ends_the_stage(tmp_path: Path, tracker: Tracker) -> None:
+def test_the_first_reason_of_a_transition_ends_the_stage(
+    tmp_path: Path, tracking: Tracking
+) -> None:
     should_stop = {
         "stages.zero.transitions.never": lambda progress: None,
         "stages.zero.transitions.plateau": lambda p: "no gain" if p.latest["loss"] < 1 else None,
     }
-    metrics, first, second = Metrics(tmp_path, tracker, should_stop), control(), control()
+    metrics, first, second = Metrics(tmp_path, tracking, should_stop), control(), control()
     saving = SimpleNamespace(save_strategy="steps")
     metrics.on_log(saving, state(1), first, {"loss": 2.0})
     metrics.on_log(saving, state(2), second, {"loss": 0.5})
@@ -76,9 +77,9 @@ def test_the_first_reason_of_a_transition_ends_the_stage(tmp_path: Path, tracker
     assert metrics.reason == "plateau: no gain"
 
 
-def test_a_transition_that_fails_is_named(tmp_path: Path, tracker: Tracker) -> None:
+def test_a_transition_that_fails_is_named(tmp_path: Path, tracking: Tracking) -> None:
     key = "stages.zero.transitions.broken"
-    metrics = Metrics(tmp_path, tracker, {key: lambda progress: 1 / 0})
+    metrics = Metrics(tmp_path, tracking, {key: lambda progress: 1 / 0})
     with pytest.raises(StageError, match=f"^{key}: ZeroDivisionError"):
         metrics.on_log(None, state(1), control(), {"loss": 0.5})
 
@@ -105,10 +106,10 @@ def test_rows_of_completions_have_their_rewards_and_outcomes() -> None:
 
 
 def test_a_rollout_is_recorded_once_although_several_steps_train_on_it(
-    tmp_path: Path, tracker: Tracker
+    tmp_path: Path, tracking: Tracking
 ) -> None:
     trainer: Any = SimpleNamespace(rollout=Rollout())
-    completions = Completions(tmp_path, tracker, 4, trainer)
+    completions = Completions(tmp_path, Tracking(4), trainer)
     completions.on_train_begin(None, state(0), control())
     completions.on_log(None, state(1), control())
     assert rows(tmp_path / "completions.jsonl") == [], "a rollout without scores is not recorded"

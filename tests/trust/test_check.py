@@ -160,6 +160,29 @@ def test_built_in_variants_keep_the_contract() -> None:
     assert sum(result.test == "keeps the answer" for result in results) == 14
 
 
+def test_built_in_trackers_keep_the_contract() -> None:
+    results = check("trackers", [], None)
+    assert [result for result in results if not result.passed] == []
+    assert sum(result.test == "has the methods of a tracker" for result in results) == 3
+
+
+def test_a_tracker_that_lacks_a_method_or_a_parameter_is_told_so(plugin_file: Any) -> None:
+    source = """
+    import r1trl
+
+    class Half:
+        'Start and end alone.'
+        def start(self, stage, run_id, resumed): ...
+        def metrics(self, row): ...
+
+    @r1trl.hookimpl
+    def r1trl_trackers():
+        return {"half": Half}
+    """
+    (wrong,) = [each for each in check(plugin_file(source), [], None) if not each.passed]
+    assert "metrics is called with step, row" in wrong.detail
+
+
 def test_filters_samplers_transitions_and_datasets_are_checked_too(plugin_file: Any) -> None:
     source = """
     import itertools
