@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from r1trl.errors import errors_named
+from r1trl.process.terminal import announce
 from r1trl.storage.jsonl import append_rows, read_rows, write_rows
 from r1trl.training.rollouts import Rollout, RolloutMixin
 from r1trl.training.tracking import Tracker
@@ -58,6 +59,7 @@ class Metrics(TrainerCallback):
         if self.should_stop and self.reason is None:
             self.reason = self._reason_to_stop(self.progress(state))
             if self.reason is not None:
+                announce(f"ends at step {state.global_step}: {self.reason}")
                 control.should_training_stop = True
                 control.should_save = args.save_strategy != "no"
 
