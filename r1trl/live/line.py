@@ -8,6 +8,7 @@ from r1trl.process.terminal import short
 from r1trl.stage.times import duration
 
 WIDTH = 400  # characters
+BEGINS = "begins"  # what a stage does that has not said anything
 
 
 def line(run: RunNow) -> str:
@@ -27,15 +28,16 @@ def _parts(run: RunNow) -> Iterator[str]:
         yield f"about {duration(now.left)} left"
     yield from filter(None, (now.notice, now.leaving))
     if not now.counts and not now.numbers:
-        yield now.line or "begins"
+        yield now.line or BEGINS
 
 
 def counted(now: StageNow) -> list[str]:
     """Return how much is done of what a stage counts."""
-    counts = {STEPS: now.counts[STEPS]} if STEPS in now.counts else now.counts
+    if STEPS in now.counts:
+        return ["step {:,} of {:,}".format(*now.counts[STEPS])]
     return [
         f"{what} {done:,} of {of:,}" if of is not None else f"{what} {done:,}"
-        for what, (done, of) in counts.items()
+        for what, (done, of) in now.counts.items()
     ]
 
 

@@ -78,7 +78,7 @@ class Numbers:
             if match := HELD_OUT.fullmatch(name):
                 yield Number("held-out", self._held_out(name, match[1]))
         if LENGTH in new:
-            yield Number("completions", f"{new[LENGTH]:,.0f} tokens")
+            yield Number("completions", f"{new[LENGTH]:,.0f} tokens a completion")
         if CUT in new:
             yield Number("completions", f"{new[CUT]:.0%} cut off")
         if EQUAL in new:

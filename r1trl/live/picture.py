@@ -5,17 +5,16 @@ Texts in it may be a model's: nothing in them acts on a terminal.
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from r1trl.live.line import counted, step_seconds
+from r1trl.live.line import BEGINS, counted, step_seconds
 from r1trl.live.run import RunNow
 from r1trl.process.environment import hide
 from r1trl.process.terminal import short
 from r1trl.process.texts import printable
-from r1trl.report.state import FAILED, FINISHED, RUNNING, STOPPED, WAITING
+from r1trl.report.state import FAILED, FINISHED, RUNNING, STOPPED, WAITING, StageState
 from r1trl.stage.times import duration
 
 # What a state looks like; it can be told without colours.
@@ -95,21 +94,26 @@ def _head(run: RunNow) -> Text:
     return Text.assemble((_clean(str(run.folder)), "bold"), f" · {' · '.join(parts)}")
 
 
-def _stage(stage: Any) -> Text:
+def _stage(stage: StageState) -> Text:
     symbol, style = STATES[stage.state]
     return Text(f"{symbol} {stage.name}", style)
 
 
 def _body(run: RunNow) -> Iterator[tuple[str, str] | tuple[str, str, str]]:
-    """Yield what there is to say of the stage at work, and why others have failed."""
+    """Yield what there is to say of the stage at work, and why others have ended as they have."""
+    if run.at is not None and run.at.state != FINISHED:
+        yield from _at_work(run, run.at)
     for stage in run.stages:
-        if stage.reason and stage.state in (FAILED, STOPPED, FINISHED):
+        if stage.reason:
             yield stage.name, f"{stage.state}: {short(stage.reason)}", STATES[stage.state][1]
-    if run.at is None or run.at.state == FINISHED:
-        return
-    now, at = run.now, run.at
+
+
+def _at_work(run: RunNow, at: StageState) -> Iterator[tuple[str, str] | tuple[str, str, str]]:
+    """Yield what there is to say of the stage at work, or of one that has not finished."""
+    now = run.now
     kind = f" ({at.kind})" if at.kind else ""
-    yield "", " · ".join([f"{at.name}{kind}", *counted(now)]), "bold"
+    known = counted(now) or ([] if now.numbers or now.line or not run.works else [BEGINS])
+    yield "", " · ".join([f"{at.name}{kind}", *known]), "bold"
     if run.works and now.done is not None:
         yield "", f"{_bar(now.done)} {now.done:.0%}{_left(run)}", "cyan"
     for group, numbers in groupby(now.numbers, lambda number: number.group):

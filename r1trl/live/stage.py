@@ -92,7 +92,7 @@ class StageFollower:
             if self._seen and done < self._seen[-1][1]:
                 self._seen.clear()
             self._seen.append((self.clock(), done, steps))
-        if done is None or len(self._seen) < 2:
+        if done is None or done == 1 or len(self._seen) < 2:
             return now
         (begun, first, first_step), (ended, last, last_step) = self._seen[0], self._seen[-1]
         rate = (last - first) / max(ended - begun, 1e-9)

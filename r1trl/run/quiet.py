@@ -1,5 +1,6 @@
 """Libraries in a worker, whose output is a log: without bars, and without talk among developers."""
 
+import logging
 import warnings
 
 # Whose code is meant by a warning of DEVELOPERS', rather than a plugin's.
@@ -8,6 +9,8 @@ LIBRARIES = (
     *("transformers", "trl", "vllm"),
 )
 DEVELOPERS = (DeprecationWarning, FutureWarning, PendingDeprecationWarning)
+# Of every process on a machine without a GPU, by the beginning; each says itself what it is on.
+NO_GPU = "Setting accelerator to CPU"
 
 
 def quiet_libraries() -> None:
@@ -23,3 +26,8 @@ def quiet_libraries() -> None:
     own = rf"(r1trl|{'|'.join(LIBRARIES)})\b"
     for category in DEVELOPERS:
         warnings.filterwarnings("ignore", category=category, module=own)
+    logging.getLogger("DeepSpeed").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(NO_GPU)

@@ -52,8 +52,9 @@ class NewRows:
             if (status.st_ino, True) != (self._file, status.st_size >= self._read):
                 self._file, self._read = status.st_ino, max(0, status.st_size - self.tail)
             stream.seek(self._read)
-            whole = stream.read().rpartition(b"\n")[0]
-        self._read += len(whole) + bool(whole)
+            new = stream.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
         lines = whole.decode("utf-8", "replace").split("\n")
         return [row for line in lines if (row := _row(line, ())) is not None]
 

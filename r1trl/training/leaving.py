@@ -22,6 +22,7 @@ class Leaving(TrainerCallback):
         self.trainer, self.period = trainer, steps_per_rollout(trainer.args)
         self.reason: str | None = None
         self.begun = self.ended = 0.0  # the last step, on time.monotonic
+        self.accounted = 0.0  # seconds of which it was said then what they went to
         self.step_seconds = self.draw_seconds = self.save_seconds = 0.0  # of the last ones
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -30,11 +31,14 @@ class Leaving(TrainerCallback):
         pulse.to_save = 0.0 if self.period == 1 else None
         count("steps", state.global_step, state.max_steps)
         self.begun = self.ended = time.monotonic()
+        self.accounted = sum(pulse.spent.values())
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Have the step watched: it makes progress, or hangs."""
         pulse.in_step = True
         self.begun = time.monotonic()
+        other = self.begun - self.ended - (sum(pulse.spent.values()) - self.accounted)
+        spend("other", max(0.0, other))
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say that a micro-step is done."""
@@ -78,6 +82,7 @@ class Leaving(TrainerCallback):
         if scored > self.begun:
             spend("drawing", scored - self.begun)
         spend("training", self.ended - max(self.begun, scored))
+        self.accounted = sum(pulse.spent.values())
 
     def _seconds(self, ahead: int) -> float:
         """Return the seconds to the next checkpoint; after one, a whole rollout lies before it."""
