@@ -19,11 +19,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     status = 0
     with Leaving() as leaving:
-        plans = _plans(arguments)
-        for number, (plan, text) in enumerate(plans, 1):
+        for number, (plan, text) in enumerate(plans := _plans(arguments), 1):
             place = f"run {number} of {len(plans)}" if len(plans) > 1 else ""
-            if place:
-                say(f"{place}: {plan.folder}")
             status = max(status, run(plan, text, check_first, leaving, place))
             if status == LEFT_EARLY:  # a sweep ends with its run
                 break

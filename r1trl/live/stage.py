@@ -45,7 +45,7 @@ class StageNow:
         share, known = 0.0, False
         for done, of in reversed(list(self.counts.values())):
             if of:
-                share, known = (done + share * (share < 1)) / of, True
+                share, known = (done + share) / of, True
         return min(share, 1.0) if known else None
 
 
