@@ -105,7 +105,7 @@ def _body(run: RunNow) -> Iterator[tuple[str, str] | tuple[str, str, str]]:
         yield from _at_work(run, run.at)
     for stage in run.stages:
         if stage.reason:
-            yield stage.name, f"{stage.state}: {short(stage.reason)}", STATES[stage.state][1]
+            yield stage.state, f"{stage.name}: {short(stage.reason)}", STATES[stage.state][1]
 
 
 def _at_work(run: RunNow, at: StageState) -> Iterator[tuple[str, str] | tuple[str, str, str]]:

@@ -111,7 +111,7 @@ def test_a_terminal_shows_stages_numbers_and_what_changes(shown: Shown, tmp_path
             "log says     the newest line",
             "stages/later/log.txt",
             "run/report.html",
-            "failed: stages.dev1: it has no rows",
+            "failed       dev1: stages.dev1: it has no rows",
         ):
             assert row in text
         time.sleep(0.3)
