@@ -12,6 +12,7 @@ from finished import finish
 
 from r1trl.config.checked import Composed
 from r1trl.config.compose import compose
+from r1trl.config.overrides import sweep
 from r1trl.plan.plan import make_plan
 
 DONE = ("recipe=zero", "scale=tiny", "name=done")
@@ -138,6 +139,18 @@ def test_a_finished_run_is_not_done_again(tmp_path: Path) -> None:
     assert "recipe=zero" in (tmp_path / "done" / "config.yaml").read_text()
     assert (tmp_path / "done" / "report.md").is_file()
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_a_sweep_says_which_of_its_runs_it_is_at(tmp_path: Path) -> None:
+    words = ["recipe=zero", "scale=tiny", f"runs_dir={tmp_path}", "seed=1,2"]
+    for overrides, tail in sweep(words):
+        for planned in make_plan(compose(overrides, None, tail)).stages:
+            finish(planned)
+    done = r1trl("run", "-m", *words)
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if line.startswith("run ")]
+    folder = tmp_path / "zero-tiny-seed"
+    assert said == [f"run 1 of 2: {folder}=1", f"run 2 of 2: {folder}=2"]
 
 
 def test_a_run_that_a_transition_ended_has_status_1_and_says_why(tmp_path: Path) -> None:

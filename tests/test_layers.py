@@ -29,7 +29,7 @@ LAYERS = (
     "files identity watch",
     "serve tracking",
     "data report checkpoints dealing",
-    "generation plan training",
+    "generation plan training live",
     "estimate evaluation",
     "launch",
     "trust rescore doctor catalog",

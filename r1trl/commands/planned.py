@@ -68,9 +68,10 @@ def carry_out(runs: Sequence[tuple[Any, str | None]]) -> int:
 
     status = 0
     with Leaving() as leaving:
-        for plan, text in runs:
+        for number, (plan, text) in enumerate(runs, 1):
             first = check_first if text is not None else None
-            status = max(status, run(plan, text, first, leaving))
+            place = f"run {number} of {len(runs)}" if len(runs) > 1 else ""
+            status = max(status, run(plan, text, first, leaving, place))
             if status == LEFT_EARLY:  # a sweep ends with its run
                 break
         if status == LEFT_EARLY:

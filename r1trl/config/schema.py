@@ -102,6 +102,13 @@ class ReportConfig:
 
 
 @dataclass
+class ProgressConfig:
+    """What a run says of its progress where its output is no terminal."""
+
+    seconds: float = number(30.0, above=0)  # between two lines on the stage at work
+
+
+@dataclass
 class GenerationConfig:
     """What draws the completions of stages that train on their own, and of stages that do not."""
 
@@ -179,3 +186,4 @@ class RunConfig:
     trackers: dict[str, Any] = field(default_factory=dict)  # of plugins, by name
     wandb: WandbConfig = field(default_factory=WandbConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    progress: ProgressConfig = field(default_factory=ProgressConfig)

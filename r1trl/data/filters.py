@@ -14,6 +14,7 @@ from r1trl.data.sources import load_source
 from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
+from r1trl.process.pulse import count, count_no_more
 from r1trl.types import Benchmarks
 
 if TYPE_CHECKING:
@@ -36,21 +37,22 @@ def apply_filters(
     sentence instead, and the rows from before the filters are returned.
     """
     unfiltered, counts = rows, list[dict[str, Any]]()
-    for name, options in filters.items():
-        if options is None:
-            continue
+    chosen = {name: options for name, options in filters.items() if options is not None}
+    for number, (name, options) in enumerate(chosen.items()):
+        count("filters", number, len(chosen))
         before, offer = len(rows), plugins.find("filter", name)
         with errors_named(f"{key}.{name}"):
             verdicts = offer.bind({**options, **_benchmark_rows(offer, options, plugins)})(rows)
             rows, reasons = keep(rows, verdicts)
-        count: dict[str, Any] = {"filter": name, "in": before, "out": len(rows)}
-        counts.append(count | ({"reasons": _frequent(reasons)} if reasons else {}))
+        record: dict[str, Any] = {"filter": name, "in": before, "out": len(rows)}
+        counts.append(record | ({"reasons": _frequent(reasons)} if reasons else {}))
         if not len(rows):
             history = ", ".join(f"{c['filter']} kept {c['out']} of {c['in']}" for c in counts)
             if on_empty is None:
                 raise StageError(f"{key}: no row is left: {history}")
             on_empty(f"{key}: no row is left: {history}")
             return unfiltered, counts
+    count_no_more("filters")
     return rows, counts
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from r1trl.config.stage_parts import EvaluateConfig
-from r1trl.process.pulse import progress, pulse
-from r1trl.process.terminal import say
+from r1trl.process.pulse import progress, pulse, spend
+from r1trl.process.terminal import announce, say
 from r1trl.stage.ranks import from_main, is_main
 from r1trl.training.callbacks import Metrics
 from r1trl.types import EVALUATED
@@ -48,6 +48,7 @@ class Evaluations(TrainerCallback):
             begun = time.monotonic()
             found = self.measure(self.trainer)
             progress()
+            spend("evaluating", time.monotonic() - begun)
             self._record(state, found, from_main(lambda: time.monotonic() - begun))
 
     def _is_wanted(self, step: int) -> bool:
@@ -57,7 +58,8 @@ class Evaluations(TrainerCallback):
         share = self._share(0.0)
         if share > self.max_share:
             limit = f"evaluate.max_share={self.max_share:g}"
-            say(f"step {step}: no evaluation, as they have taken {share:.1%} of the time ({limit})")
+            taken = f"they have taken {share:.1%} of the time ({limit})"
+            announce(f"step {step}: no evaluation, as {taken}")
         return share <= self.max_share
 
     def _rows(self, step: int) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from r1trl.decoding.sampling_params import SamplingParams
 from r1trl.errors import StageError
 from r1trl.models.hub import refuse_unreachable
 from r1trl.models.tokenizer import end_token_ids, load_tokenizer, no_embedding
+from r1trl.process.pulse import count_more
 from r1trl.process.terminal import say
 from r1trl.stage.devices import device
 from r1trl.types import Completion
@@ -53,6 +54,7 @@ class LocalModel:
             rows = decode(self.model, prompts, limits, params, condition)
             for i, row in zip(indices, rows, strict=True):
                 continued[i] = self._continued(completions[i], row.ids, stop)
+            count_more("completions", len(indices))
         return continued
 
     def _context(self, completion: Completion) -> list[int]:

@@ -16,7 +16,7 @@ import httpx
 
 from r1trl.config.stage_parts import EndpointsConfig
 from r1trl.errors import StageError
-from r1trl.process.pulse import progress
+from r1trl.process.pulse import count_more, progress
 from r1trl.process.texts import whole, whole_texts
 
 Request = dict[str, Any]
@@ -137,6 +137,7 @@ class RequestQueue:
         """Keep the reply to a request; set `done` if it is the last one."""
         self.replies[index], self.last_reply_at = reply, time.monotonic()
         progress()
+        count_more("completions", 1)
         if len(self.replies) == len(self.requests):
             self.done.set()
 

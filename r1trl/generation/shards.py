@@ -18,8 +18,10 @@ from r1trl.data.prompts import Variations
 from r1trl.errors import StageError
 from r1trl.files.tables import OWN, with_names_aside
 from r1trl.generation.answers import RowGenerator
+from r1trl.process.pulse import count
 from r1trl.process.terminal import say
 from r1trl.stage.ranks import from_all, in_turn, is_main, world_size
+from r1trl.stage.times import duration
 from r1trl.storage.digests import digest_of
 from r1trl.storage.shown import sizes_of, wait_for
 from r1trl.storage.writing import new_file
@@ -57,6 +59,7 @@ def generate_shards(
     ]
     _say_who_waits(name, len(ranges), len(rows), size)
     progress = ShardProgress(name, len(ranges))
+    count("rows", 0, len(rows))
     made: list[Path] = []
     for k in in_turn(f"shards/{digest_of([path.name for path in paths])}", len(ranges)):
         if scoring_of(paths[k]) is None:
@@ -66,6 +69,7 @@ def generate_shards(
             _write(rollouts, scoring, paths[k])
             made += [paths[k], paths[k].with_suffix(PROOF)]
             progress.report(k, sum(rollouts["tokens_spent"]))
+        count("rows", ranges[k].stop, len(rows))
     written = from_all(sizes_of(made))
     if not is_main():
         return None
@@ -159,11 +163,3 @@ class ShardProgress:
             f"{self.name}: {number + 1} of {self.total} shards, {self.tokens / seconds:,.0f} "
             f"tokens/s, {duration(left)} left",
         )
-
-
-def duration(seconds: float) -> str:
-    """Return a number of seconds in words."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

@@ -15,6 +15,7 @@ from r1trl.kinds import sample
 from r1trl.plan.choices import active
 from r1trl.plan.drawing import TAKEN
 from r1trl.plan.sizes import metric_problems
+from r1trl.process.pulse import count
 from r1trl.process.terminal import say
 from r1trl.variants import REFERENCE
 
@@ -41,9 +42,14 @@ def run(work: Work) -> Mapping[str, float]:
     stage, parts = work.stage, list[Any]()
     metrics: dict[str, float] = {}
     rows = {name: work.rows({name: source}) for name, source in stage.benchmarks.items()}
-    for model in stage.models:  # one after another: a server has one at a time
-        for benchmark in stage.benchmarks:
-            for cell in cells_of(stage):
+    cells = cells_of(stage)
+    for m, model in enumerate(stage.models):  # one after another: a server has one at a time
+        count("models", m, len(stage.models))
+        for b, benchmark in enumerate(stage.benchmarks):
+            count("benchmarks", b, len(stage.benchmarks))
+            for c, cell in enumerate(cells):
+                if len(cells) > 1:
+                    count("forms", c, len(cells))
                 rollouts = _drawn(work, rows[benchmark], model, benchmark, cell)
                 if rollouts is None:
                     continue

@@ -8,6 +8,7 @@ of one process that has imported them (r1trl.run.warm). A fork runs the same cod
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,7 @@ from r1trl.config.stage_parts import ServeConfig
 from r1trl.launch.servers import Servers
 from r1trl.launch.step import Steps
 from r1trl.process.environment import plain
+from r1trl.process.terminal import say
 from r1trl.stage.ranks import EXPECTED
 from r1trl.watch.beats import read_beats
 from r1trl.watch.control import DRIVER, Bounds, own_name
@@ -27,6 +29,7 @@ from r1trl.watch.stage import StageWatch
 
 RUN_STAGE = "r1trl.run.worker:run_stage"
 LEFT_EARLY = 3
+LINES = 25  # that the warm process said last
 
 
 class Workers:
@@ -46,6 +49,8 @@ class Workers:
         self.leaving, self.watchdog = leaving or Leaving(), watchdog
         self.watch: StageWatch | None = None
         self._warm: subprocess.Popen[str] | None = None
+        # What the warm process says, beside the logs of its forks.
+        self._said = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - it is there as long as this is
         self._steps = Steps(self.environment)
 
     def __enter__(self) -> Self:
@@ -57,6 +62,7 @@ class Workers:
         if self._warm and self._warm.stdin:
             self._warm.stdin.close()
             self._warm.wait()
+        self._said.close()
 
     def end(self) -> None:
         """Kill all processes that this has started, and all that those have."""
@@ -71,6 +77,7 @@ class Workers:
                 [sys.executable, "-m", "r1trl.run.warm"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=self._said,
                 text=True,
                 env={**os.environ, **self.environment},
                 start_new_session=True,
@@ -125,8 +132,18 @@ class Workers:
         if not reply:
             self._warm.wait()
             self._warm = None
-            return 1
-        return int(reply)
+        status = int(reply) if reply else 1
+        if status not in (0, LEFT_EARLY) and self.leaving.reason is None:
+            self._tell()
+        return status
+
+    def _tell(self) -> None:
+        """Say what the warm process has said, which is of no interest unless something failed."""
+        self._said.seek(0)
+        if said := self._said.read().decode("utf-8", "replace").strip():
+            say("\n".join(said.splitlines()[-LINES:]), error=True)
+        self._said.seek(0)
+        self._said.truncate()
 
     def _end_left(self, folder: Path) -> None:
         """Kill the ranks of a launcher that has ended without them."""

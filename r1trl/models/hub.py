@@ -5,15 +5,23 @@ import functools
 from pathlib import Path
 
 from r1trl.errors import StageError, suggest
+from r1trl.process.terminal import say
 
 HUB_SECONDS = 10.0  # transformers itself would try for about a minute
 CONFIG = "config.json"
 
 
 def refuse_unreachable(model: str) -> None:
-    """Raise StageError if a model is no folder, not in the Hub's cache, and not to be had there."""
-    if not Path(model).is_dir() and (problem := unreachable(model)):
+    """Raise StageError if a model is no folder, not in the Hub's cache, and not to be had there.
+
+    Says that it will be loaded from the Hub, which may take long, if it is to be had there alone.
+    """
+    if Path(model).is_dir():
+        return
+    if problem := unreachable(model):
         raise StageError(problem)
+    if not is_cached(model):
+        say(f"{model} is loaded from the Hub")
 
 
 @functools.cache

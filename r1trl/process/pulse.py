@@ -8,9 +8,9 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -25,6 +25,11 @@ class Pulse:
     With `saves` it leaves at the end of a step, `to_save` seconds before a checkpoint can be
     written as far as is known; without, it loses nothing by ending at once. `leave` is why it is to
     leave, until `leave_by` on time.monotonic.
+
+    The rest is for whoever looks on. `counts` has how much is done, of how much if that is known:
+    what contains the others first, as in models, then rows. `spent` are seconds by what they went
+    to; `notice` is what a user should hear of while the stage runs. All three are replaced, never
+    changed: another thread reads them.
     """
 
     done: int = 0
@@ -36,6 +41,9 @@ class Pulse:
     to_save: float | None = None
     leave: str | None = None
     leave_by: float = math.inf
+    counts: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    spent: Mapping[str, float] = field(default_factory=dict)
+    notice: str | None = None
 
     def order(self, reason: str, by: float) -> None:
         """Have the process leave; the first reason counts."""
@@ -65,6 +73,30 @@ _lock = threading.Lock()
 def progress() -> None:
     """Say that something got done."""
     pulse.done += 1
+
+
+def count(what: str, done: int, of: int | None = None) -> None:
+    """Say how much of something is done."""
+    with _lock:
+        pulse.counts = {**pulse.counts, what: (done, of)}
+
+
+def count_more(what: str, more: int) -> None:
+    """Say that more of something is done, whose end is not known."""
+    with _lock:
+        pulse.counts = {**pulse.counts, what: (pulse.counts.get(what, (0, None))[0] + more, None)}
+
+
+def count_no_more(what: str) -> None:
+    """Say that something is no longer counted."""
+    with _lock:
+        pulse.counts = {name: counted for name, counted in pulse.counts.items() if name != what}
+
+
+def spend(what: str, seconds: float) -> None:
+    """Say that seconds went to something."""
+    with _lock:
+        pulse.spent = {**pulse.spent, what: pulse.spent.get(what, 0.0) + seconds}
 
 
 def agreed(votes: Sequence[Sequence[float]]) -> tuple[bool, float, float]:

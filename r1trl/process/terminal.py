@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from r1trl.process.environment import hide
+from r1trl.process.pulse import pulse
 from r1trl.process.texts import printable
 
 WIDTH = 2000  # characters of a line of a log that is shown
@@ -19,6 +20,12 @@ def say(text: object, *, error: bool = False, end: str = "\n") -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     shown = printable(hide(str(text))).encode(encoding, "backslashreplace").decode(encoding)
     print(shown, end=end, file=stream, flush=True)
+
+
+def announce(text: str) -> None:
+    """Print a text in a worker's log, and have its driver show it while the stage runs."""
+    say(text)
+    pulse.notice = text
 
 
 def newest_lines(log: Path, count: int) -> list[str]:

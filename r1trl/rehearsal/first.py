@@ -14,12 +14,12 @@ from pathlib import Path
 
 from r1trl.errors import ConfigError, R1trlError
 from r1trl.launch.workers import Workers
+from r1trl.live.run import PREFLIGHT
 from r1trl.plan.plan import Plan
 from r1trl.plan.saved import read_plan, write_settings
 from r1trl.process.environment import hide
 from r1trl.process.terminal import say, short
 from r1trl.process.texts import printable
-from r1trl.run.progress import log_shown
 from r1trl.stage.devices import NO_GPU
 from r1trl.stage.logs import last_lines
 from r1trl.storage.writing import write_text
@@ -40,13 +40,12 @@ def check_first(plan: Plan, workers: Workers) -> None:
     """
     if not plan.config.preflight:
         return
-    folder = plan.folder / "preflight"
+    folder = plan.folder / PREFLIGHT
     write_settings(plan, folder)
     (folder / FINDINGS).unlink(missing_ok=True)
     (folder / "log.txt").unlink(missing_ok=True)
     say("preflight …")
-    with log_shown(folder / "log.txt"):
-        status = workers.call("r1trl.rehearsal.first:preflight_run", folder, {})
+    status = workers.call("r1trl.rehearsal.first:preflight_run", folder, {})
     if workers.leaving.asked():
         return
     if status != 0 or not (folder / FINDINGS).exists():

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
-from r1trl.process.terminal import say
+from r1trl.process.terminal import announce
 from r1trl.rewards.bound_reward import BoundReward, Columns
 from r1trl.rewards.outcomes import (
     RewardResult,
@@ -112,7 +112,7 @@ class Scorer:
         for name, column in raw.items():
             self.stats.add(name, results[name], columns)
             if note := self.stats.abstention(name, results[name], columns):
-                say(": ".join(filter(None, (self.key, note))))
+                announce(": ".join(filter(None, (self.key, note))))
             with self._errors_named(name):
                 self._check_failures(name, column, columns)
         values = apply_requires(
@@ -155,7 +155,7 @@ class Scorer:
         i, first = failures[0]
         sample = str(columns["completion"][i])[:200]
         message = f"reward '{name}': {first.kind} on row {i} ({first.message}): {sample!r}"
-        say(f"{len(failures)} of {len(values)} samples without a verdict; {message}")
+        announce(f"{len(failures)} of {len(values)} samples without a verdict; {message}")
         if self.on_failure == "raise" or len(failures) > self.max_failure_rate * len(values):
             raise StageError(
                 f"{message}; {len(failures)} of {len(values)} samples failed (scoring.on_failure="

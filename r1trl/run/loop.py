@@ -7,15 +7,16 @@ from pathlib import Path
 from r1trl.checkpoints.unread import remove_unread
 from r1trl.identity.used import ready, record_kept, set_aside
 from r1trl.launch.workers import LEFT_EARLY, Workers
+from r1trl.live.run import PREFLIGHT
+from r1trl.live.view import View
 from r1trl.plan.plan import Plan, PlannedStage
 from r1trl.process.terminal import say
 from r1trl.report.page import LivePage
 from r1trl.report.report import write_report
 from r1trl.report.state import RecordedStage, write_record
-from r1trl.run.progress import log_shown
 from r1trl.stage.files import StageSpec, read_result, write_spec
 from r1trl.stage.inputs import references_of
-from r1trl.stage.logs import last_lines, log_of, rotate_logs, where
+from r1trl.stage.logs import last_lines, rotate_logs, where
 from r1trl.storage.room import full
 from r1trl.storage.writing import write_text
 from r1trl.watch.beats import write_error
@@ -32,19 +33,22 @@ def run(
     composed: str | None,
     first: Callable[[Plan, Workers], None] | None = None,
     leaving: Leaving | None = None,
+    place: str = "",
 ) -> int:
     """Carry out a plan, or continue it; return the exit status of the command.
 
     `composed` is the run's YAML; None: the stages are added to a run that is there, whose config
     and stages stay as they are. `first` is called before the first stage that is to do, and raises
-    what stops the run. `leaving` says when to leave; None: its own does. Raises ConfigError if
-    another r1trl, or workers of one, are at work in the run's folder.
+    what stops the run. `leaving` says when to leave; None: its own does. `place` is the run's in a
+    sweep. Raises ConfigError if another r1trl, or workers of one, are at work in the run's folder.
     """
     if leaving is None:
         with Leaving() as leaving:
-            return run(plan, composed, first, leaving)
+            return run(plan, composed, first, leaving, place)
     plan.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    if place:
+        say(f"{place}: {plan.folder}")
     leaving.limit(seconds_of(plan.config.time_limit), plan.config.launch.grace)
     watchdog = plan.config.watchdog.seconds
     with locked(plan.folder), Workers(leaving=leaving, watchdog=watchdog) as workers:
@@ -54,8 +58,9 @@ def run(
             recorded = list(map(_recorded, plan.stages))
             write_record(plan.folder, recorded, plan.config.report.completions)
         plan.digests.save()
-        with LivePage(plan.folder) as page:
-            status = _run_stages(plan, workers, page, first)
+        seconds = plan.config.progress.seconds
+        with View(plan.folder, seconds, place) as view, LivePage(plan.folder) as page:
+            status = _run_stages(plan, workers, view, page, first)
             page.wanted = not leaving.at_once
         if leaving.at_once:
             return status
@@ -69,18 +74,23 @@ def run(
 
 
 def _run_stages(
-    plan: Plan, workers: Workers, page: LivePage, first: Callable[[Plan, Workers], None] | None
+    plan: Plan,
+    workers: Workers,
+    view: View,
+    page: LivePage,
+    first: Callable[[Plan, Workers], None] | None,
 ) -> int:
     """Carry out the stages that are to do; return the exit status of the command."""
     leaving = workers.leaving
     if first and not leaving.asked() and not all(stage.finished for stage in plan.until):
-        first(plan, workers)
+        with view.watching(PREFLIGHT, plan.folder / PREFLIGHT):
+            first(plan, workers)
     _do_as_asked(plan)
     for stage in plan.until:
         if (reason := leaving.asked()) and not stage.finished:
             say(f"left early ({reason}); the same command continues")
             return LEFT_EARLY
-        status = _run_stage(stage, workers)
+        status = _run_stage(stage, workers, view)
         page.renew()
         if status != DONE:
             return status
@@ -118,14 +128,14 @@ def _how_far(plan: Plan) -> str:
     return f"{plan.folder} is done until {plan.config.until}; left: {', '.join(left)}"
 
 
-def _run_stage(stage: PlannedStage, workers: Workers) -> int:
+def _run_stage(stage: PlannedStage, workers: Workers, view: View) -> int:
     """Carry out a stage unless it is finished; print how it went; return the exit status."""
     name, folder = stage.spec.stage, stage.folder
     if not stage.finished:
         say(f"{name} ({stage.spec.kind}) …")
         began = time.time()
         write_stage(stage)
-        with log_shown(log_of(folder, 0, stage.launch["nodes"])):
+        with view.watching(name, folder):
             status = workers.run(folder, stage.launch, stage.config.serve)
         if not (folder / "result.json").exists():
             return _ended_early(name, folder, status, workers, began)

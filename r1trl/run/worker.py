@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datasets import disable_progress_bars
-
 from r1trl.arguments.check import args_of, missing_packages
 from r1trl.checkpoints.unread import remove_unread
 from r1trl.config.kinds import load_plugins, stage_class
@@ -31,6 +29,7 @@ from r1trl.process.extensions import prepare_extensions
 from r1trl.process.guard import tell_exits
 from r1trl.process.terminal import say
 from r1trl.run.made import metrics_of, read_made, write_made
+from r1trl.run.quiet import quiet_libraries
 from r1trl.run.transitions import StageTransitions, bind_transitions
 from r1trl.run.work import StageWork
 from r1trl.serve.clients import with_addresses
@@ -58,7 +57,7 @@ def run_stage_folder(
 
     A rehearsal has classes of its own for what the kind works with and for the transitions.
     """
-    disable_progress_bars()  # they are for terminals, and this is a log
+    quiet_libraries()
     spec = read_spec(folder)
     if spec is None:
         raise R1trlError(f"{folder} has no stage.yaml")

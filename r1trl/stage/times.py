@@ -1,4 +1,7 @@
-"""Which columns of metrics.jsonl hold times: all others are equal however often a stage stopped."""
+"""Seconds in words, and which columns of metrics.jsonl hold times.
+
+All others are equal however often a stage stopped.
+"""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -19,3 +22,11 @@ def without_times(row: Mapping[str, T]) -> dict[str, T]:
         for name, value in row.items()
         if not any(fnmatchcase(name, pattern) for pattern in TIMES)
     }
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds in words."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

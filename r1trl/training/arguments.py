@@ -24,6 +24,7 @@ def trl_arguments(
     return {
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
+        "disable_tqdm": True,  # bars are for terminals, and this goes to a log
         **stage.args,
         "output_dir": str(folder / "checkpoints"),
         "report_to": "none",

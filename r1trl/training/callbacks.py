@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from r1trl.errors import errors_named
+from r1trl.process.terminal import announce
 from r1trl.storage.jsonl import append_rows, read_rows, write_rows
 from r1trl.tracking.tracking import Tracking
 from r1trl.training.rollouts import Rollout, RolloutMixin
@@ -62,6 +63,7 @@ class Metrics(TrainerCallback):
             self.reason = self._reason_to_stop(self.progress(state))
             if self.reason is not None:
                 self.tracking.alert("a transition ends the stage", self.reason, "warn")
+                announce(f"ends at step {state.global_step}: {self.reason}")
                 control.should_training_stop = True
                 control.should_save = args.save_strategy != "no"
 

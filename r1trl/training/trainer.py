@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from r1trl.checkpoints.callback import Checkpoints
 from r1trl.checkpoints.choice import Fit, Identity, choose_checkpoint
@@ -83,6 +83,7 @@ def train(
     checkpoint = _checkpoint(trainer, folder, key, accepted)
     readers = transitions.checkpoint_readers
     callbacks.append(Checkpoints(trainer, metrics, readers, accepted, parts, checkpoint))
+    trainer.remove_callback(PrinterCallback)  # metrics.jsonl has the numbers
     for callback in callbacks:
         trainer.add_callback(callback)
     _make_savable(trainer.model)

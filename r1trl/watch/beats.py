@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ class Beat:
     """What a rank writes: `number` grows with every beat, `done` with what it gets done.
 
     The number is the file's time, in nanoseconds, which a full disk does not keep from changing.
-    `progress` is the time of the last of that, in seconds since 1970. `saves`, `to_save` and `step`
-    are as in `Pulse`. `ended` is its exit status, None while it is at work.
+    `progress` is the time of the last of that, in seconds since 1970. `saves`, `to_save`, `step`,
+    `counts`, `spent` and `notice` are as in `Pulse`. `ended` is its exit status, None while it is
+    at work.
     """
 
     rank: int
@@ -33,6 +34,9 @@ class Beat:
     saves: bool = False
     to_save: float | None = None
     ended: int | None = None
+    counts: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    spent: Mapping[str, float] = field(default_factory=dict)
+    notice: str | None = None
 
     def __str__(self) -> str:
         return f"rank {self.rank} ({self.process})"
@@ -50,14 +54,22 @@ def write_beat(folder: Path, beat: Beat) -> None:
 
 def read_beats(folder: Path) -> list[Beat]:
     """Return the last beat of every rank of a stage, in the order of ranks."""
-    beats = []
-    for path in (folder / RANKS).glob("*.json"):
-        with suppress(OSError, ValueError, TypeError, KeyError):  # removed, or not a beat
-            number = path.stat().st_mtime_ns
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            process = ProcessName(**content.pop("process"))
-            beats.append(Beat(process=process, number=number, **content))
+    beats = filter(None, map(_read, (folder / RANKS).glob("*.json")))
     return sorted(beats, key=lambda beat: beat.rank)
+
+
+def first_beat(folder: Path) -> Beat | None:
+    """Return the last beat of rank 0, which beats most often; None if there is none."""
+    return _read(folder / RANKS / "0.json")
+
+
+def _read(path: Path) -> Beat | None:
+    with suppress(OSError, ValueError, TypeError, KeyError):  # removed, or not a beat
+        number = path.stat().st_mtime_ns
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        process = ProcessName(**content.pop("process"))
+        return Beat(process=process, number=number, **content)
+    return None
 
 
 def write_error(folder: Path, rank: int, text: str) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Self
@@ -29,6 +30,7 @@ from r1trl.watch.processes import end_children, this_process
 
 FAILED, LEFT_EARLY = 1, 3
 TICK = 0.5  # seconds between two looks at the control file
+SHOWN_PERIOD = 1.0  # seconds between two beats of rank 0 while what it counts changes
 COMPUTED = 0.02  # share of a core since the last beat that counts as progress outside steps
 
 
@@ -45,6 +47,7 @@ class RankWatch:
         self.process = this_process()
         self.progress_at, self.done = time.time(), 0
         self.computed = (time.monotonic(), 0.0)  # until when, how many seconds
+        self.shown: object = None  # what is for whoever looks on, as the last beat had it
         self.look = Look(folder, self.bounds, fresh=False)
         self.link = Link(self.bounds.watchdog)
         self.with_stacks = False
@@ -81,8 +84,13 @@ class RankWatch:
 
     def _watch(self) -> None:
         beaten, saves = time.monotonic(), pulse.saves
+        shown = beaten
         while not self._ended.wait(TICK):
             alone = self._obey()
+            if self.rank == 0 and time.monotonic() - shown >= SHOWN_PERIOD:
+                shown = time.monotonic()
+                if self.shown != _shown():
+                    self._write()
             if pulse.saves != saves or time.monotonic() - beaten >= PERIOD:
                 beaten, saves = time.monotonic(), pulse.saves
                 self._beat()
@@ -115,11 +123,16 @@ class RankWatch:
         return False
 
     def _beat(self, ended: int | None = None) -> None:
-        """Write a beat; what cannot be written is left to the next one."""
+        """Count what was done, and write a beat."""
         if pulse.elsewhere or (self._has_computed() and not pulse.in_step):
             pulse.done += 1
         if pulse.done != self.done:
             self.done, self.progress_at = pulse.done, time.time()
+        self._write(ended)
+
+    def _write(self, ended: int | None = None) -> None:
+        """Write a beat; what cannot be written is left to the next one."""
+        self.shown = counts, spent, notice = _shown()
         beat = Beat(
             self.rank,
             self.process,
@@ -129,6 +142,9 @@ class RankWatch:
             saves=pulse.saves,
             to_save=pulse.to_save,
             ended=ended,
+            counts=counts,
+            spent=spent,
+            notice=notice,
         )
         with contextlib.suppress(OSError):  # a disk that cannot be written; the next beat tries it
             write_beat(self.folder, beat)
@@ -165,6 +181,10 @@ class RankWatch:
         self._beat(status)
         end_children()
         os._exit(status)
+
+
+def _shown() -> tuple[Mapping[str, tuple[int, int | None]], Mapping[str, float], str | None]:
+    return pulse.counts, pulse.spent, pulse.notice
 
 
 def _seconds_computed() -> float:

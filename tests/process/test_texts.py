@@ -13,12 +13,11 @@ import r1trl
 from r1trl.data.columns import read_columns
 from r1trl.files.local import local_rows
 from r1trl.files.tables import dataset_of
-from r1trl.process.terminal import say
+from r1trl.process.terminal import newest_lines, say
 from r1trl.process.texts import ACTING, printable, whole, whole_texts
 from r1trl.rehearsal.first import shown
 from r1trl.report.data import as_json
 from r1trl.report.tables import aligned, markdown
-from r1trl.run.progress import newest_line
 from r1trl.stage.logs import last_lines
 from r1trl.storage.jsonl import append_rows, read_rows, write_rows
 
@@ -59,7 +58,7 @@ def test_a_text_does_nothing_to_a_terminal_or_a_log(
     out, error = capsys.readouterr()
     assert out == error == f"{printable(text)}\n" and not ACTING.search(out)
     (tmp_path / "log.txt").write_bytes(b"earlier\n" + text.encode("utf-8", "surrogatepass"))
-    for line in (newest_line(tmp_path / "log.txt"), last_lines(tmp_path)):
+    for line in (*newest_lines(tmp_path / "log.txt", 1), last_lines(tmp_path)):
         assert not ACTING.search(line) and len(line) < 30_000
     row = {"key": "stages.x", "pieces": [[text, True], [text, False]]}
     assert not ACTING.search(shown([row], colours=False))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from r1trl.process.pulse import pulse
+from r1trl.process.pulse import pulse, spend
 from r1trl.training.leaving import Leaving, steps_per_rollout
 
 pytestmark = pytest.mark.slow  # imports torch and transformers
@@ -36,7 +36,7 @@ def leaving_after(steps_of_a_rollout: int) -> Leaving:
 def step(leaving: Leaving, number: int, seconds: float = 0.0, last: bool = False) -> Any:
     """Carry out a step that takes some seconds; return the trainer's control after it."""
     control = SimpleNamespace(should_save=False, should_training_stop=last)
-    state = SimpleNamespace(global_step=number)
+    state = SimpleNamespace(global_step=number, max_steps=64)
     leaving.on_step_begin(None, state, control)
     assert pulse.in_step
     leaving.ended = time.monotonic() - seconds
@@ -60,7 +60,7 @@ def test_the_steps_of_a_rollout(micro_steps: Any, again: Any, accumulated: int, 
 
 def test_nothing_happens_without_an_order() -> None:
     leaving = leaving_after(4)
-    leaving.on_train_begin(None, SimpleNamespace(global_step=0), None)
+    leaving.on_train_begin(None, SimpleNamespace(global_step=0, max_steps=64), None)
     assert pulse.saves
     controls = [step(leaving, number) for number in range(1, 9)]
     assert not any(each.should_save or each.should_training_stop for each in controls)
@@ -127,3 +127,23 @@ def test_the_last_step_finishes_the_stage_instead() -> None:
     pulse.order("SIGTERM", time.monotonic() + 60)
     step(leaving, 4, last=True)
     assert leaving.reason is None
+
+
+def test_it_says_how_many_steps_are_done_and_what_their_seconds_went_to() -> None:
+    leaving = leaving_after(1)
+    state = SimpleNamespace(global_step=4, max_steps=64)
+    leaving.on_train_begin(None, state, None)
+    assert pulse.counts["steps"] == (4, 64)
+    leaving.on_step_begin(None, state, None)
+    begun = leaving.begun
+    time.sleep(0.02)
+    leaving.trainer.rollout = SimpleNamespace(scored_at=begun + 0.01)
+    state.global_step = 5
+    leaving.on_step_end(None, state, SimpleNamespace(should_training_stop=False))
+    assert pulse.counts["steps"] == (5, 64)
+    assert pulse.spent["drawing"] == pytest.approx(0.01)
+    assert pulse.spent["training"] == pytest.approx(leaving.ended - begun - 0.01)
+    time.sleep(0.03)
+    spend("evaluating", 0.01)
+    leaving.on_step_begin(None, state, None)
+    assert pulse.spent["other"] == pytest.approx(leaving.begun - leaving.ended - 0.01, abs=1e-3)

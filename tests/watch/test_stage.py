@@ -11,7 +11,7 @@ import pytest
 from ranks import BEAT_PERIOD, WORKS, ranks, start_rank, wait_for
 
 from r1trl.errors import ConfigError
-from r1trl.watch.beats import errors, read_beats, stacks
+from r1trl.watch.beats import errors, first_beat, read_beats, stacks
 from r1trl.watch.control import Bounds, Control, own_name, write_control
 from r1trl.watch.leaving import Leaving
 from r1trl.watch.lock import locked, take_over
@@ -317,3 +317,16 @@ def test_a_rank_that_no_signal_reaches_ends_after_its_launcher_has_failed(folder
     with driven.watch, ranks(folder, HANGS) as (rank,):
         driven.watch.end_ranks()
         assert rank.wait(10) == 1
+
+
+def test_rank_0_says_soon_what_it_counts(folder: Path) -> None:
+    counts = "from r1trl.process.pulse import count, spend; count('rows', 3, 8); spend('x', 2.5)"
+    driven = Driven(folder)
+    begin = f"{SAVES}; rank.PERIOD = 60; {counts}; pulse.notice = 'half'"
+    with driven.watch, ranks(folder, WORKS, WORKS, begin=begin) as started:
+        wait_for(lambda: (beat := first_beat(folder)) and beat.counts)
+        beat = first_beat(folder)
+        assert beat and beat.counts == {"rows": [3, 8]} and beat.spent == {"x": 2.5}
+        assert beat.notice == "half"
+        driven.leaving._order("SIGTERM")
+        assert [each.wait(10) for each in started] == [0, 0]
