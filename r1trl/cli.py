@@ -146,6 +146,11 @@ def parser() -> argparse.ArgumentParser:
     text = "write the report of a run"
     command = commands.add_parser("report", help=text, description=text)
     command.add_argument("run", type=Path, help="the run's folder, such as runs/demo")
+    text = "compare runs: write a page with their settings, scores and curves; print tables"
+    command = commands.add_parser("compare", help=text, description=text)
+    command.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    text = "the page; without it compare.html beside the first run"
+    command.add_argument("--out", type=Path, metavar="FILE", help=text)
     return top
 
 

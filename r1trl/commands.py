@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,24 +10,9 @@ from r1trl.process.terminal import say
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from r1trl.launch.submit import requeue
-    from r1trl.launch.workers import LEFT_EARLY
-    from r1trl.rehearsal.first import check_first
-    from r1trl.run.loop import run
-    from r1trl.watch.leaving import Leaving
+    from r1trl.sweep.sweep import run_all
 
-    status = 0
-    with Leaving() as leaving:
-        for plan, text in _plans(arguments):
-            status = max(status, run(plan, text, check_first, leaving))
-            if status == LEFT_EARLY:  # a sweep ends with its run
-                break
-        if status == LEFT_EARLY:
-            requeue()
-        if leaving.at_once:  # Python's own end would take a second of a busy machine
-            sys.stdout.flush()
-            os._exit(status)
-    return status
+    return run_all(_plans(arguments))
 
 
 def _submit(arguments: argparse.Namespace) -> int:
@@ -87,7 +71,7 @@ def _preflight(plan: Any) -> None:
 
 
 def _plans(arguments: argparse.Namespace) -> list[Any]:
-    """Return the plan and the composed YAML of every run; print notes on names and GPUs."""
+    """Return every run as it was planned and composed; print notes on names and GPUs."""
     from r1trl.config.compose import compose
     from r1trl.config.overrides import sweep
     from r1trl.estimate.judge import verdict
@@ -107,7 +91,7 @@ def _plans(arguments: argparse.Namespace) -> list[Any]:
         _print_notes([*plan.notes, *gpu_notes(plan, os.environ, driver_gpus().number)])
         starts, rehearses = arguments.command == "run", getattr(arguments, "rehearse", False)
         _print_notes(verdict(plan, starts=starts, rehearses=rehearses))
-        plans.append((plan, composed.text))
+        plans.append((plan, composed))
     return plans
 
 
@@ -171,12 +155,25 @@ def _rescore(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from r1trl.report.page import write_page
     from r1trl.report.report import write_report
+    from r1trl.report.state import run_problem
 
-    if not (arguments.run / "stages").is_dir():
-        raise ConfigError([f"{arguments.run} is not the folder of a run: it has no stages/"])
+    if problem := run_problem(arguments.run):
+        raise ConfigError([problem])
     say(write_report(arguments.run))
     write_page(arguments.run)
     say(f"\n{arguments.run / 'report.html'}")
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from r1trl.compare.comparison import compared
+    from r1trl.compare.page import FILE, check_out, tables, write_comparison
+
+    out = arguments.out or arguments.runs[0].resolve().parent / FILE
+    check_out(out)
+    comparison = compared(arguments.runs)
+    write_comparison(comparison, out)
+    say(f"{tables(comparison)}\n\n{out}")
     return 0
 
 
@@ -195,4 +192,5 @@ COMMANDS = {
     "check": _check,
     "rescore": _rescore,
     "report": _report,
+    "compare": _compare,
 }

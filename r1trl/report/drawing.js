@@ -109,3 +109,19 @@ function give(plot, rows) {
   plot.rows = rows;
   if (plot.view?.data) plot.view.data("rows", rows).runAsync();
 }
+
+// Give the series of a chart the colours that they have in all others.
+function coloured(spec, names) {
+  for (const layer of spec.layer) layer.encoding.color = { ...layer.encoding.color, scale: { domain: names } };
+}
+
+function noLegend(spec) {
+  for (const layer of spec.layer) layer.encoding.color = { ...layer.encoding.color, legend: null };
+}
+
+function titled(spec, x, y) {
+  for (const layer of spec.layer) {
+    layer.encoding.x = { ...layer.encoding.x, title: x };
+    layer.encoding.y = { ...layer.encoding.y, title: y };
+  }
+}
