@@ -65,6 +65,11 @@ def test_a_driver_answers_without_importing_torch_or_trl(arguments: list[str], s
         (["plan", "recipe=zero", "seed=1,2"], ["error: seed: 1,2 is a sweep; add -m, or quote it"]),
         (["plugins", "--load", "nowhere.py"], ["error: plugins.load: 'nowhere.py' cannot be"]),
         (["report", "nowhere"], ["error: nowhere is not the folder of a run"]),
+        (
+            ["compare", "nowhere", "."],
+            ["error: nowhere is not the folder of a run: it is not", "error: . is not the folder"],
+        ),
+        (["compare", ".", "--out", "no/x.html"], ["error: --out: there is no folder no"]),
     ],
 )
 def test_what_is_wrong_is_told_a_line_each_with_status_2(

@@ -6,13 +6,13 @@ const names = compared.runs.map((run) => run.name);
 
 function overview() {
   const { keys, runs } = compared;
-  const head = ["run", ...keys, "state", "finished", "begun", "machine", "folder"];
+  const head = [...keys, "state", "finished", "begun", "machine", "folder"];
   const rows = runs.map((run) => [
-    run.name, ...run.given, chip(run.state), `${run.finished} of ${run.stages}`,
+    ...run.given, chip(run.state), `${run.finished} of ${run.stages}`,
     run.begun && new Date(run.begun).toLocaleString(), run.machine, run.folder,
   ]);
   const what = keys.length ? `The commands differ in ${keys.join(", ")}.` : "The commands do not differ.";
-  return [make("h1", {}, compared.name), make("p", { className: "lead" }, what), table(head, rows, ["", ...keys.map(() => "long")])];
+  return [make("h1", {}, compared.name), make("p", { className: "lead" }, what), table(head, rows, keys.map(() => "long"))];
 }
 
 function settings() {
@@ -29,7 +29,7 @@ function board({ stage, benchmark, scores: each }) {
     cell: (row) => (row.change ? difference(row.change) : "–"),
     note: `The change from the first run that has the model, with its 95 % interval: where both answered the same questions by a paired bootstrap over the questions; where not, marked ~, from the intervals of both. It is about the questions and samples, not about what another seed of training would change.`,
   } : null;
-  return scores(`${stage}: ${benchmark}`, benchmark, ["model", "run"], rows, compared.columns, extra);
+  return scores(`${stage}: ${benchmark}`, benchmark, ["model", "run"], rows, compared.columns, extra, names);
 }
 
 function difference({ by, low, high, paired }) {
@@ -47,9 +47,9 @@ function taken() {
   const sum = (i, name) => compared.stages.reduce((all, stage) => all + (own(stage.spent[i])[name] ?? 0), 0);
   const all = names.map((_, i) => `${duration(sum(i, "seconds"))}${sum(i, "tokens") ? ` · ${amount(sum(i, "tokens"))} tokens` : ""}`);
   const rows = compared.stages.map((stage) => [stage.name, ...stage.spent.map(text)]);
-  const bars = names.map((name, i) => ({ name, value: sum(i, "seconds") }));
+  const bars = names.map((name, i) => ({ name, series: name, value: sum(i, "seconds") }));
   return [
-    make("div", { className: "charts" }, chart("bars", "Seconds of the finished stages", bars, { height: 34 + 26 * bars.length })),
+    make("div", { className: "charts" }, chart("bars", "Seconds of the finished stages", bars, { height: 34 + 26 * bars.length, change: (spec) => colouredBars(spec, names) })),
     table(["stage", ...names], [...rows, ["all", ...all]]),
   ];
 }

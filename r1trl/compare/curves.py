@@ -1,4 +1,4 @@
-"""The curves of a stage in all runs, laid over each other: a chart for each metric, a line for each."""
+"""The curves of a stage in all runs, laid over each other: a chart a metric, a line a run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

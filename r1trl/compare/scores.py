@@ -14,7 +14,7 @@ from r1trl.compare.runs import ComparedRun, stage_names
 from r1trl.generation.metrics import pass_rates
 from r1trl.intervals import bootstrap_interval
 from r1trl.report.report import scores_of
-from r1trl.report.state import FINISHED, StageState
+from r1trl.report.state import StageState
 from r1trl.variants import REFERENCE
 
 CLOSE = 1e-9  # between the mean over questions and pass@1, if they are of the same samples
@@ -72,8 +72,7 @@ def boards(runs: Sequence[ComparedRun]) -> list[Board]:
 
 def _scored(stage: StageState | None) -> StageState | None:
     """Return a stage if it has finished and feeds a scoreboard."""
-    scores = stage and stage.state == FINISHED and stage.spec and stage.spec.scores
-    return stage if scores else None
+    return stage if stage and stage.result and stage.spec and stage.spec.scores else None
 
 
 def _scores(

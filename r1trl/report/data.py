@@ -7,7 +7,6 @@ changed on the disk since the last time is not read again.
 import base64
 import gzip
 import json
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,17 +17,9 @@ from r1trl.identity.taken import taken_from
 from r1trl.process.texts import ACTING
 from r1trl.report.completions import completions_of
 from r1trl.report.curves import charts_of, columns_of, together
-from r1trl.report.files import filters_of, findings_of, scoring_of, sections_of, words_of
+from r1trl.report.files import command_of, filters_of, findings_of, scoring_of, sections_of
 from r1trl.report.report import columns_shown, scores_of
-from r1trl.report.state import (
-    FAILED,
-    FINISHED,
-    RUNNING,
-    StageState,
-    read_record,
-    read_stages,
-    worst,
-)
+from r1trl.report.state import FAILED, RUNNING, StageState, read_record, read_stages, worst
 from r1trl.stage.logs import last_lines
 from r1trl.storage.jsonl import read_rows
 from r1trl.storage.writing import written
@@ -73,11 +64,9 @@ def page_data(folder: Path, kept: Kept | None = None) -> PageData:
         for kind, block in (("curves", curves), ("completions", completions)):
             blocks |= {f"{kind}:{stage.name}": block.packed} if block.packed else {}
         described.append(_described(stage, {**curves.summary, **completions.summary}))
-    words = words_of(folder)
     overview = {
         "name": folder.resolve().name,
-        "command": shlex.join(["r1trl", "run", *words]) if words else "",
-        "choices": dict(word.split("=", 1) for word in words if "=" in word),
+        **command_of(folder),
         "seed": next((stage.spec.seed for stage in stages if stage.spec), None),
         "state": worst([stage.state for stage in stages]),
         "begun": record.begun,
@@ -169,7 +158,7 @@ def packed(value: Any) -> str:
 def _scoreboards(stages: Sequence[StageState]) -> Iterator[dict[str, Any]]:
     """Yield the rows of each scoreboard: a model, a benchmark, its metrics, whence the model is."""
     for stage in stages:
-        if stage.state != FINISHED or not (stage.spec and stage.spec.scores and stage.result):
+        if not (stage.spec and stage.spec.scores and stage.result):
             continue
         rows = scores_of(stage.result.metrics)
         models = list(dict.fromkeys(model for model, _ in rows))

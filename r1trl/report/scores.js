@@ -2,16 +2,17 @@
 "use strict";
 
 // `rows` have `names`, which stand below `heads`, metrics, and for the chart of points a series and
-// a text; `extra` is a further column: its title, what it shows of a row, and a note.
-function scores(title, benchmark, heads, rows, columns, extra = null) {
-  const bars = rows.map(({ names, metrics }) => ({
-    name: names.join(" · "), value: 100 * metrics["pass@1"], low: 100 * metrics["pass@1_low"], high: 100 * metrics["pass@1_high"],
+// a text; `extra` is a further column: its title, what it shows of a row, and a note; `names` are
+// those of series whose colours are the same in all charts.
+function scores(title, benchmark, heads, rows, columns, extra = null, names = null) {
+  const bars = rows.map(({ names: own, series, metrics }) => ({
+    series, name: own.join(" · "), value: 100 * metrics["pass@1"], low: 100 * metrics["pass@1_low"], high: 100 * metrics["pass@1_high"],
     interval: `${(100 * metrics["pass@1_low"]).toFixed(1)} to ${(100 * metrics["pass@1_high"]).toFixed(1)}`,
   }));
   const points = rows.filter(({ metrics }) => metrics.tokens !== undefined)
     .map(({ series, text, metrics }) => ({ series, ...(text ? { text } : {}), x: metrics.tokens, y: 100 * metrics["pass@1"] }));
-  const plots = [chart("bars", `${benchmark}: pass@1 in %, with 95 % intervals`, bars, { height: 34 + 26 * bars.length })];
-  if (points.length > 1) plots.push(chart("points", `${benchmark}: accuracy against length`, points, { height: 26 * bars.length, change: (spec) => titled(spec, "mean tokens of a completion", "pass@1 in %") }));
+  const plots = [chart("bars", `${benchmark}: pass@1 in %, with 95 % intervals`, bars, { height: 34 + 26 * bars.length, change: (spec) => { if (names) colouredBars(spec, names); } })];
+  if (points.length > 1) plots.push(chart("points", `${benchmark}: accuracy against length`, points, { height: Math.max(HEIGHT, 26 * bars.length), change: (spec) => { titled(spec, "mean tokens of a completion", "pass@1 in %"); if (names) coloured(spec, names); } }));
   return [make("h3", {}, title), make("div", { className: "charts" }, ...plots), scoreTable(heads, rows, columns, extra)];
 }
 
