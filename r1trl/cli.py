@@ -25,7 +25,7 @@ RUN_EXAMPLES = """examples:
   r1trl run recipe=r1 until=dev1      end after a stage
   r1trl run recipe=r1 redo=dev1       carry out a stage again, and those that read it
   r1trl run recipe=r1 keep=zero       use a stage though a setting, a file or code has changed
-  r1trl run -m recipe=zero scale=tiny seed=1,2,3
+  r1trl run -m recipe=zero scale=tiny seed=1,2,3      a sweep; it ends with a comparison
   r1trl run --config-dir my_conf recipe=mine
 """
 

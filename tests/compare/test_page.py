@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from report_runs import EVIL, write_report_run
 
+from r1trl.cli import main
 from r1trl.compare.comparison import compared, comparison_data
 from r1trl.compare.curves import curves
 from r1trl.compare.page import check_out, tables, write_comparison
@@ -14,6 +17,8 @@ from r1trl.compare.runs import read_runs
 from r1trl.errors import ConfigError
 from r1trl.identity.taken import write_taken
 from r1trl.storage.jsonl import append_rows, write_rows
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "REPORT.md"
 
 
 @pytest.fixture
@@ -107,6 +112,23 @@ def test_the_page_is_one_file_and_what_is_in_it_is_text(runs: list[Path], tmp_pa
     assert [run["given"] for run in shown["runs"]] == [["0"], ["1"]]
     assert [bool(each["charts"]) for each in shown["stages"]] == [True, False, False, False]
     assert len(text) < 1_200_000
+
+
+def test_the_commands_of_the_document_do_what_it_says(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = runs[0].parent
+    for name in ("first", "second", "third"):
+        shutil.copytree(runs[0], folder / "runs" / name)
+    monkeypatch.chdir(folder)
+    commands = re.findall("^r1trl (compare .*?)(?: +#.*)?$", DOCUMENT.read_text(), re.M)
+    assert len(commands) == 2
+    for command in commands:
+        monkeypatch.setattr(sys, "argv", ["r1trl", *command.split()])
+        assert main() == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "three.html" and str(folder / "runs" / "compare.html") in said
+    assert Path("three.html").exists() and Path("runs/compare.html").exists()
 
 
 @pytest.mark.parametrize(
