@@ -73,6 +73,11 @@ def test_a_driver_answers_without_importing_torch_or_trl(arguments: list[str], s
         (["new", "rewrd", "x"], ["error: no template is called 'rewrd' (did you mean 'reward'?)"]),
         (["list", "recipies"], ["error: no list is called 'recipies' (did you mean 'recipes'?)"]),
         (["eval"], ["error: the following arguments are required: MODEL"]),
+        (
+            ["compare", "nowhere", "."],
+            ["error: nowhere is not the folder of a run: it is not", "error: . is not the folder"],
+        ),
+        (["compare", ".", "--out", "no/x.html"], ["error: --out: there is no folder no"]),
     ],
 )
 def test_what_is_wrong_is_told_a_line_each_with_status_2(

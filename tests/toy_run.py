@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from r1trl.config.checked import checked
+from r1trl.config.checked import Composed, checked
 from r1trl.launch.workers import Workers
 from r1trl.plan.plan import Plan, make_plan
 from r1trl.run import loop
@@ -118,8 +118,8 @@ class ToyRun:
         """Return the folder of a stage."""
         return self.folder / "stages" / stage
 
-    def plan(self, **asked: Any) -> Plan:
-        """Return the plan; `asked` are keys of the run."""
+    def composed(self, text: str = "", **asked: Any) -> Composed:
+        """Return the run as it is composed; `asked` are keys of the run, `text` is its YAML."""
         values = {
             "name": self.name,
             "runs_dir": str(self.root),
@@ -129,7 +129,11 @@ class ToyRun:
             **self.more,
             **asked,
         }
-        return make_plan(checked(values, ""))
+        return checked(values, text)
+
+    def plan(self, **asked: Any) -> Plan:
+        """Return the plan; `asked` are keys of the run."""
+        return make_plan(self.composed(**asked))
 
     def run(self, **asked: Any) -> int:
         """Carry the run out, as the command does; return its exit status."""

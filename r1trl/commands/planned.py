@@ -1,9 +1,8 @@
-"""The runs of a command line, planned, and carried out."""
+"""The runs of a command line, planned."""
 
 import argparse
 import os
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from r1trl.errors import ConfigError
@@ -13,7 +12,7 @@ STARTS = ("run", "eval")  # commands that carry out what they plan
 
 
 def plans(arguments: argparse.Namespace) -> list[Any]:
-    """Return the plan and the composed YAML of every run; print notes on names and GPUs."""
+    """Return every run as it was planned and composed; print notes on names and GPUs."""
     from r1trl.config.compose import compose
     from r1trl.config.overrides import sweep
     from r1trl.estimate.judge import verdict
@@ -33,7 +32,7 @@ def plans(arguments: argparse.Namespace) -> list[Any]:
         print_notes([*plan.notes, *gpu_notes(plan, os.environ, driver_gpus().number)])
         starts, rehearses = arguments.command in STARTS, getattr(arguments, "rehearse", False)
         print_notes(verdict(plan, starts=starts, rehearses=rehearses))
-        plans.append((plan, composed.text))
+        plans.append((plan, composed))
     return plans
 
 
@@ -53,30 +52,3 @@ def _further(composed: Any) -> list[str]:
     except ConfigError as error:
         return error.problems
     return []
-
-
-def carry_out(runs: Sequence[tuple[Any, str | None]]) -> int:
-    """Carry out planned runs, one after another; return the exit status of the command.
-
-    Each is a plan and the run's YAML; None: its stages are added to a run that is there.
-    """
-    from r1trl.launch.submit import requeue
-    from r1trl.launch.workers import LEFT_EARLY
-    from r1trl.rehearsal.first import check_first
-    from r1trl.run.loop import run
-    from r1trl.watch.leaving import Leaving
-
-    status = 0
-    with Leaving() as leaving:
-        for number, (plan, text) in enumerate(runs, 1):
-            first = check_first if text is not None else None
-            place = f"run {number} of {len(runs)}" if len(runs) > 1 else ""
-            status = max(status, run(plan, text, first, leaving, place))
-            if status == LEFT_EARLY:  # a sweep ends with its run
-                break
-        if status == LEFT_EARLY:
-            requeue()
-        if leaving.at_once:  # Python's own end would take a second of a busy machine
-            sys.stdout.flush()
-            os._exit(status)
-    return status

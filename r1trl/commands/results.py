@@ -1,10 +1,10 @@
-"""What has been made: `report`, `rescore`, and `eval`, which asks a model anew."""
+"""What has been made: `report`, `compare`, `rescore`, and `eval`, which asks a model anew."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from r1trl.commands.planned import carry_out, plans, print_notes
+from r1trl.commands.planned import plans, print_notes
 from r1trl.commands.words import add_command, add_overrides
 from r1trl.errors import ConfigError
 from r1trl.process.terminal import say
@@ -50,6 +50,11 @@ def add_to(commands: Any) -> None:
     add_overrides(evaluate, "Hydra overrides; a word without = is a benchmark")
     report = add_command(commands, "report", "write the report of a run", _report)
     report.add_argument("run", type=Path, help="the run's folder, such as runs/demo")
+    text = "compare runs: write a page with their settings, scores and curves; print tables"
+    compare = add_command(commands, "compare", text, _compare)
+    compare.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    text = "the page; without it compare.html beside the first run"
+    compare.add_argument("--out", type=Path, metavar="FILE", help=text)
 
 
 def _rescore(arguments: argparse.Namespace) -> int:
@@ -63,12 +68,25 @@ def _rescore(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from r1trl.report.page import write_page
     from r1trl.report.report import write_report
+    from r1trl.report.state import run_problem
 
-    if not (arguments.run / "stages").is_dir():
-        raise ConfigError([f"{arguments.run} is not the folder of a run: it has no stages/"])
+    if problem := run_problem(arguments.run):
+        raise ConfigError([problem])
     say(write_report(arguments.run))
     write_page(arguments.run)
     say(f"\n{arguments.run / 'report.html'}")
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from r1trl.compare.comparison import compared
+    from r1trl.compare.page import FILE, check_out, tables, write_comparison
+
+    out = arguments.out or arguments.runs[0].resolve().parent / FILE
+    check_out(out)
+    comparison = compared(arguments.runs)
+    write_comparison(comparison, out)
+    say(f"{tables(comparison)}\n\n{out}")
     return 0
 
 
@@ -76,11 +94,12 @@ def _eval(arguments: argparse.Namespace) -> int:
     from r1trl.eval.asked import question
     from r1trl.eval.of_stage import plan_of_stage
     from r1trl.eval.own_run import run_overrides
+    from r1trl.sweep.sweep import run_all
 
     asked = question(arguments.model, arguments.overrides, arguments.config_dir)
     if asked.stage is not None:
         plan = plan_of_stage(asked, asked.stage)
         print_notes(plan.notes)
-        return carry_out([(plan, None)])
+        return run_all([(plan, None)])
     arguments.overrides, arguments.multirun = run_overrides(asked), False
-    return carry_out(plans(arguments))
+    return run_all(plans(arguments))

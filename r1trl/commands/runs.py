@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from r1trl.commands.planned import carry_out, plans
+from r1trl.commands.planned import plans
 from r1trl.commands.words import add_command, add_overrides
 from r1trl.errors import ConfigError
 from r1trl.process.terminal import say
@@ -15,7 +15,7 @@ RUN_EXAMPLES = """\
   r1trl run recipe=r1 until=dev1      end after a stage
   r1trl run recipe=r1 redo=dev1       carry out a stage again, and those that read it
   r1trl run recipe=r1 keep=zero       use a stage though a setting, a file or code has changed
-  r1trl run -m recipe=zero scale=tiny seed=1,2,3
+  r1trl run -m recipe=zero scale=tiny seed=1,2,3      a sweep; it ends with a comparison
   r1trl run --config-dir my_conf recipe=mine
 """
 DOCTOR_EXAMPLES = """\
@@ -68,7 +68,9 @@ def add_to(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return carry_out(plans(arguments))
+    from r1trl.sweep.sweep import run_all
+
+    return run_all(plans(arguments))
 
 
 def _submit(arguments: argparse.Namespace) -> int:

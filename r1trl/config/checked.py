@@ -23,10 +23,9 @@ STAGE_KEYS = tuple(each.name for each in fields(StageConfig))
 
 @dataclass(frozen=True)
 class Given:
-    """The keys of a command line, and `new`, those that no file has.
+    """The keys of a command line and its words, `overrides`; `new` are keys that no file has.
 
-    `referred_to` are the keys that stages refer to by `${key}`. `overrides` are the words of the
-    command line, and `recipe` is the chosen one.
+    `referred_to` are keys that stages refer to by `${key}`, and `recipe` is the chosen one.
     """
 
     keys: AbstractSet[str] = frozenset()
@@ -57,8 +56,8 @@ def checked(
 ) -> Composed:
     """Return values as a run; raise ConfigError with everything that the schema does not allow.
 
-    `renaming` has the notes and keys of the command line; `loaded` are the plugins that it names,
-    which are loaded anew only if the values name others. `problems` are those found before.
+    `renaming` has the notes and keys of the command line, `loaded` the plugins that it names: they
+    are loaded anew only if the values name others. `problems` are those found before.
     """
     renaming = renaming or Renaming()
     stages = values.pop("stages", None) or {}
@@ -92,9 +91,7 @@ def checked(
 def _unknown_keys(values: Mapping[str, Any], stages: Any) -> Iterator[str]:
     """Yield the keys that a run does not have; one of a stage with a stage that has it."""
     there = sorted((*RUN_KEYS, *GROUPS))
-    for name in values:
-        if name in RUN_KEYS:
-            continue
+    for name in [name for name in values if name not in RUN_KEYS]:
         if name in STAGE_KEYS and isinstance(stages, Mapping) and stages:
             close = f"; it is a key of a stage, such as stages.{next(iter(stages))}.{name}"
         else:
@@ -135,10 +132,10 @@ def _stage(
         common = StageConfig.__dataclass_fields__  # the others may be the kind's own
         values = {k: v for k, v in values.items() if k in common and k != "kind"}
     values = _with_sources(rename_keys(class_, values, f"{key}.", renaming), sources)
-    stage: StageConfig
-    stage, wrong = parse(class_, values, f"{key}.")
+    parsed: StageConfig
+    parsed, wrong = parse(class_, values, f"{key}.")
     problems += [line for line in wrong if not line.startswith(f"{key}.kind: ")]
-    return stage
+    return parsed
 
 
 def _with_sources(stage: dict[str, Any], sources: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,10 +158,9 @@ def dataset_files(choices: Mapping[str, Any], folders: Sequence[Path]) -> dict[s
     found = {}
     for choice, option in choices.items():
         group, _, package = choice.partition("@")
-        files = [folder / group / f"{option}.yaml" for folder in folders]
-        file = next((file for file in files if file.is_file()), None)
+        file = next(filter(Path.is_file, (f / group / f"{option}.yaml" for f in folders)), None)
         if group == "dataset" and package and file:
-            found[package] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+            found[package] = yaml.safe_load(file.read_text("utf-8")) or {}
     return found
 
 

@@ -56,11 +56,10 @@ def compose(overrides: Sequence[str], own: Path | None, tail: str = "") -> Compo
     for key in superseded(values, dataset_files(choices, folders), renaming.given):
         delete_key(values, key)
     words = [o.text for o in (*groups, *keys)]
-    head = "\n".join(["composed from these overrides:", *words])
+    head = textwrap.indent("\n".join(["composed from these overrides:", *words]), "# ")
     composed = checked_values(values, renaming, plugins, new, problems)
     given = replace(composed.given, overrides=words, recipe=choices.get("recipe"))
-    text = f"{textwrap.indent(head, '# ')}\n{composed.text}"
-    return replace(composed, text=text, given=given)
+    return replace(composed, text=f"{head}\n{composed.text}", given=given)
 
 
 def named_plugins(overrides: Sequence[Override]) -> tuple[list[str], list[str]]:

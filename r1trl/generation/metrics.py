@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from r1trl.errors import StageError
@@ -49,13 +49,11 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
     for i, problem in enumerate(rollouts["problem"]):
         groups[problem].append(i)
     values = rollouts[f"rewards/{names['correct']}"][:]
-    scored = {p: [i for i in group if values[i] is not None] for p, group in groups.items()}
     outcomes = rollouts[f"outcome/{names['correct']}"][:]
-    counted = {
-        p: group for p, group in groups.items() if {outcomes[i] for i in group} != {"abstain"}
-    }
     right = [is_right(value) for value in values]
-    means = [_mean([right[i] for i in scored[p]]) for p in counted if scored[p]]
+    rates = pass_rates(rollouts["problem"][:], values, outcomes)
+    counted = {problem: groups[problem] for problem in rates}
+    means = [rate for rate in rates.values() if rate is not None]
     if not means:
         raise StageError(_no_verdict_at_all(rollouts, names["correct"], len(groups)))
     mean, half = _mean(means), _half_width(means)
@@ -84,6 +82,25 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
         if metric != "correct":
             metrics[metric] = _mean(rollouts[f"rewards/{reward}"])
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
+
+
+def pass_rates(
+    problems: Sequence[Any], values: Sequence[float | None], outcomes: Sequence[str]
+) -> dict[Any, float | None]:
+    """Return the share of right samples among those with a verdict of each problem that counts.
+
+    The three have an entry per sample: its problem, and the value and the outcome of the reward of
+    a right answer. None: the problem counts, and no sample of it has a verdict.
+    """
+    groups: dict[Any, list[int]] = defaultdict(list)
+    for i, problem in enumerate(problems):
+        groups[problem].append(i)
+    rates: dict[Any, float | None] = {}
+    for problem, group in groups.items():
+        if {outcomes[i] for i in group} != {"abstain"}:
+            right = [is_right(values[i]) for i in group if values[i] is not None]
+            rates[problem] = _mean(right) if right else None
+    return rates
 
 
 def _no_verdict_at_all(rollouts: "Dataset", reward: str, problems: int) -> str:

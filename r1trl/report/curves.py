@@ -79,8 +79,13 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None
 
 def _parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
     """Yield rows one by one, or so many together that there are POINTS parts."""
-    size = -(-len(rows) // POINTS) or 1
+    size = together(rows)
     yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def together(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many logged rows are a point of a curve together."""
+    return -(-len(rows) // POINTS) or 1
 
 
 def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

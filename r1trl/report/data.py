@@ -7,19 +7,19 @@ changed on the disk since the last time is not read again.
 import base64
 import gzip
 import json
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from r1trl.identity.taken import taken_from
 from r1trl.process.texts import ACTING
 from r1trl.report.completions import completions_of
-from r1trl.report.curves import charts_of, columns_of
-from r1trl.report.files import filters_of, findings_of, scoring_of, sections_of, words_of
-from r1trl.report.report import COLUMNS, SHARES
-from r1trl.report.state import FAILED, FINISHED, RUNNING, StageState, read_record, read_stages
+from r1trl.report.curves import charts_of, columns_of, together
+from r1trl.report.files import command_of, filters_of, findings_of, scoring_of, sections_of
+from r1trl.report.report import columns_shown, scores_of
+from r1trl.report.state import FAILED, RUNNING, StageState, read_record, read_stages, worst
 from r1trl.stage.logs import last_lines
 from r1trl.storage.jsonl import read_rows
 from r1trl.storage.writing import written
@@ -64,20 +64,16 @@ def page_data(folder: Path, kept: Kept | None = None) -> PageData:
         for kind, block in (("curves", curves), ("completions", completions)):
             blocks |= {f"{kind}:{stage.name}": block.packed} if block.packed else {}
         described.append(_described(stage, {**curves.summary, **completions.summary}))
-    words = words_of(folder)
     overview = {
         "name": folder.resolve().name,
-        "command": shlex.join(["r1trl", "run", *words]) if words else "",
-        "choices": dict(word.split("=", 1) for word in words if "=" in word),
+        **command_of(folder),
         "seed": next((stage.spec.seed for stage in stages if stage.spec), None),
+        "state": worst([stage.state for stage in stages]),
         "begun": record.begun,
         "machine": record.machine,
         "versions": next(filter(None, (s.versions for s in reversed(stages))), {}),
         "stages": described,
-        "columns": [
-            {"name": name, "title": title, "share": name in SHARES}
-            for name, title in COLUMNS.items()
-        ],
+        "columns": columns_shown(),
         "scoreboards": list(_scoreboards(stages)),
         "findings": findings_of(folder),
     }
@@ -101,6 +97,7 @@ def _described(stage: StageState, of_blocks: Mapping[str, Any]) -> dict[str, Any
         "inputs": dict(result.inputs) if result else {},
         "seconds": result.seconds if result else None,
         "tokens": tokens or of_blocks.get("tokens"),
+        "taken": taken_from(stage.folder),
         "step": of_blocks.get("step"),
         "steps": (settings.get("args") or {}).get("max_steps"),
         "log": last_lines(stage.folder, LINES) if stage.state in (RUNNING, FAILED) else "",
@@ -117,7 +114,7 @@ def _curves(stage: StageState) -> Block:
     columns = columns_of(rows := read_rows(stage.folder / CURVES))
     steps = columns.get("step") or [None]
     summary = {"charts": charts_of(list(columns)), "step": steps[-1]}
-    return Block(summary, packed({"rows": len(rows), "columns": columns}))
+    return Block(summary, packed({"together": together(rows), "columns": columns}))
 
 
 def _completions(stage: StageState, bound: int) -> Block:
@@ -161,13 +158,9 @@ def packed(value: Any) -> str:
 def _scoreboards(stages: Sequence[StageState]) -> Iterator[dict[str, Any]]:
     """Yield the rows of each scoreboard: a model, a benchmark, its metrics, whence the model is."""
     for stage in stages:
-        if stage.state != FINISHED or not (stage.spec and stage.spec.scores and stage.result):
+        if not (stage.spec and stage.spec.scores and stage.result):
             continue
-        rows = dict[tuple[str, str], dict[str, float]]()
-        for name, value in stage.result.metrics.items():
-            if name.count("/") >= 2:
-                model, benchmark, metric = name.split("/", 2)
-                rows.setdefault((model, benchmark), {})[metric] = value
+        rows = scores_of(stage.result.metrics)
         models = list(dict.fromkeys(model for model, _ in rows))
         yield {
             "stage": stage.name,

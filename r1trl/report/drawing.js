@@ -79,7 +79,8 @@ function showTip(handler, event, item, value) {
   const tip = document.getElementById("tip");
   tip.hidden = value === null || value === undefined || value === "";
   if (tip.hidden) return;
-  const rows = typeof value === "object" ? Object.entries(value) : [["", value]];
+  const own = item?.datum?.datum ?? {}; // of the nearest point, whose texts Vega-Lite looks for elsewhere
+  const rows = typeof value === "object" ? Object.entries(value).map(([name, each]) => [name, each === "undefined" ? own[name] : each]) : [["", value]];
   const shown = rows.filter(([, each]) => !["undefined", "null", "NaN", ""].includes(String(each)));
   tip.textContent = shown.map(([name, each]) => (name ? `${name}: ${each}` : String(each))).join("\n");
   tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, window.innerWidth - tip.offsetWidth - 8))}px`;
@@ -108,4 +109,24 @@ function curveRows(label, steps, values, smooth, low, high) {
 function give(plot, rows) {
   plot.rows = rows;
   if (plot.view?.data) plot.view.data("rows", rows).runAsync();
+}
+
+// Give the series of a chart the colours that they have in all others.
+function coloured(spec, names) {
+  for (const layer of spec.layer) layer.encoding.color = { ...layer.encoding.color, scale: { domain: names } };
+}
+
+function colouredBars(spec, names) {
+  spec.layer[1].encoding.color = { field: "series", type: "nominal", scale: { domain: names }, legend: null };
+}
+
+function noLegend(spec) {
+  for (const layer of spec.layer) layer.encoding.color = { ...layer.encoding.color, legend: null };
+}
+
+function titled(spec, x, y) {
+  for (const layer of spec.layer) {
+    layer.encoding.x = { ...layer.encoding.x, title: x };
+    layer.encoding.y = { ...layer.encoding.y, title: y };
+  }
 }

@@ -5,6 +5,7 @@ parts, of which each has one of KINDS. docs/PLUGINS.md says how to write one.
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,15 @@ def words_of(folder: Path) -> list[str]:
             break
         words.append(line.removeprefix("# "))
     return words if lines[:1] == ["# composed from these overrides:"] else []
+
+
+def command_of(folder: Path) -> dict[str, Any]:
+    """Return the command that a run was composed from, as a text, and its choices by their keys."""
+    words = words_of(folder)
+    return {
+        "command": shlex.join(["r1trl", "run", *words]) if words else "",
+        "choices": dict(word.split("=", 1) for word in words if "=" in word),
+    }
 
 
 def filters_of(stage: Path) -> Iterator[tuple[str, Any]]:

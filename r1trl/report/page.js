@@ -5,8 +5,9 @@ const run = jsonOf("overview");
 
 function overview() {
   const done = run.stages.filter((stage) => stage.state === "finished").length;
-  const seconds = run.stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
-  const tokens = run.stages.reduce((sum, stage) => sum + (stage.tokens ?? 0), 0);
+  const own = run.stages.filter((stage) => !stage.taken);
+  const seconds = own.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
+  const tokens = own.reduce((sum, stage) => sum + (stage.tokens ?? 0), 0);
   const { recipe, scale } = run.choices;
   const what = `${recipe ? `The recipe ${recipe}` : "A run"}${scale ? ` at scale ${scale}` : ""}`;
   const seed = run.seed === null ? "" : `, seed ${run.seed}`;
@@ -87,6 +88,7 @@ function stageLine(stage) {
   const reads = [...new Set(Object.values(others))];
   const numbers = [
     stage.kept.length ? "kept on the user's word" : "",
+    stage.taken ? `taken from ${stage.taken}` : "",
     stage.seconds !== null ? duration(stage.seconds) : "",
     stage.tokens ? `${amount(stage.tokens)} tokens` : "",
     start,
@@ -98,56 +100,24 @@ function stageLine(stage) {
     make("div", {}, make("span", { className: "faint" }, numbers.filter(Boolean).join(" · "))));
 }
 
-// The scoreboard: pass@1 with its interval, the change from the model before, and all numbers.
+// The scoreboard: the models on each benchmark, with the change from the model before.
 function scoreboard(board) {
-  const parts = [];
-  for (const benchmark of new Set(board.rows.map((row) => row.benchmark))) {
-    const rows = board.rows.filter((row) => row.benchmark === benchmark && "pass@1" in row.metrics);
-    if (!rows.length) continue;
-    const bars = rows.map(({ model, metrics }) => ({
-      name: model, value: 100 * metrics["pass@1"], low: 100 * metrics["pass@1_low"], high: 100 * metrics["pass@1_high"],
-      interval: `${(100 * metrics["pass@1_low"]).toFixed(1)} to ${(100 * metrics["pass@1_high"]).toFixed(1)}`,
-    }));
-    const points = rows.filter((row) => row.metrics.tokens !== undefined)
-      .map(({ model, metrics }) => ({ series: model, x: metrics.tokens, y: 100 * metrics["pass@1"] }));
-    const plots = [chart("bars", `${benchmark}: pass@1 in %, with 95 % intervals`, bars, { height: 34 + 26 * bars.length })];
-    if (points.length > 1) plots.push(chart("points", `${benchmark}: accuracy against length`, points, { height: 26 * bars.length, change: (spec) => titled(spec, "mean tokens of a completion", "pass@1 in %") }));
-    parts.push(make("h3", {}, `${board.stage}: ${benchmark}`), make("div", { className: "charts" }, ...plots), scoreTable(rows, board.before));
-  }
-  return parts;
+  return [...new Set(board.rows.map((row) => row.benchmark))].flatMap((benchmark) => {
+    const rows = board.rows.filter((row) => row.benchmark === benchmark && "pass@1" in row.metrics)
+      .map(({ model, metrics }) => ({ names: [model], series: model, metrics }));
+    if (!rows.length) return [];
+    return scores(`${board.stage}: ${benchmark}`, benchmark, ["model"], rows, run.columns, changes(rows, board.before));
+  });
 }
 
-function noLegend(spec) {
-  for (const layer of spec.layer) layer.encoding.color = { ...layer.encoding.color, legend: null };
-}
-
-function titled(spec, x, y) {
-  for (const layer of spec.layer) {
-    layer.encoding.x = { ...layer.encoding.x, title: x };
-    layer.encoding.y = { ...layer.encoding.y, title: y };
-  }
-}
-
-function scoreTable(rows, before) {
-  const shown = run.columns.filter((column) => rows.some((row) => column.name in row.metrics));
-  const named = new Map(rows.map((row) => [row.model, row.metrics]));
-  const hasChange = rows.some((row) => named.has(before[row.model]));
-  const head = ["model", ...shown.map((column) => column.title), ...(hasChange ? ["change of pass@1"] : [])];
-  const body = rows.map((row) => [
-    row.model,
-    ...shown.map((column) => score(row.metrics, column)),
-    ...(hasChange ? [change(row.metrics, named.get(before[row.model]), before[row.model])] : []),
-  ]);
-  const note = "A change is outside if it is larger than the intervals of both models together allow by chance.";
-  return make("div", {}, table(head, body, ["", ...shown.map(() => "number"), ""]), hasChange ? make("p", { className: "faint small" }, note) : null);
-}
-
-function score(metrics, { name, share }) {
-  const value = metrics[name];
-  if (value === undefined) return "–";
-  const text = (number) => (share ? (100 * number).toFixed(1) : figure(number));
-  const [low, high] = [metrics[`${name}_low`], metrics[`${name}_high`]];
-  return low === undefined || high === undefined ? text(value) : `${text(value)} (${text(low)} to ${text(high)})`;
+function changes(rows, before) {
+  const named = new Map(rows.map((row) => [row.names[0], row.metrics]));
+  if (!rows.some((row) => named.has(before[row.names[0]]))) return null;
+  return {
+    title: "change of pass@1",
+    cell: ({ names: [model], metrics }) => change(metrics, named.get(before[model]), before[model]),
+    note: "A change is outside if it is larger than the intervals of both models together allow by chance.",
+  };
 }
 
 function change(metrics, earlier, name) {
@@ -156,64 +126,7 @@ function change(metrics, earlier, name) {
   const half = (of) => (of["pass@1_high"] - of["pass@1_low"]) / 2;
   const chance = Math.hypot(half(metrics), half(earlier));
   const outside = Math.abs(by) > chance;
-  const text = `${by >= 0 ? "+" : "−"}${Math.abs(100 * by).toFixed(1)} from ${name}, ${outside ? "outside" : "within"} ±${(100 * chance).toFixed(1)}`;
-  return make("span", { className: outside ? (by > 0 ? "good" : "bad") : "faint" }, text);
-}
-
-// The curves of one stage, in groups, with a slider for their smoothing.
-function curves() {
-  const stages = run.stages.filter((stage) => stage.charts.length);
-  const body = make("div", { id: "curves" });
-  const slider = make("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: 0, "aria-label": "smoothing" });
-  const buttons = stages.map((stage) => make("button", { type: "button", "aria-pressed": "false", onclick: () => open(stage) }, stage.name));
-  let update = () => {};
-  slider.oninput = () => update(Number(slider.value));
-  async function open(stage) {
-    buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.textContent === stage.name)));
-    const block = await unpacked(`curves:${stage.name}`);
-    drop(body);
-    update = fillCurves(body, stage, block, Number(slider.value));
-  }
-  const first = stages.find((stage) => stage.state === "running") ?? [...stages].sort((a, b) => b.charts.length - a.charts.length)[0];
-  open(first);
-  const hint = "Drag to move, Shift and the wheel to zoom, a double click for all; a click on a name fades the others.";
-  return [make("div", { className: "controls", role: "group", "aria-label": "stage" }, ...buttons, make("label", {}, "smoothing", slider)),
-    make("p", { className: "faint small" }, hint), body];
-}
-
-function fillCurves(body, stage, block, smooth) {
-  const { columns } = block;
-  const made = [];
-  const drawn = stage.charts.map((each) => {
-    const rows = (weight) => each.series.flatMap(({ label, metric, low, high }) =>
-      curveRows(label, columns.step, columns[metric], weight, columns[low], columns[high]));
-    const change = (spec) => { if (each.series.length < 2) noLegend(spec); };
-    const title = each.group === "Others" ? each.title : `${each.group}: ${each.title}`;
-    const element = chart("curves", title, rows(smooth), { change });
-    made.push({ plot: [...plots].at(-1), rows });
-    return element;
-  });
-  const others = drawn.filter((_, i) => stage.charts[i].group === "Others");
-  body.append(make("div", { className: "charts" }, ...drawn.filter((each) => !others.includes(each))));
-  const against = accuracyAgainstLength(stage, columns);
-  if (against) body.firstChild.append(against);
-  if (others.length) body.append(folded(`Other metrics (${others.length})`, make("div", { className: "charts" }, ...others)));
-  if (block.rows > columns.step.length) {
-    body.append(make("p", { className: "faint small" }, `Each point is the mean of ${Math.ceil(block.rows / columns.step.length)} logged steps.`));
-  }
-  return (weight) => made.forEach(({ plot, rows }) => give(plot, rows(weight)));
-}
-
-function accuracyAgainstLength(stage, columns) {
-  const [right, lengths] = [columns[`rewards/${stage.right}/mean`], columns["completions/mean_length"]];
-  if (!right || !lengths) return null;
-  const rows = right.map((y, i) => ({ series: "step", step: columns.step[i], x: lengths[i], y })).filter((row) => row.x !== null && row.y !== null);
-  return chart("points", "Accuracy against length, by step", rows, { change(spec) {
-    spec.layer = spec.layer.slice(0, 1);
-    titled(spec, "mean tokens of a completion", stage.right);
-    spec.layer[0].encoding.color = { field: "step", type: "quantitative", title: "step" };
-    spec.layer[0].encoding.tooltip.push({ field: "step", type: "quantitative" });
-  } });
+  return verdict(`${signed(by)} from ${name}, ${outside ? "outside" : "within"} ±${(100 * chance).toFixed(1)}`, by, outside);
 }
 
 function data() {
@@ -280,55 +193,19 @@ function again() {
   ];
 }
 
-// Dark and light: as the system has it, until the button says otherwise.
-function themes() {
-  const root = document.documentElement;
-  const button = document.getElementById("theme");
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  let chosen = null;
-  try {
-    chosen = localStorage.getItem("r1trl-theme");
-  } catch { /* a page from the disk may have no storage: then it is not remembered */ }
-  const apply = () => {
-    root.dataset.theme = chosen ?? (system.matches ? "dark" : "light");
-    button.textContent = root.dataset.theme === "dark" ? "Light" : "Dark";
-    redrawAll();
-  };
-  button.onclick = () => {
-    chosen = root.dataset.theme === "dark" ? "light" : "dark";
-    try {
-      localStorage.setItem("r1trl-theme", chosen);
-    } catch { /* likewise */ }
-    apply();
-  };
-  system.onchange = apply;
-  apply();
-}
-
 function start() {
-  const main = document.getElementById("main");
-  const nav = document.getElementById("sections");
   const withCompletions = run.stages.filter((stage) => stage.completions);
-  const boards = run.scoreboards.flatMap(scoreboard);
   const board = run.scoreboards.at(-1)?.stage;
   const first = withCompletions.find((stage) => stage.name === board) ?? withCompletions.at(-1);
-  const add = (id, title, children, heading = true) => {
-    if (!children.length) return;
-    nav.append(make("a", { href: `#${id}-section` }, title));
-    main.append(make("section", { id: `${id}-section` }, heading ? make("h2", {}, title) : null, ...children));
-  };
-  themes();
-  document.getElementById("name").textContent = run.name;
-  const worst = ["failed", "running", "stopped", "waiting"].find((state) => run.stages.some((stage) => stage.state === state));
-  document.getElementById("state").append(chip(worst ?? (run.stages.length ? "finished" : "waiting")));
-  add("overview", "Overview", overview(), false);
-  add("scoreboard", "Scoreboard", boards);
-  if (run.stages.some((stage) => stage.charts.length)) add("curves", "Curves", curves());
-  run.stages.forEach((stage) => stage.sections.forEach((section, i) => add(`${stage.name}-${i}`, section.title, addedSection(section))));
-  if (withCompletions.length) add("completions", "Completions", [completionsSection(withCompletions, first.name)]);
-  add("rewards", "Rewards", rewards());
-  add("data", "Data", data());
-  add("again", "Again", again());
+  frame(run.name, run.state);
+  addSection("overview", "Overview", overview(), false);
+  addSection("scoreboard", "Scoreboard", run.scoreboards.flatMap(scoreboard));
+  addSection("curves", "Curves", curves(run.stages));
+  run.stages.forEach((stage) => stage.sections.forEach((section, i) => addSection(`${stage.name}-${i}`, section.title, addedSection(section))));
+  if (withCompletions.length) addSection("completions", "Completions", [completionsSection(withCompletions, first.name)]);
+  addSection("rewards", "Rewards", rewards());
+  addSection("data", "Data", data());
+  addSection("again", "Again", again());
 }
 
 start();

@@ -9,20 +9,22 @@ import base64
 import hashlib
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from r1trl.process.terminal import say
 from r1trl.process.texts import printable
 from r1trl.report.charts import bundle, charts
-from r1trl.report.data import Kept, as_json, page_data
+from r1trl.report.data import Kept, PageData, as_json, page_data
 from r1trl.storage.writing import replace_text
 
 HERE = Path(__file__).parent
 FILE = "report.html"
 PERIOD = 50.0  # seconds between two writings while nothing else asks for one
 SETTLED = 1.0  # seconds after a stage has ended, in which the next one begins
-SCRIPTS = ("elements.js", "drawing.js", "completions.js", "page.js")
+SHARED = ("elements.js", "drawing.js", "frame.js", "scores.js", "curves.js")
+SCRIPTS = (*SHARED, "completions.js", "page.js")
 
 
 def write_page(folder: Path, kept: Kept | None = None) -> None:
@@ -30,7 +32,16 @@ def write_page(folder: Path, kept: Kept | None = None) -> None:
 
     Raises OSError if it cannot be written, ConfigError if a stage's file cannot be read.
     """
-    data = page_data(folder, kept)
+    replace_text(folder / FILE, page_of(page_data(folder, kept), scripts(SCRIPTS)))
+
+
+def scripts(names: Sequence[str]) -> list[Path]:
+    """Return the files of some scripts of this folder."""
+    return [HERE / name for name in names]
+
+
+def page_of(data: PageData, scripts: Sequence[Path]) -> str:
+    """Return a page: what it shows, and the scripts that show it; `overview` has its name."""
     elements = [
         f'<script type="application/json" id="{name}">{as_json(value)}</script>'
         for name, value in (("overview", data.overview), ("charts", charts()))
@@ -39,12 +50,13 @@ def write_page(folder: Path, kept: Kept | None = None) -> None:
         f'<script type="application/gzip" data-block="{_attribute(name)}">{block}</script>'
         for name, block in data.blocks.items()
     ]
-    replace_text(folder / FILE, _page(data.overview["name"], "\n".join(elements)))
+    texts = [bundle(), *(script.read_text(encoding="utf-8") for script in scripts)]
+    return _page(data.overview["name"], "\n".join(elements), texts)
 
 
-def _page(title: str, data: str) -> str:
+def _page(title: str, data: str, scripts: Sequence[str]) -> str:
     """Return the page with the elements of its data."""
-    style, scripts = _own("page.css"), [bundle(), *map(_own, SCRIPTS)]
+    style = _own("page.css")
     sources = {
         "default-src": "'none'",
         "script-src": " ".join(map(_digest, scripts)),

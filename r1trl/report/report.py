@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from r1trl.errors import ConfigError
 from r1trl.process.terminal import say
@@ -66,17 +67,33 @@ def scores(result: StageResult) -> bool:
 
 def scoreboard(metrics: Mapping[str, float]) -> list[list[str]]:
     """Return metrics `<model>/<benchmark>/<metric>` as a table, a row per model and benchmark."""
-    rows: dict[tuple[str, str], dict[str, float]] = {}
-    for name, value in metrics.items():
-        model, benchmark, metric = name.split("/", 2)
-        rows.setdefault((model, benchmark), {})[metric] = value
+    rows = scores_of(metrics)
     shown = [c for c in COLUMNS if any(c in row for row in rows.values())]
     head = ["model", "benchmark", *(COLUMNS[c] for c in shown)]
-    body = [[m, b, *(_cell(row, c) for c in shown)] for (m, b), row in rows.items()]
+    body = [[m, b, *(score_cell(row, c) for c in shown)] for (m, b), row in rows.items()]
     return [head, *body]
 
 
-def _cell(row: Mapping[str, float], column: str) -> str:
+def scores_of(metrics: Mapping[str, float]) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the metrics of a scoreboard, `<model>/<benchmark>/<metric>`, by model and benchmark.
+
+    Other metrics, such as those of transitions, are left out.
+    """
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for name, value in metrics.items():
+        if name.count("/") >= 2:
+            model, benchmark, metric = name.split("/", 2)
+            rows.setdefault((model, benchmark), {})[metric] = value
+    return rows
+
+
+def columns_shown() -> list[dict[str, Any]]:
+    """Return the columns of a scoreboard: name, title, and whether it is a share."""
+    return [{"name": n, "title": title, "share": n in SHARES} for n, title in COLUMNS.items()]
+
+
+def score_cell(row: Mapping[str, float], column: str) -> str:
+    """Return a metric of a scoreboard as text, a share in percent, with its interval."""
     if column not in row:
         return "–"
     value = row[column]

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from r1trl.config.schema import ReportConfig
+from r1trl.errors import suggest
 from r1trl.process.terminal import say
 from r1trl.stage.devices import driver_gpus
 from r1trl.stage.files import StageSpec, read_result, read_spec
@@ -27,6 +28,7 @@ from r1trl.watch.control import read_control
 FILE = "run.json"
 GIB = 1 << 30
 FINISHED, RUNNING, FAILED, STOPPED, WAITING = "finished", "running", "failed", "stopped", "waiting"
+WORST = (FAILED, RUNNING, STOPPED, WAITING)  # the states but the best one
 tell = cache(say)  # a report is written every minute, and says once what is the matter
 
 
@@ -47,6 +49,23 @@ class Record:
     machine: str = ""
     completions: int = ReportConfig().completions
     stages: Sequence[RecordedStage] = ()
+
+
+def run_problem(folder: Path) -> str | None:
+    """Return why a folder is not that of a run, in a sentence; None if it is one."""
+    if is_run(folder):
+        return None
+    reason = "it has no stages/"
+    if not folder.is_dir():
+        beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        near = suggest(folder.name, [each.name for each in beside if is_run(each)])
+        reason = f"it is not there{near}"
+    return f"{folder} is not the folder of a run: {reason}"
+
+
+def is_run(folder: Path) -> bool:
+    """Return True if a folder is that of a run, which may just have begun."""
+    return (folder / "stages").is_dir() or (folder / FILE).is_file()
 
 
 def write_record(folder: Path, stages: Sequence[RecordedStage], completions: int) -> None:
@@ -118,6 +137,13 @@ def read_stages(folder: Path, record: Record) -> list[StageState]:
     further = [path.parent.name for path in found if path.parent.name not in names]
     stages = [*record.stages, *(RecordedStage(name, "") for name in further)]
     return [_state(folder / "stages" / stage.name, stage) for stage in stages]
+
+
+def worst(states: Sequence[str]) -> str:
+    """Return the state of all of some stages or runs in one word."""
+    if not states:
+        return WAITING
+    return next((state for state in WORST if state in states), FINISHED)
 
 
 def _state(folder: Path, stage: RecordedStage) -> StageState:

@@ -47,8 +47,6 @@ def run(
             return run(plan, composed, first, leaving, place)
     plan.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    if place:
-        say(f"{place}: {plan.folder}")
     leaving.limit(seconds_of(plan.config.time_limit), plan.config.launch.grace)
     watchdog = plan.config.watchdog.seconds
     with locked(plan.folder), Workers(leaving=leaving, watchdog=watchdog) as workers:

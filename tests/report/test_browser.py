@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import CHROMIUM, DESK, PHONE, opened, scroll_through
 from machine import require
 from report_runs import MODELS, write_report_run, write_rollouts
 
@@ -16,32 +16,7 @@ from r1trl.report.page import write_page
 from r1trl.report.state import read_record, write_record
 
 pytestmark = pytest.mark.slow
-CHROMIUM = Path("/usr/bin/chromium")
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 TEXTS = "#completions .completion"
-
-
-@contextmanager
-def opened(file: Path, size: dict[str, int], scheme: str = "light") -> Iterator[Any]:
-    """Open a page; at the end nothing may have been loaded, run or complained about."""
-    from playwright.sync_api import sync_playwright
-
-    wrong: list[str] = []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium
-        browser = chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page = browser.new_page(viewport=size, color_scheme=scheme)
-        page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", lambda dialog: wrong.append(dialog.message))
-        page.on("request", lambda request: wrong.append(request.url))
-        page.goto(file.as_uri())
-        page.wait_for_selector("#again-section, #overview-section")
-        yield page
-        title = page.title()
-        browser.close()
-    assert set(wrong) == {file.as_uri()}, "nothing but the page itself"
-    assert title == "demo"
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +26,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_report_run(run)
     write_page(run)
     return run / "report.html"
-
-
-def scroll_through(page: Any) -> None:
-    """Bring all of a page into view, so that everything in it is drawn."""
-    y, height = 0, 1
-    while y < height:
-        page.evaluate("y => window.scrollTo(0, y)", y)
-        page.wait_for_timeout(60)
-        y += 600
-        height = page.evaluate("document.documentElement.scrollHeight")
-    page.wait_for_timeout(200)
 
 
 def number_found(page: Any) -> int:
@@ -136,7 +100,8 @@ def test_curves_are_of_one_stage_and_smoothed_by_the_slider(report: Path) -> Non
         box = plot.bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.wait_for_selector("#tip:not([hidden])")
-        assert "step: " in page.locator("#tip").inner_text()
+        tip = page.locator("#tip").inner_text()
+        assert "step: " in tip and "series: " in tip
         title = page.locator("#curves").inner_text()
         assert "words, of right and wrong answers" in title and "Held-out evaluation" in title
 

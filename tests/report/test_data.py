@@ -117,7 +117,7 @@ def test_curves_and_completions_are_blocks(run: Path) -> None:
     blocks = page_data(run).blocks
     assert set(blocks) == {"curves:zero", "completions:zero", "completions:scoreboard"}
     curves = unpacked(blocks["curves:zero"])
-    assert curves["columns"]["reward"][:2] == [0.025, 0.05] and curves["rows"] == 44
+    assert curves["columns"]["reward"][:2] == [0.025, 0.05] and curves["together"] == 1
     assert len(unpacked(blocks["completions:scoreboard"])["columns"]["completion"]) == 120
 
 
