@@ -21,6 +21,7 @@ OF_ROLES = {
     "dataset": "sources.<source>.dataset=NAME",
     "kind": "stages.<stage>.kind=NAME",
     "variant": "sources.<source>.variants.NAME={}, stages.<stage>.variants.NAME={}",
+    "tracker": "trackers.NAME={}",
 }
 SENTENCE = re.compile(r".{12,}?[.?!](?=\s|$)")  # not one that "Dr." ends
 
