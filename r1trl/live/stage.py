@@ -96,12 +96,12 @@ class StageFollower:
             return now
         (begun, first, first_step), (ended, last, last_step) = self._seen[0], self._seen[-1]
         rate = (last - first) / max(ended - begun, 1e-9)
-        since = self.clock() - ended
+        left = (1 - done) / rate - (self.clock() - ended)
         stepped = last_step - first_step
         return StageNow(
             **{
                 **vars(now),
-                "left": max(0.0, (1 - done) / rate - since),
+                "left": left if left > 0 else None,  # it takes longer than it did so far
                 "step_seconds": (ended - begun) / stepped if stepped > 0 else None,
             }
         )

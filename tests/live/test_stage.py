@@ -57,6 +57,7 @@ def test_the_time_that_is_left_is_by_the_speed_so_far(stage: Clocked) -> None:
     assert seen.left == pytest.approx(60) and seen.step_seconds == pytest.approx(2)
     seen = stage.look(4, steps=(20, 50))  # nothing new: time goes by
     assert seen.left == pytest.approx(56) and seen.step_seconds == pytest.approx(2)
+    assert stage.look(60, steps=(20, 50)).left is None  # later than it was thought
     assert stage.look(0, steps=(50, 50)).left is None
 
 
