@@ -112,9 +112,10 @@ def _benchmarks(asked: Question, settings: Any, values: Mapping[str, Any]) -> di
     there |= settings.get("benchmarks") or {}
     datasets = options_of(search_path((), (), asked.own), "dataset")
     names = benchmark_names(asked.benchmarks, there, datasets)
-    mounted = [f"+dataset@benchmarks.{n}={each}" for n, each in names.items() if n not in there]
-    shipped = _shipped(*mounted, own=asked.own)["benchmarks"] if mounted else {}
-    return {name: there.get(name) or shipped[name] for name in names}
+    key = f"stages.{STAGE}.benchmarks"
+    mounted = [f"+dataset@{key}.{n}={each}" for n, each in names.items() if n not in there]
+    shipped = _shipped(*mounted, own=asked.own)["stages"][STAGE] if mounted else {}
+    return {name: there.get(name) or shipped["benchmarks"][name] for name in names}
 
 
 def _inputs(settings: Any, stages: Path) -> dict[str, str]:

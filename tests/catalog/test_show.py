@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from r1trl.catalog.show import show
-from r1trl.config.compose import compose, conf_folder
+from r1trl.config.compose import conf_folder
 from r1trl.errors import ConfigError
 
 TINY = ("recipe=guards", "scale=tiny")  # its file has anchors, and mappings merged by <<
@@ -37,9 +37,13 @@ def test_the_line_that_a_value_is_from_has_its_key(shown: dict[str, tuple[str, s
             file = conf_folder().parent / match[1]
             line = file.read_text(encoding="utf-8").splitlines()[int(match[2]) - 1]
             name = key.rpartition(".")[2].replace("\\", "\\\\")
-            assert f"{name}:" in line or line.lstrip().startswith("-"), (key, place, line)
+            assert f"{name}:" in line.replace('"', "") or line.lstrip().startswith("-"), (
+                key,
+                place,
+                line,
+            )
             seen += 1
-    assert seen > 300
+    assert seen > 200
 
 
 def test_overrides_are_named_and_references_followed(shown: dict[str, tuple[str, str]]) -> None:
@@ -56,12 +60,6 @@ def test_overrides_are_named_and_references_followed(shown: dict[str, tuple[str,
     assert shown["name"] == ("guards-tiny", "r1trl")
 
 
-def test_a_later_file_is_named_in_place_of_an_earlier_one() -> None:
-    told = table(show(["recipe=zero", "scale=tiny", "template", "scale.rl.group"], None))
-    assert told["template.zero"][1].startswith("conf/scale/tiny.yaml:")
-    assert set(told) == {"template.zero", "scale.rl.group"}
-
-
 def test_a_run_of_ones_own_folder_names_its_file(tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
     file = tmp_path / "recipe" / "mine.yaml"
@@ -71,7 +69,10 @@ def test_a_run_of_ones_own_folder_names_its_file(tmp_path: Path) -> None:
 
 
 def test_what_nothing_sets_is_added_with_its_default() -> None:
-    told = table(show(["recipe=zero", "scale=tiny", "stages.zero"], None, defaults=True))
+    words = ["recipe=zero", "scale=tiny", "stages.zero", "template"]
+    told = table(show(words, None, defaults=True))
+    assert not [key for key in told if not key.startswith(("stages.zero.", "template."))]
+    assert told["template.zero"][1].startswith("conf/scale/tiny.yaml:")  # after conf/config.yaml
     assert told["stages.zero.scoring.deadline"] == ("10.0", "r1trl's default")
     assert told["stages.zero.args.adam_epsilon"] == ("1e-08", "TRL's default")
     assert told["stages.zero.args.bf16"][0] == "" and "dtype" in told["stages.zero.args.bf16"][1]
@@ -82,7 +83,9 @@ def test_what_nothing_sets_is_added_with_its_default() -> None:
 
 def test_as_yaml_it_is_the_composed_config_or_a_part() -> None:
     words = ["recipe=zero", "scale=tiny"]
-    assert show(words, None, as_yaml=True) == compose(words, None).text.rstrip()
+    whole = show(words, None, as_yaml=True)
+    assert whole.startswith("# composed from these overrides:\n# recipe=zero\n# scale=tiny\n")
+    assert yaml.safe_load(whole)["stages"]["zero"]["dtype"] == "${model.dtype}"
     part = yaml.safe_load(show([*words, "stages.zero.data"], None, as_yaml=True))
     assert part == {"stages": {"zero": {"data": {"problems": {}}}}}
 

@@ -145,6 +145,7 @@ def test_what_cannot_be_asked_of_a_stage_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_stage_added_to_a_run_is_carried_out_and_can_be_moved(run: Path) -> None:
     (stage,) = added(run, "zero_first", "held_out", *SMALL).stages
     write_stage(stage)
@@ -160,6 +161,7 @@ def test_a_stage_added_to_a_run_is_carried_out_and_can_be_moved(run: Path) -> No
         added(run, "zero_first", "held_out", *SMALL, "scale.evaluation.n=2")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_documents_are_planned(
     command: str, run: Path, monkeypatch: pytest.MonkeyPatch
