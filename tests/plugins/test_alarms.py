@@ -188,7 +188,7 @@ RUNS = {
     "entropy_collapse": ["rewards={brief: {}}"],
     "reward_hacking": [
         f"rewards={{accuracy: {UNWEIGHTED}, digits: {{}}}}",
-        f"transitions.reward_hacking={{canary: {ACCURACY}, window: 5}}",
+        f"transitions.reward_hacking={{canary: {ACCURACY}, window: 3, fall: 0.03}}",
     ],
     "format_over_accuracy": [
         *(f"rewards.accuracy={UNWEIGHTED}", "rewards.brief={weight: 5.0}"),

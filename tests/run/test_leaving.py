@@ -129,7 +129,7 @@ def checkpoints(folder: Path) -> list[int]:
 @pytest.mark.long
 def test_a_sweep_ends_with_the_run_that_is_left(driver: Driver, tmp_path: Path) -> None:
     started = driver("-m", "seed=1,2", "time_limit=0:02", "launch.grace=1")
-    output, _ = started.communicate(timeout=60)
+    output, _ = started.communicate(timeout=180)
     assert started.returncode == 3 and at_work_in(tmp_path) == [], output
     assert output.count("left early (time_limit)") == 1
     assert output.count("the same command continues") == 1
@@ -160,7 +160,7 @@ def test_a_second_ctrl_c_ends_a_reward_of_a_minute(driver: Driver, tmp_path: Pat
     began = time.monotonic()
     started.send_signal(signal.SIGINT)
     output, _ = started.communicate(timeout=30)
-    assert time.monotonic() - began < 3, "two seconds, and one for a busy machine"
+    assert time.monotonic() - began < 15, "two seconds, and more on a busy machine; not the 90"
     assert started.returncode == 3 and at_work_in(tmp_path) == []
     assert "leaving (SIGINT): " in output and "leaving at once\n" in output
 
