@@ -75,7 +75,8 @@ def test_a_killed_stage_is_one_wandb_run_with_every_step(tmp_path: Path) -> None
 @pytest.mark.long
 def test_every_stage_is_a_wandb_run_and_its_model_the_same_as_without(tmp_path: Path) -> None:
     plain = Run(tmp_path / "plain", ZERO, *SMALL)
-    chosen = "trackers={wandb: {mode: offline}, tensorboard: {}, second: {path: told, at: start}}"
+    lost = f"{{path: {tmp_path}/told, at: start}}"
+    chosen = f"trackers={{wandb: {{mode: offline}}, tensorboard: {{}}, second: {lost}}}"
     recorder = tmp_path / "recorder.py"
     recorder.write_text(PLUGIN)
     run = Run(tmp_path / "run", ZERO, *SMALL, chosen, f"plugins.load=[{recorder}]")
