@@ -1,6 +1,7 @@
 """The command line: exit statuses, messages, and what a driver does not import."""
 
 import functools
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from finished import finish
 
 from r1trl.config.checked import Composed
 from r1trl.config.compose import compose
+from r1trl.config.overrides import sweep
 from r1trl.plan.plan import make_plan
 
 DONE = ("recipe=zero", "scale=tiny", "name=done")
@@ -136,6 +138,24 @@ def test_a_finished_run_is_not_done_again(tmp_path: Path) -> None:
     assert "recipe=zero" in (tmp_path / "done" / "config.yaml").read_text()
     assert (tmp_path / "done" / "report.md").is_file()
     assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.long
+def test_the_sweep_of_the_document_ends_with_a_comparison(tmp_path: Path) -> None:
+    document = Path(__file__).parents[1] / "docs" / "RUNS.md"
+    [command] = re.findall("`r1trl run (.* -m)`", document.read_text(encoding="utf-8"))
+    words = [*command.removesuffix(" -m").split(), f"runs_dir={tmp_path}"]
+    for number, (overrides, tail) in enumerate(sweep(words), 1):
+        for planned in make_plan(compose(overrides, None, tail)).stages:
+            scores = {"pass@1": 0.1 * number, "pass@1_low": 0.1, "pass@1_high": 0.3}
+            metrics = {f"zero/held_out/{name}": score for name, score in scores.items()}
+            finish(planned, metrics if planned.spec.scores else {})
+    done = r1trl("run", *words, "-m")
+    assert done.returncode == 0, done.stderr
+    assert f"run 2 of 2: {tmp_path}/zero-tiny-learning_rate=0.0004" in done.stdout
+    assert re.search(r"zero +0\.0004 +20\.0 \(10\.0–30\.0\)", done.stdout)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+    assert (tmp_path / "sweep-zero-tiny-learning_rate.html").is_file()
 
 
 def test_a_run_that_a_transition_ended_has_status_1_and_says_why(tmp_path: Path) -> None:
