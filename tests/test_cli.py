@@ -159,6 +159,24 @@ def test_a_sweep_says_which_of_its_runs_it_is_at(tmp_path: Path) -> None:
     assert said == [f"run 1 of 2: {folder}=1", f"run 2 of 2: {folder}=2"]
 
 
+@pytest.mark.long
+def test_the_sweep_of_the_document_ends_with_a_comparison(tmp_path: Path) -> None:
+    document = Path(__file__).parents[1] / "docs" / "RUNS.md"
+    [command] = re.findall("`r1trl run (.* -m)`", document.read_text(encoding="utf-8"))
+    words = [*command.removesuffix(" -m").split(), f"runs_dir={tmp_path}"]
+    for number, (overrides, tail) in enumerate(sweep(words), 1):
+        for planned in make_plan(compose(overrides, None, tail)).stages:
+            scores = {"pass@1": 0.1 * number, "pass@1_low": 0.1, "pass@1_high": 0.3}
+            metrics = {f"zero/held_out/{name}": score for name, score in scores.items()}
+            finish(planned, metrics if planned.spec.scores else {})
+    done = r1trl("run", *words, "-m")
+    assert done.returncode == 0, done.stderr
+    assert f"run 2 of 2: {tmp_path}/zero-tiny-learning_rate=0.0004" in done.stdout
+    assert re.search(r"zero +0\.0004 +20\.0 \(10\.0–30\.0\)", done.stdout)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+    assert (tmp_path / "sweep-zero-tiny-learning_rate.html").is_file()
+
+
 def test_a_run_that_a_transition_ended_has_status_1_and_says_why(tmp_path: Path) -> None:
     done = r1trl("run", *finish_all(tmp_path, "accuracy is below 0.5"))
     assert done.returncode == 1

@@ -42,7 +42,7 @@ def r1trl(installed: Path, folder: Path, *words: str) -> str:
 
 def test_the_wheel_holds_the_core_the_plugins_the_configs_and_the_models(installed: Path) -> None:
     assert (installed / "r1trl" / "conf" / "recipe" / "r1.yaml").exists()
-    for name in ("page.html", "page.css", "page.js"):
+    for name in ("page.html", "page.css", "page.js", "../compare/compare.js"):
         assert (installed / "r1trl" / "report" / name).exists()
     assert (installed / "r1trl_tiny" / "models" / "base" / "model.safetensors").exists()
     plugins = {p.name for p in (ROOT / "plugins").iterdir() if (p / "__init__.py").exists()}
