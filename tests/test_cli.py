@@ -181,7 +181,7 @@ def test_former_names_are_accepted_with_a_note_each(tmp_path: Path) -> None:
         "'stages.zero.filters.no_markdown.min_lines' now",
         "note: sources.problems.limit is called 'sources.problems.sample_rows' now",
         "note: stages.scoreboard.metrics is replaced as a whole, without format, "
-        "language_consistency",
+        "language_consistency, reflection_words",
         "note: stages.zero.samplers.adaptive.memory is called 'ema_decay' now",
     ]
 

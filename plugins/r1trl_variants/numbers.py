@@ -119,7 +119,8 @@ def effect_of(rates: Rates, reference: Rates, noise: float | None) -> dict[str, 
 
     With its 95 % interval by a paired bootstrap over questions, and, if the standard deviation
     `noise` of an accuracy is known, `noise`: how far the two would differ by sampling in 95 % of
-    all cases, had the factor no effect on these questions. `outside`: the effect is larger.
+    all cases, had the factor no effect on these questions. `outside`: the effect is larger, and 0
+    is not in its interval: where every draw is right, a single question is no effect yet.
     """
     differences = rates.mean(axis=0) - reference
     low, high = bootstrap_interval(differences)
@@ -127,5 +128,5 @@ def effect_of(rates: Rates, reference: Rates, noise: float | None) -> dict[str, 
     found: dict[str, Any] = {"effect": effect, "low": low, "high": high}
     if noise is not None:
         floor = Z95 * noise * float(np.sqrt(1 + 1 / len(rates)))
-        found |= {"noise": floor, "outside": abs(effect) > floor + 1e-12}
+        found |= {"noise": floor, "outside": abs(effect) > floor + 1e-12 and not low <= 0 <= high}
     return found

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Z95 = 1.959964
+ANSWER = "answer/"  # the columns with the answers that rewards have found
 FAILURES = ("timeout", "error")  # which count as wrong under scoring.on_failure=zero
 
 
@@ -36,7 +37,8 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
     """Return a model's metrics on a benchmark, in the paper's terms; shares are from 0 to 1.
 
     `names` maps each metric to the reward whose mean it is; `correct` is the reward that is 1
-    for a right answer, and its column `answer/…`, if there is one, holds the answers for cons@k.
+    for a right answer; its column `answer/…`, or that of a reward with the same values, as where
+    `first_of` stands for another, holds the answers for cons@k. Without one there is no cons@k.
     pass@1 is the mean over all samples with a verdict, with a 95 % interval over problems. Problems
     on which the reward abstains on every sample, having no gold that can be compared, do not count:
     `abstained` is their share, and `no_verdict` the share of the others' samples that have none,
@@ -72,8 +74,10 @@ def benchmark_metrics(rollouts: "Dataset", names: Mapping[str, str]) -> dict[str
         "no_verdict": _mean([values[i] is None or outcomes[i] in FAILURES for i in samples]),
     }
     metrics |= {name: share for name, share in missing.items() if share}
-    if f"answer/{names['correct']}" in rollouts.column_names:
-        answers = rollouts[f"answer/{names['correct']}"][:]
+    answering = [n.removeprefix(ANSWER) for n in rollouts.column_names if n.startswith(ANSWER)]
+    answering.sort(key=lambda name: name != names["correct"])
+    if name := next((name for name in answering if rollouts[f"rewards/{name}"][:] == values), None):
+        answers = rollouts[f"{ANSWER}{name}"][:]
         majorities = [_majority_right(group, answers, right) for group in counted.values()]
         metrics["cons@k"] = _mean(majorities)
     for metric, reward in names.items():

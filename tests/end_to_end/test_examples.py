@@ -89,7 +89,9 @@ def from_file(tmp_path_factory):
     return first_stage(FROM_FILE, tmp_path_factory.mktemp("file"))
 
 
-@pytest.mark.parametrize("command", [FROM_FILE, FROM_MODULE, INSTALLED, MINE, FETCH, SMOLLM2, FORMS, SERVED_FORMS, VLLM])
+@pytest.mark.parametrize(
+    "command", [FROM_FILE, FROM_MODULE, INSTALLED, MINE, FETCH, SMOLLM2, FORMS, SERVED_FORMS, VLLM]
+)
 def test_the_readme_has_the_command_that_is_tested(command):
     text = (EXAMPLES / "README.md").read_text(encoding="utf-8").replace(" \\\n    ", " ")
     assert command in text

@@ -196,6 +196,7 @@ def test_a_killed_run_continues_from_its_checkpoint(tmp_path: Path) -> None:
     assert (stage / "log.1.txt").exists()
 
 
+@pytest.mark.long
 def test_a_signal_saves_and_the_same_command_continues(tmp_path: Path) -> None:
     overrides = ("recipe=zero", "name=s", *ONE_STAGE, "scale.zero.first_steps=16")
     stage = tmp_path / "runs" / "s" / "stages" / "zero_first"
@@ -226,6 +227,7 @@ def test_the_reference_model_is_restored_with_the_checkpoint(tmp_path: Path) -> 
     assert kl["cut"][7] > 1e-4
 
 
+@pytest.mark.long
 def test_two_processes_train_under_accelerate(tmp_path: Path) -> None:
     run = small_run(tmp_path, "zero", *ONE_STAGE, "launch=cpu2")
     assert run.carry_out() == 0, run.log("zero_first")
@@ -266,6 +268,7 @@ SAMPLERS = [
 SAMPLED = (*ONE_STAGE, "wandb.completions=32", "scale.zero.first_steps=6")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("samplers", SAMPLERS)
 def test_samplers_continue_as_if_uninterrupted(samplers: str, tmp_path: Path) -> None:
     chosen = (*SAMPLED, f"stages.zero_first.samplers={{{samplers}}}")

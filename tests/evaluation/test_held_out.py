@@ -46,7 +46,11 @@ class Evaluated(OneStep):
         source = SourceConfig(path=Rows(str(questions)))
         sampling = SamplingConfig(n=2, max_tokens=TOKENS)
         settings = EvaluateConfig(
-            self.every, self.on, self.max_share, {"correct": "varied"}, sampling
+            every=self.every,
+            rows=self.on,
+            max_share=self.max_share,
+            metrics={"correct": "varied"},
+            sampling=sampling,
         )
         chosen = {"varied": {}} if self.every else stage.rewards
         named = {"here": source, "there": source}

@@ -192,6 +192,7 @@ def test_metrics_and_pass_rates_are_those_of_all_completions_since_the_last_logg
     assert logged != pytest.approx(sum(means[:2]) / 2, rel=1e-9)
 
 
+@pytest.mark.long
 def test_two_processes_count_every_completion_once(tmp_path: Path) -> None:
     """They have 12 completions each, so that they part a group of 8."""
     run = run_of(tmp_path, "launch=cpu2")

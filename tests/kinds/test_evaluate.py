@@ -26,7 +26,7 @@ SMALL = (
 )
 VARIANTS = (
     "stages.sensitivity.variants={same: {variant: identity}, paraphrase: {}, think: "
-    "{variant: prefill}, system: {text: Be kind.}}"
+    "{variant: prefill}, system: {text: 'Assistant: <think>9 + 9 = 18</think><answer>18</answer>'}}"
 )
 
 

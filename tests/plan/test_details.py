@@ -30,6 +30,8 @@ def test_every_stage_is_shown_with_the_options_of_what_it_picks_and_with_its_arg
         "rewards.accuracy": "weight=1.0 answer=answer_tag",
         "rewards.brief": "reward=cosine_length max_tokens=9 (weight=1.0 min_wrong=-1.0 "
         "max_wrong=-0.5 min_correct=0.5 max_correct=1.0 correct=accuracy)",
+        "rewards.language_consistency": "weight=0.0",
+        "rewards.reflection_words": "weight=0.0 (words=null)",
         "data.problems.filters.decontaminate": "(benchmarks=null ngram_size=10)",
         "filters.head": "count=5",
         "samplers.dynamic": "(rounds=3 tolerance=1e-06)",

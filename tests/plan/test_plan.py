@@ -14,7 +14,7 @@ import pytest
 import yaml
 from finished import finish as finished
 
-from r1trl.config.checked import Composed, checked
+from r1trl.config.checked import Composed, Given, checked
 from r1trl.config.compose import compose
 from r1trl.config.keys import delete_key, set_key
 from r1trl.errors import ConfigError
@@ -547,7 +547,8 @@ def run_of(*overrides: str) -> Composed:
     for override in overrides:
         if override not in groups:
             _change(values, override)
-    return checked(values, "")
+    keys = {o.partition("=")[0] for o in overrides if o not in groups and not o.startswith("~")}
+    return checked(values, "", given=Given(keys))
 
 
 def _change(values: dict[str, Any], override: str) -> None:
@@ -591,6 +592,19 @@ def test_a_stage_reads_the_benchmarks_that_its_evaluations_name_and_no_others() 
     assert every["zero"] == every["scoreboard"] and every["zero_first"] == {}
     one = stages("stages.zero.evaluate.every=5", "stages.zero.evaluate.benchmarks=[harder]")
     assert list(one["zero"]) == ["harder"] and one["scoreboard"] == every["scoreboard"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["benchmarks={mine: {path: ROWS}}", "benchmarks.mine.path=ROWS", "benchmarks.helpful=null"],
+)
+def test_benchmarks_may_be_added_replaced_and_dropped(override: str, tmp_path: Path) -> None:
+    rows = tmp_path / "mine.jsonl"
+    rows.write_text('{"prompt": "1 + 1?", "solution": "2"}\n')
+    run = compose([*ZERO, "name=test", override.replace("ROWS", str(rows))], None)
+    board = make_plan(run).stages[-1].config
+    assert ("mine" in board.benchmarks) == ("mine" in override)
+    assert "helpful" not in board.benchmarks or override.startswith("benchmarks.mine")
 
 
 @pytest.mark.parametrize("what", UNKNOWN)

@@ -198,7 +198,7 @@ RUNS = {
         "rewards={longer_than_others: {}}",
         "transitions.length_runaway={window: 5}",
     ],
-    "divergence": ["args.learning_rate=10"],
+    "divergence": ["args.learning_rate=3"],
     "no_verdict": [
         "data.problems.columns={prompt: prompt, solution: '{{ prompt }} #### {{ solution }}'}"
     ],

@@ -82,6 +82,7 @@ def test_a_teacher_that_is_missing_or_no_model_is_refused_by_the_plan(tmp_path: 
     ]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_divergence_falls_and_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole = Run(tmp_path / "whole", RECIPE, *SMALL)

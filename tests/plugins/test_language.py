@@ -252,8 +252,8 @@ def test_a_worked_sum_in_chinese_is_in_no_third_language(text):
 
 
 def test_thinking_of_the_tiny_world_is_counted_by_script():
-    for _, reply in itertools.islice(documents(1), 1000):
-        thought = thinking("", reply)
+    for document in itertools.islice(documents(1), 1000):
+        thought = thinking("", document.reply).replace("\\boxed", "")
         latin, han = len(re.findall("[a-zA-Z]{2,}", thought)), len(re.findall("[一-鿿]", thought))
         for language, words in (("en", latin), ("zh", han)):
             measured = share(counts(thought), language)

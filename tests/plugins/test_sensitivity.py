@@ -98,6 +98,11 @@ def test_an_effect_has_a_paired_interval_and_a_floor_of_two_accuracies() -> None
     same = effect_of(RATES[[0, 0]], RATES[0], 0.0)
     assert (same["effect"], same["low"], same["high"], same["outside"]) == (0, 0, 0, False)
     assert "outside" not in effect_of(RATES[1:], RATES[0], None)
+    right, slip = np.ones(50), np.ones((1, 50))
+    slip[0, 0] = 0.0  # one question of fifty, and no noise at all
+    found = effect_of(slip, right, 0.0)
+    assert found["effect"] == -0.02 and found["high"] == 0.0 and found["outside"] is False
+    assert effect_of(np.zeros((1, 50)), right, 0.0)["outside"] is True
 
 
 def rollouts(

@@ -129,20 +129,3 @@ def test_a_damaged_record_is_told_and_left_out(
     said = capsys.readouterr().out
     assert f"{stage / 'scoring.json'} is damaged, and is left out of the report" in said
     assert f"{stage / 'metrics.jsonl'}: damaged lines are left out: 1" in said
-
-
-def test_right_and_wrong_lengths_are_drawn_together_and_a_count_beside_the_rewards(
-    tmp_path: Path,
-) -> None:
-    write_run(tmp_path)
-    length = "completions/mean_length"
-    row = {length: 9.0, f"{length}/right": 7.0, "rewards/accuracy/mean": 0.5}
-    rows = [{"step": i, **row, "rewards/words/mean": 3.0 * i} for i in (1, 2)]
-    metrics = tmp_path / "stages" / "zero" / "metrics.jsonl"
-    metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_report(tmp_path)
-    page = (tmp_path / "report.html").read_text()
-    charts = {part.partition("</text>")[0].rpartition(">")[2]: part for part in page.split("<svg")}
-    assert charts[length].count("<polyline") == 2 and ">right<" in charts[length]
-    assert ">wrong<" not in charts[length]
-    assert charts["rewards"].count("<polyline") == charts["words"].count("<polyline") == 1

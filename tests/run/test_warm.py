@@ -128,6 +128,7 @@ def test_the_imports_of_the_warm_process_do_not_initialise_cuda() -> None:
     assert out.endswith("then 1\n"), "the trace records nothing"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_worker_is_a_fork_unless_a_new_process_would_differ(
     tmp_path: Path, plugin_file: Any

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 SLOW_ANSWERS = "stages.draws.serve.policy.args={seconds: 0.3}"
 
 
+@pytest.mark.long
 def test_a_replica_that_is_killed_is_started_again_and_no_row_is_lost(tmp_path: Path) -> None:
     write_recipe(tmp_path)
     stages = tmp_path / "runs" / "x" / "stages"

@@ -27,6 +27,7 @@ HELD_OUT = [
 ]
 ASKS = "template.zero='Think in <think> </think>, then answer in <answer> </answer>. {{ prompt }}'"
 BOXED = r"template.zero='Put the answer into \\boxed{}. {{ prompt }}'"
+OTHERS = ("harder", "unseen", "helpful", "safe")  # benchmarks of the tiny world
 FIRST_STAGE_ONLY = ("~stages.zero", "~stages.scoreboard")
 PLUGIN = """
 import r1trl
@@ -45,7 +46,9 @@ def r1trl_rewards():
 def findings(composed: Any, tmp_path: Path) -> Any:
     """Return a function that runs the preflight of recipe zero on rows of one's own."""
 
-    def run(*overrides: str, train: Any = TRAIN, held_out: Any = HELD_OUT) -> list[Any]:
+    def run(
+        *overrides: str, train: Any = TRAIN, held_out: Any = HELD_OUT, dropped: Any = OTHERS
+    ) -> list[Any]:
         sources = {"sources.problems": train, "benchmarks.held_out": held_out}
         paths = []
         for key, rows in sources.items():
@@ -53,7 +56,8 @@ def findings(composed: Any, tmp_path: Path) -> Any:
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
             paths.append(f"{key}.path={path}")
         small = ("scale.rl.outputs=64", "scale.rl.micro_batch=32")  # a rollout takes 8 of the rows
-        run_of = ("recipe=zero", "scale=tiny", f"runs_dir={tmp_path}", *small)
+        alone = (f"benchmarks.{name}=null" for name in dropped)
+        run_of = ("recipe=zero", "scale=tiny", f"runs_dir={tmp_path}", *small, *alone)
         return preflight(make_plan(composed(*run_of, ASKS, *paths, *overrides)))
 
     return run
@@ -65,7 +69,7 @@ def problems(findings: list[Any]) -> list[str]:
 
 
 def test_a_recipe_whose_prompt_and_rewards_agree_passes(findings: Any) -> None:
-    assert findings() == []
+    assert findings(dropped=()) == []
 
 
 def test_a_prompt_that_asks_for_another_format_than_is_verified_is_found(findings: Any) -> None:
@@ -212,6 +216,7 @@ def _like_the_hub(folder: Path) -> list[str]:
     return overrides + paper_data(folder)
 
 
+@pytest.mark.long
 def test_a_context_that_a_stage_gives_counts_for_the_stages_after_it(findings: Any) -> None:
     long = "stages.zero.args.max_completion_length=2000"
     assert len(problems(findings(long))) == 1
