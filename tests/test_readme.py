@@ -1,4 +1,4 @@
-"""The README agrees with the code: names, examples, links and tables."""
+"""The README and the pages on using r1trl agree with the code: names, examples, links, tables."""
 
 import inspect
 import re
@@ -14,14 +14,19 @@ from r1trl.config.stage_parts import LaunchConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {file.stem: file.read_text(encoding="utf-8") for file in (ROOT / "docs").glob("*.md")}
 HOOKS = [name for name in vars(hookspecs) if name.startswith("r1trl_")]
 TABLES = {
-    "reward": "| reward | its value |",
-    "filter": "| filter | keeps |",
-    "sampler": "| sampler | what it does |",
-    "transition": "| transition | what it does |",
-    "kind": "| kind | what a stage does |",
+    "reward": ("REWARDS", "| reward | its value |"),
+    "filter": ("CHOOSING", "| filter | keeps |"),
+    "sampler": ("CHOOSING", "| sampler | what it does |"),
+    "transition": ("CHOOSING", "| transition | what it does |"),
+    "kind": ("KINDS", "| kind | what a stage does |"),
 }
+
+
+def test_it_has_at_most_a_thousand_words() -> None:
+    assert len(README.split()) <= 1000
 
 
 def test_the_reward_it_shows_is_the_example_that_the_tests_run() -> None:
@@ -30,14 +35,14 @@ def test_the_reward_it_shows_is_the_example_that_the_tests_run() -> None:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_is_in_it_with_its_arguments(hook: str) -> None:
+def test_every_hook_is_listed_with_its_arguments(hook: str) -> None:
     arguments = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters)
-    assert f"`{hook}({arguments})`" in README
+    assert f"`{hook}({arguments})`" in PAGES["PLUGINS"]
 
 
 @pytest.mark.parametrize("recipe", [p.stem for p in (ROOT / "conf" / "recipe").glob("*.yaml")])
-def test_every_recipe_is_in_it(recipe: str) -> None:
-    assert f"| `{recipe}` |" in README
+def test_every_recipe_is_listed(recipe: str) -> None:
+    assert f"| `{recipe}` |" in PAGES["USING"]
 
 
 @pytest.mark.parametrize("launch", [p.stem for p in (ROOT / "conf" / "launch").glob("*.yaml")])
@@ -53,6 +58,7 @@ def test_its_pictures_and_links_exist() -> None:
 
 @pytest.mark.parametrize("role", TABLES)
 def test_a_table_has_every_built_in_offer_and_no_other(role: str) -> None:
-    rows = README[README.index(TABLES[role]) :].partition("\n\n")[0].splitlines()[2:]
+    page, head = TABLES[role]
+    rows = PAGES[page][PAGES[page].index(head) :].partition("\n\n")[0].splitlines()[2:]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert named == set(load_plugins().offers[role])

@@ -1,4 +1,4 @@
-"""The files of a stage: the one place that knows their names. See the README for the list."""
+"""The files of a stage: the one place that knows their names. docs/FILES.md lists them."""
 
 import copy
 import hashlib
