@@ -18,7 +18,7 @@ from r1trl.plan.choices import active, check_filters, check_rewards
 from r1trl.plan.drawing import check_drawing, check_evaluation, check_samplers, check_variants
 from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout, check_scoring, check_transitions
-from r1trl.plan.sources import check_columns, check_source, source_names
+from r1trl.plan.sources import check_columns, check_source
 from r1trl.plugins.loading import Plugins
 from r1trl.serve.problems import serve_problems
 from r1trl.stage.devices import has_gpu
@@ -79,7 +79,8 @@ class StageCheck:
         own += (*check_scoring(stage), *unread(key, given, self.kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
-        problems += check_rewards(key, stage, plugins, source_names(self.sources, self.run.given))
+        names = [at.partition(".")[2] for at in self.sources]
+        problems += check_rewards(key, stage, plugins, names, reads_benchmarks(kind, stage))
         benchmarks = self.run.config.benchmarks
         problems += check_filters(plugins, stage.filters, benchmarks, f"{key}.filters")
         problems += check_samplers(stage, key, plugins)
