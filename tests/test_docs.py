@@ -160,9 +160,7 @@ stages:
 
 
 @pytest.mark.slow
-def test_the_kind_that_is_shown_runs(
-    plugin_file: Callable[..., str], tmp_path: Path
-) -> None:
+def test_the_kind_that_is_shown_runs(plugin_file: Callable[..., str], tmp_path: Path) -> None:
     plugin = plugin_file(own_kind(), "average.py")
     (tmp_path / "conf" / "recipe").mkdir(parents=True)
     (tmp_path / "conf" / "recipe" / "soup.yaml").write_text(RECIPE.lstrip(), encoding="utf-8")

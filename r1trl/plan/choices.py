@@ -8,7 +8,7 @@ from typing import Any
 
 from r1trl.config.checked import Composed
 from r1trl.config.schema import StageConfig
-from r1trl.errors import unknown
+from r1trl.errors import suggest, unknown
 from r1trl.fields import Field
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
@@ -110,11 +110,16 @@ def needing_groups(rewards: Mapping[str, Any], plugins: Plugins) -> list[str]:
 
 
 def check_rewards(
-    stage_key: str, stage: StageConfig, plugins: Plugins, sources: Iterable[str] | None = None
+    stage_key: str,
+    stage: StageConfig,
+    plugins: Plugins,
+    sources: Iterable[str] | None = None,
+    benchmarks: bool = False,
 ) -> list[str]:
     """Check a stage's rewards; return the problems.
 
-    `sources` are the names of the sources that its rows come from; None: not known.
+    `sources` are the names of the sources that its rows come from; None: not known. Of
+    `benchmarks`, which a run may drop, rewards may name others, but for slips.
     """
     problems = []
     at = f"{stage_key}.rewards"
@@ -126,7 +131,8 @@ def check_rewards(
     rewards, offers = active(stage.rewards), plugins.offers["reward"]
     for name, options in rewards.items():
         key = f"{at}.{name}"
-        problems += [f"{key}.{line}" for line in _common_options(options, sources, forms)]
+        lines = _common_options(options, sources, forms, benchmarks)
+        problems += [f"{key}.{line}" for line in lines]
         others = [other for other in rewards if other != name]
         required_names = options.get("requires")
         for required in required_names if isinstance(required_names, list) else ():
@@ -171,7 +177,10 @@ def own_options(options: Any, role: str = "reward") -> Any:
 
 
 def _common_options(
-    options: Mapping[str, Any], sources: Iterable[str] | None, forms: AbstractSet[str]
+    options: Mapping[str, Any],
+    sources: Iterable[str] | None,
+    forms: AbstractSet[str],
+    benchmarks: bool,
 ) -> Iterator[str]:
     """Yield what is wrong with the keys that every reward takes; `forms`: the rows' variants."""
     for name, type_ in COMMON_TYPES.items():
@@ -189,12 +198,11 @@ def _common_options(
     first, last = options.get("from_step"), options.get("until_step")
     if first is not None and last is not None and last <= first:
         yield f"until_step: {last} is not after from_step={first}; the reward would never count"
-    known = {
-        "source": None if sources is None else set(sources),
-        "variant": {REFERENCE, *forms} if forms else None,
-    }
+    known = {"variant": {REFERENCE, *forms}} if forms else {}
+    known |= {} if sources is None else {"source": set(sources)}
     for option, (column, names) in itertools.product(("where", "unless"), known.items()):
         wanted = (options.get(option) or {}).get(column)
         for value in wanted if isinstance(wanted, list) else [wanted]:
-            if names is not None and value is not None and value not in names:
+            there = value is None or value in names
+            if not there and (suggest(str(value), names) or not benchmarks):
                 yield f"{option}.{column}: {unknown(f'{column} of this stage', str(value), names)}"

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from r1trl.config.checked import Given
 from r1trl.config.schema import REQUIRED, RunConfig, SourceConfig
 from r1trl.data.sources import missing_columns
 from r1trl.errors import suggest
@@ -16,16 +15,6 @@ from r1trl.plan.choices import active, check_filters, check_offer
 from r1trl.plan.drawing import check_variants
 from r1trl.plugins.loading import Plugins
 from r1trl.types import Benchmarks
-
-
-def source_names(keys: Iterable[str], given: Given) -> list[str] | None:
-    """Return the names that rewards may know sources by; None if all benchmarks were replaced.
-
-    `keys` are those of the sources that a stage reads. A benchmark that the command line sets to
-    null is gone, and a reward that names it is no slip.
-    """
-    dropped = [key for key in given.keys if key.startswith("benchmarks.")]
-    return None if "benchmarks" in given.keys else [k.split(".")[1] for k in (*keys, *dropped)]
 
 
 def check_source(

@@ -18,7 +18,7 @@ from r1trl.plan.choices import active, check_filters, check_rewards
 from r1trl.plan.drawing import check_drawing, check_evaluation, check_samplers, check_variants
 from r1trl.plan.reach import unread
 from r1trl.plan.sizes import check_batch, check_rollout, check_scoring, check_transitions
-from r1trl.plan.sources import check_columns, check_source, source_names
+from r1trl.plan.sources import check_columns, check_source
 from r1trl.plugins.loading import Plugins
 from r1trl.serve.problems import serve_problems
 from r1trl.stage.devices import has_gpu
@@ -79,9 +79,8 @@ class StageCheck:
         own += (*check_scoring(stage), *unread(key, config.stages[self.name], kind, self.run))
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
-        asked = config.benchmarks if reads_benchmarks(kind, stage) else ()  # it may ask some alone
-        names = source_names((*self.sources, *(f"benchmarks.{n}" for n in asked)), self.run.given)
-        problems += check_rewards(key, stage, plugins, names)
+        names = [at.partition(".")[2] for at in self.sources]
+        problems += check_rewards(key, stage, plugins, names, reads_benchmarks(kind, stage))
         problems += check_filters(plugins, stage.filters, config.benchmarks, f"{key}.filters")
         problems += check_samplers(stage, key, plugins)
         problems += check_variants(stage.variants, f"{key}.variants", plugins)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from finished import finish as finished
 
-from r1trl.config.checked import Composed, Given, checked
+from r1trl.config.checked import Composed, checked
 from r1trl.config.compose import compose
 from r1trl.config.keys import delete_key, set_key
 from r1trl.errors import ConfigError
@@ -547,8 +547,7 @@ def run_of(*overrides: str) -> Composed:
     for override in overrides:
         if override not in groups:
             _change(values, override)
-    keys = {o.partition("=")[0] for o in overrides if o not in groups and not o.startswith("~")}
-    return checked(values, "", given=Given(keys))
+    return checked(values, "")
 
 
 def _change(values: dict[str, Any], override: str) -> None:
@@ -596,7 +595,12 @@ def test_a_stage_reads_the_benchmarks_that_its_evaluations_name_and_no_others() 
 
 @pytest.mark.parametrize(
     "override",
-    ["benchmarks={mine: {path: ROWS}}", "benchmarks.mine.path=ROWS", "benchmarks.helpful=null"],
+    [
+        "benchmarks={mine: {path: ROWS}}",
+        "benchmarks.mine.path=ROWS",
+        "benchmarks.helpful=null",
+        "~benchmarks.helpful",
+    ],
 )
 def test_benchmarks_may_be_added_replaced_and_dropped(override: str, tmp_path: Path) -> None:
     rows = tmp_path / "mine.jsonl"
