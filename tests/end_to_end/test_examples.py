@@ -170,7 +170,7 @@ def test_smollm2_trains_on_reasoning_gym(smollm2, tmp_path):
 
 @pytest.mark.long
 def test_smollm2_is_asked_in_many_forms(smollm2, tmp_path):
-    # Of four sums the question alone may have the answer, as 0 + 9 has, which the preflight refuses.
+    # Of four sums one question has its answer in it, 0 + 9, which the preflight refuses.
     small = "benchmarks.sums.sample_rows=4 stages.forms.sampling.max_tokens=8 preflight=false"
     call(f"{FORMS.replace('models/smollm2', str(smollm2))} runs_dir={tmp_path} {small}")
     stage = tmp_path / "forms" / "stages" / "forms"
