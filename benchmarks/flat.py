@@ -131,8 +131,8 @@ def plot(points: Sequence[Point], file: Path) -> None:
     ]
     line = altair.Chart(altair.Data(values=rows)).mark_line().properties(width=300, height=160)
     line = line.encode(x="step:Q", y=altair.Y("value:Q", title=None))
-    facet = altair.Facet("what:N", columns=2, title=None, sort=list(ALLOWED))
-    line.facet(facet).resolve_scale(y="independent").save(str(file))
+    facet = altair.Facet("what:N", title=None, sort=list(ALLOWED))
+    line.facet(facet, columns=2).resolve_scale(y="independent").save(str(file))
 
 
 def main() -> int:

@@ -53,7 +53,7 @@ WHOLE = {
     "stages.scoreboard.models={b: {path: x}}": "base, zero",
     "stages.scoreboard.metrics={correct: accuracy}": "format, language_consistency",
     "sources.problems.filters={head: {count: 3}}": "decontaminate",
-    "benchmarks={own: {path: x}}": "harder, unseen, helpful, safe, held_out",
+    "benchmarks={own: {path: x}}": "held_out, harder, unseen, helpful, safe",
 }
 
 

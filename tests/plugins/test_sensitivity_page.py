@@ -32,8 +32,9 @@ def names_in(head: str) -> list[str]:
 def test_its_commands_can_be_planned(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = tmp_path / "runs" / "demo" / "stages" / "r1"
-    shutil.copytree(Path(r1trl_tiny.__file__).parent / "models" / "base", made / "model")
+    base = Path(r1trl_tiny.__file__).parent / "models" / "base"
+    for stage in ("zero", "dev1", "r1", "student"):
+        shutil.copytree(base, tmp_path / "runs" / "demo" / "stages" / stage / "model")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", shlex.split(command.replace("r1trl run", "r1trl plan")))
     assert cli.main() == 0
