@@ -118,8 +118,8 @@ def check_rewards(
 ) -> list[str]:
     """Check a stage's rewards; return the problems.
 
-    `sources` are the names of the sources that its rows come from; None: not known. Of
-    `benchmarks`, which a run may drop, rewards may name others, but for slips.
+    `sources` are the names of the sources that its rows come from; None: not known. If they are
+    all `benchmarks`, which a run may drop, rewards may name others, but for slips.
     """
     problems = []
     at = f"{stage_key}.rewards"

@@ -80,7 +80,7 @@ class StageCheck:
         problems = [f"{key}.{line}" for line in own]
         problems += self._sources()
         names = [at.partition(".")[2] for at in self.sources]
-        problems += check_rewards(key, stage, plugins, names, reads_benchmarks(kind, stage))
+        problems += check_rewards(key, stage, plugins, names, "benchmarks" in kind.needs)
         problems += check_filters(plugins, stage.filters, config.benchmarks, f"{key}.filters")
         problems += check_samplers(stage, key, plugins)
         problems += check_variants(stage.variants, f"{key}.variants", plugins)

@@ -85,7 +85,7 @@ class BoundReward:
                         f"do not have{suggest(key, columns)}; they have: {names}"
                     )
         kept = [i for i in range(count) if _matches(columns, i, self.where)]
-        return [i for i in kept if not self.unless or not _matches(columns, i, self.unless)]
+        return [i for i in kept if not (self.unless and _matches(columns, i, self.unless))]
 
     def submit(self, columns: Mapping[str, Any], step: int | None, pool: Pool) -> None:
         """Start scoring rows in the pool, ahead of `ask`; only a verifier does so."""

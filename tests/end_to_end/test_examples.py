@@ -33,7 +33,8 @@ SERVED_FORMS = (
     f"{FORMS.removesuffix('name=forms')}'stages.forms.serve.policy={{command: "
     "[.venv-vllm/bin/vllm, serve], args: {max-model-len: 512, max-num-batched-tokens: 16384, "
     "max-num-seqs: 32, enforce-eager: true}}' "
-    "'launch.environment={VLLM_CPU_KVCACHE_SPACE: \"1\"}' name=served"
+    '\'launch.environment={VLLM_CPU_KVCACHE_SPACE: "1", VLLM_CPU_OMP_THREADS_BIND: "0"}\' '
+    "name=served"
 )
 VLLM = (
     "r1trl run --config-dir examples/vllm_samples recipe=vllm_samples model.path=models/smollm2 "

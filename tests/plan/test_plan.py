@@ -611,6 +611,14 @@ def test_benchmarks_may_be_added_replaced_and_dropped(override: str, tmp_path: P
     assert "helpful" not in board.benchmarks or override.startswith("benchmarks.mine")
 
 
+def test_a_training_that_evaluates_has_no_rewards_for_sources_that_are_not_there() -> None:
+    overrides = ("stages.zero.evaluate.every=5", "stages.zero.rewards.accuracy.where.source=chat")
+    with pytest.raises(ConfigError) as caught:
+        make_plan(compose([*ZERO, "name=test", *overrides], None))
+    start = "stages.zero.rewards.accuracy.where.source: no source of this stage is called 'chat'"
+    assert any(problem.startswith(start) for problem in caught.value.problems)
+
+
 @pytest.mark.parametrize("what", UNKNOWN)
 def test_an_unknown_key_is_told_with_and_without_a_plus(what: str) -> None:
     overrides, expected = UNKNOWN[what]
