@@ -6,8 +6,7 @@ from r1trl.config.kinds import load_plugins
 from r1trl.doctor.asked import Asked
 from r1trl.doctor.finding import Finding
 from r1trl.errors import ConfigError
-from r1trl.plan.choices import missing_requirements
-from r1trl.plugins.offer import Offer
+from r1trl.plugins.offer import Offer, missing_requirements
 
 
 def need_findings(asked: Asked, number: int) -> Iterator[Finding]:

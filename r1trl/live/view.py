@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from r1trl.live.line import line
 from r1trl.live.run import RunFollower
-from r1trl.process.terminal import say
+from r1trl.process.terminal import printing, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,7 +124,8 @@ class View:
         if self.screen:
             what, then = "the picture of the run", "lines follow"
             try:
-                self._stop()
+                with printing:
+                    self._stop()
             except Exception as again:  # noqa: BLE001 - likewise
                 then = f"{then} ({type(again).__name__}: {again})"
         elif not self._lines:

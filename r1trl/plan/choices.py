@@ -11,7 +11,7 @@ from r1trl.config.schema import StageConfig
 from r1trl.errors import suggest, unknown
 from r1trl.fields import Field
 from r1trl.plugins.loading import Plugins
-from r1trl.plugins.offer import Offer
+from r1trl.plugins.offer import Offer, missing_requirements
 from r1trl.plugins.values import check_options, convert
 from r1trl.rewards.scorer import COMMON_OPTIONS
 from r1trl.tracking.chosen import chosen_trackers
@@ -85,16 +85,6 @@ def check_filters(
             ]
             problems += [] if known else [f"{key}: the run has no benchmarks"]
     return problems
-
-
-def missing_requirements(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
-    """Return what this machine lacks for an offer that can say so."""
-    check = offer.description.missing_requirements
-    try:
-        missing = check(**options) if check else None
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the reason
-        missing = f"its missing_requirements failed: {type(error).__name__}: {error}"
-    return [f"{key}: {missing}"] if missing else []
 
 
 def active(chosen: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -104,3 +104,13 @@ def resolve_type(annotation: Any, names: Mapping[str, Any]) -> Any:
     except (NameError, AttributeError, SyntaxError, TypeError):
         return Any
     return resolve_type(resolved, names) if isinstance(resolved, str) else resolved
+
+
+def missing_requirements(offer: Offer, options: Mapping[str, Any], key: str) -> list[str]:
+    """Return what this machine lacks for an offer that can say so."""
+    check = offer.description.missing_requirements
+    try:
+        missing = check(**options) if check else None
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the reason
+        missing = f"its missing_requirements failed: {type(error).__name__}: {error}"
+    return [f"{key}: {missing}"] if missing else []

@@ -1,6 +1,7 @@
 """What r1trl prints, in the driver and in workers' logs: no secrets, and nothing that acts."""
 
 import sys
+import threading
 from pathlib import Path
 
 from r1trl.process.environment import hide
@@ -9,6 +10,8 @@ from r1trl.process.texts import printable
 
 WIDTH = 2000  # characters of a line of a log that is shown
 TAIL = 1 << 18  # bytes of a log that are read for its last lines
+# Held while a text is printed, or while the picture that it would stand above is taken away.
+printing = threading.RLock()
 
 
 def say(text: object, *, error: bool = False, end: str = "\n") -> None:
@@ -16,10 +19,11 @@ def say(text: object, *, error: bool = False, end: str = "\n") -> None:
 
     Characters that the stream's encoding lacks are written out.
     """
-    stream = sys.stderr if error else sys.stdout
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    shown = printable(hide(str(text))).encode(encoding, "backslashreplace").decode(encoding)
-    print(shown, end=end, file=stream, flush=True)
+    with printing:
+        stream = sys.stderr if error else sys.stdout
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        shown = printable(hide(str(text))).encode(encoding, "backslashreplace").decode(encoding)
+        print(shown, end=end, file=stream, flush=True)
 
 
 def announce(text: str) -> None:

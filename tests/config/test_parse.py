@@ -69,6 +69,7 @@ OUT_OF_RANGE: dict[tuple[Any, str], list[Any]] = {
     (schema.SourceConfig, "varied"): [0, 1.1],
     (schema.WandbConfig, "completions"): [-1],
     (schema.ReportConfig, "completions"): [-1],
+    (schema.ProgressConfig, "seconds"): [0, -1, NAN],
     (schema.StageConfig, "batch"): [0],
     (schema.RunConfig, "seed"): [-1],
 }

@@ -195,7 +195,7 @@ def test_what_models_write_does_nothing_to_a_terminal(shown: Shown, tmp_path: Pa
 
 
 def test_a_picture_that_fails_is_said_once_and_lines_follow(shown: Shown, tmp_path: Path) -> None:
-    with Terminal([*shown.command, "broken"], tmp_path, 200, 20) as terminal:
+    with Terminal([*shown.command, "broken"], tmp_path, 200, 400) as terminal:
         said = "the picture of the run cannot be shown (IndexError: list index out of range): lines"
         terminal.wait_for(said, "later: step 3 of 8")
         (shown.folder / "over").touch()

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from machine import require
 from r1trl_trackers.wandb_key import missing_key
 from wandb_files import WandbRun, wandb_runs
 
@@ -137,7 +139,7 @@ def test_the_scoreboard_and_rollouts_are_tables(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tensorboard_has_all_steps_texts_and_results(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
+    require("tensorboard", find_spec("tensorboard"), "pip install 'r1trl[tensorboard]'")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     track("tensorboard", tmp_path / "zero", {}, range(1, 4), range(3, 6))
@@ -159,7 +161,7 @@ def test_tensorboard_has_all_steps_texts_and_results(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.long
 def test_trackio_has_one_run_across_a_stop(tmp_path: Path) -> None:
-    pytest.importorskip("trackio")
+    require("trackio", find_spec("trackio"), "pip install 'r1trl[trackio]'")
     code = (
         "import sys, pathlib, json\n"
         "from test_trackers import track\n"

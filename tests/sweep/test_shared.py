@@ -98,7 +98,7 @@ def other_block(toy: ToyRun) -> None:
 
 
 def other_tracking(toy: ToyRun) -> None:
-    toy.more["wandb"] = {"project": "other"}
+    toy.more["trackers"] = {"tensorboard": {}}
 
 
 def other_launch(toy: ToyRun) -> None:
