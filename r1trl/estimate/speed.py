@@ -38,13 +38,20 @@ class Cost:
         return (self.drawing + self.training) * self.gpus / 3600
 
 
+def tokens(given: Given) -> tuple[float, float] | None:
+    """Return how many tokens a stage draws and trains on; None if its rows are not known."""
+    completions, passed = _completions(given), _passed_rows(given)
+    if completions is None or passed is None:
+        return None
+    return completions * mean_drawn(given), passed * given.texts * _mean_passed(given)
+
+
 def cost(given: Given) -> Cost | None:
     """Return what a stage costs; None if its rows or the machine are not known."""
-    completions, passed = _completions(given), _passed_rows(given)
-    if given.hardware is None or completions is None or passed is None:
+    counted, completions = tokens(given), _completions(given)
+    if given.hardware is None or counted is None or completions is None:
         return None
-    drawn = completions * mean_drawn(given)
-    trained = passed * given.texts * _mean_passed(given)
+    drawn, trained = counted
     drawing = seconds_to_draw(given, completions) if completions else 0.0
     return Cost(drawn, trained, drawing, _training_seconds(given, trained), given.gpus)
 

@@ -25,10 +25,20 @@ def _parts(run: RunNow) -> Iterator[str]:
     if now.step_seconds is not None:
         yield step_seconds(now)
     if now.left is not None:
-        yield f"about {duration(now.left)} left"
+        yield from left(run)
     yield from filter(None, (now.notice, now.leaving))
     if not now.counts and not now.numbers:
         yield now.line or BEGINS
+
+
+def left(run: RunNow) -> Iterator[str]:
+    """Yield how long the stage at work still takes, and the run if that is more."""
+    assert run.now.left is not None
+    yield f"about {duration(run.now.left)} left"
+    if run.waiting and run.later is not None:
+        yield f"of the run about {duration(run.now.left + run.later)}"
+    elif run.waiting:
+        yield f"then {run.waiting} stage{'s' * (run.waiting > 1)}"
 
 
 def counted(now: StageNow) -> list[str]:

@@ -9,7 +9,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from r1trl.live.line import BEGINS, counted, step_seconds
+from r1trl.live.line import BEGINS, counted, left, step_seconds
 from r1trl.live.run import RunNow
 from r1trl.process.environment import hide
 from r1trl.process.terminal import short
@@ -115,7 +115,8 @@ def _at_work(run: RunNow, at: StageState) -> Iterator[tuple[str, str] | tuple[st
     known = counted(now) or ([] if now.numbers or now.line or not run.works else [BEGINS])
     yield "", " · ".join([f"{at.name}{kind}", *known]), "bold"
     if run.works and now.done is not None:
-        yield "", f"{_bar(now.done)} {now.done:.0%}{_left(run)}", "cyan"
+        time = f"  {', '.join(left(run))}" if now.left is not None else ""
+        yield "", f"{_bar(now.done)} {now.done:.0%}{time}", "cyan"
     for group, numbers in groupby(now.numbers, lambda number: number.group):
         text = ", ".join(number.text for number in numbers)
         yield group, text.removeprefix(f"{group} ")
@@ -130,14 +131,6 @@ def _at_work(run: RunNow, at: StageState) -> Iterator[tuple[str, str] | tuple[st
 def _bar(share: float) -> str:
     done = int(share * BAR)
     return f"{'━' * done}{'─' * (BAR - done)}"
-
-
-def _left(run: RunNow) -> str:
-    """Return how long the stage at work still takes, and what comes then."""
-    if run.now.left is None:
-        return ""
-    then = f", then {run.waiting} stage{'s' * (run.waiting > 1)}" if run.waiting else ""
-    return f"  about {duration(run.now.left)} left{then}"
 
 
 def _completion(run: RunNow, paper: Paper) -> list[Text]:

@@ -11,6 +11,8 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
+from r1trl.process.terminal import printing
+
 Draw = Callable[[Console, int, int], list[Text]]
 SMALLEST = (10, 4)  # cells and rows; a terminal that has fewer, or none, is drawn on as if it had
 
@@ -42,13 +44,14 @@ class Screen:
         size = self._size()
         resized = size != self.console.size
         rows = draw(self.console, size.width - 1, size.height - 1)[: size.height - 1]
-        if resized:
-            self._take_away(size.width)
-            self.console.size = size
-        elif rows == self.rows:
-            return
-        self.rows = rows
-        self.live.update(_text(rows), refresh=True)
+        with printing:
+            if resized:
+                self._take_away(size.width)
+                self.console.size = size
+            elif rows == self.rows:
+                return
+            self.rows = rows
+            self.live.update(_text(rows), refresh=True)
 
     def stop(self, draw: Draw | None = None) -> None:
         """Draw the last picture whole, unless drawing has failed, and leave it there."""
@@ -57,7 +60,8 @@ class Screen:
                 self.show(draw)
                 self.live.update(_text(draw(self.console, self.console.width - 1, 1 << 16)))
         finally:
-            self.live.stop()
+            with printing:
+                self.live.stop()
 
     def _take_away(self, width: int) -> None:
         """Erase the rows that the terminal has broken the picture's into."""

@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from r1trl.live.line import line
 from r1trl.live.run import RunFollower
-from r1trl.process.terminal import printing, say
+from r1trl.process.terminal import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,12 +36,18 @@ def _term() -> str:
 class View:
     """Shows a run while the block runs: a picture, or a line every so many seconds.
 
-    `place` is the run's in a sweep. What cannot be shown is said once: lines then take the place of
-    the picture, and nothing that of lines.
+    `place` is the run's in a sweep, `to_do` what the command is to do of it; None: all. What cannot
+    be shown is said once: lines then take the place of the picture, and nothing that of lines.
     """
 
-    def __init__(self, folder: Path, seconds: float, place: str = "") -> None:
-        self.folder, self.seconds, self.place = folder, seconds, place
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float,
+        place: str = "",
+        to_do: Collection[str] | None = None,
+    ) -> None:
+        self.folder, self.seconds, self.place, self.to_do = folder, seconds, place, to_do
         self.screen: Screen | None = None
         self._lines = True
         self._follower: RunFollower | None = None
@@ -72,7 +78,7 @@ class View:
             self._try(lambda: self._followed(lambda run: run.end()))
 
     def _begin(self) -> None:
-        self._follower = RunFollower(self.folder, self.place)
+        self._follower = RunFollower(self.folder, self.place, self.to_do)
         if has_picture():
             from r1trl.live.screen import Screen
 
@@ -124,8 +130,7 @@ class View:
         if self.screen:
             what, then = "the picture of the run", "lines follow"
             try:
-                with printing:
-                    self._stop()
+                self._stop()
             except Exception as again:  # noqa: BLE001 - likewise
                 then = f"{then} ({type(again).__name__}: {again})"
         elif not self._lines:

@@ -10,7 +10,8 @@ from r1trl.process.texts import printable
 
 WIDTH = 2000  # characters of a line of a log that is shown
 TAIL = 1 << 18  # bytes of a log that are read for its last lines
-# Held while a text is printed, or while the picture that it would stand above is taken away.
+# Held while a text is printed, or the picture below it drawn or taken away: rich erases what
+# another thread prints meanwhile.
 printing = threading.RLock()
 
 

@@ -34,11 +34,16 @@ tell = cache(say)  # a report is written every minute, and says once what is the
 
 @dataclass(frozen=True)
 class RecordedStage:
-    """A stage of the recipe; `reads` has the stages that it reads from, by the key that says so."""
+    """A stage of the recipe; `reads` has the stages that it reads from, by the key that says so.
+
+    `drawn` and `trained` are about how many tokens it draws and trains on; 0: not known, or none.
+    """
 
     name: str
     kind: str
     reads: Mapping[str, str] = field(default_factory=dict)
+    drawn: float = 0.0
+    trained: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,8 +154,7 @@ def worst(states: Sequence[str]) -> str:
 def _state(folder: Path, stage: RecordedStage) -> StageState:
     spec, result = read_spec(folder), read_result(folder)
     state, reason = _what(folder, spec, result)
-    reads = stage.reads or (_reads(spec) if spec else {})
-    kind = spec.kind if spec else stage.kind
+    reads, kind = stage.reads or (_reads(spec) if spec else {}), spec.kind if spec else stage.kind
     return StageState(stage.name, kind, folder, state, reason, reads, spec, result)
 
 
@@ -188,8 +192,7 @@ def _reads(spec: StageSpec) -> dict[str, str]:
     """Return the stages that a started stage reads from, by the reference to each."""
     names = {path: reference for reference, path in spec.inputs.items()}
     start = names.pop(str(spec.settings.get("model")), "")
-    found = {"model": start} if start else {}
-    found |= {reference: reference for reference in names.values()}
+    found = {"model": start, **{reference: reference for reference in names.values()}}
     return {
         key: reference.removeprefix(PREFIX).partition("/")[0]
         for key, reference in found.items()

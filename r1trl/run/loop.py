@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from r1trl.checkpoints.unread import remove_unread
+from r1trl.estimate.plans import given_of
+from r1trl.estimate.speed import tokens
 from r1trl.identity.used import ready, record_kept, set_aside
 from r1trl.launch.workers import LEFT_EARLY, Workers
 from r1trl.live.run import PREFLIGHT
@@ -53,11 +55,12 @@ def run(
         take_over(plan.folder, own_name())
         if composed is not None:
             write_text(plan.folder / "config.yaml", composed)
-            recorded = list(map(_recorded, plan.stages))
+            recorded = [_recorded(plan, stage) for stage in plan.stages]
             write_record(plan.folder, recorded, plan.config.report.completions)
         plan.digests.save()
         seconds = plan.config.progress.seconds
-        with View(plan.folder, seconds, place) as view, LivePage(plan.folder) as page:
+        to_do = [stage.spec.stage for stage in plan.until]
+        with View(plan.folder, seconds, place, to_do) as view, LivePage(plan.folder) as page:
             status = _run_stages(plan, workers, view, page, first)
             page.wanted = not leaving.at_once
         if leaving.at_once:
@@ -95,14 +98,16 @@ def _run_stages(
     return DONE
 
 
-def _recorded(stage: PlannedStage) -> RecordedStage:
-    """Return what the run's record says of a stage: from which others it reads, by key."""
+def _recorded(plan: Plan, stage: PlannedStage) -> RecordedStage:
+    """Return what the run's record says of a stage: from which others it reads, and its tokens."""
     reads = {
         ".".join(reference.key): reference.stage
         for reference in references_of(stage.config)
         if reference.stage is not None
     }
-    return RecordedStage(stage.spec.stage, stage.spec.kind, reads)
+    given = given_of(plan, stage, None)
+    drawn, trained = (tokens(given) if given else None) or (0.0, 0.0)
+    return RecordedStage(stage.spec.stage, stage.spec.kind, reads, drawn, trained)
 
 
 def _do_as_asked(plan: Plan) -> None:

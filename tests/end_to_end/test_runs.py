@@ -182,6 +182,7 @@ def test_the_whole_paper_is_one_run_that_survives_a_kill_in_any_kind_of_stage(
     assert general & set(r1[3])
 
 
+@pytest.mark.long
 def test_a_killed_run_continues_from_its_checkpoint(tmp_path: Path) -> None:
     overrides = ("recipe=zero", "name=k", *ONE_STAGE, "scale.zero.first_steps=8")
     stage = tmp_path / "runs" / "k" / "stages" / "zero_first"

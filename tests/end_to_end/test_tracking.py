@@ -50,6 +50,7 @@ def assert_equal_together(run: Run, stage: str) -> None:
         assert by_form[row["step"], "loss" in row, "train_loss" in row] == pytest.approx(row)
 
 
+@pytest.mark.long
 def test_a_killed_stage_is_one_wandb_run_with_every_step(tmp_path: Path) -> None:
     run = Run(tmp_path, ZERO, *SMALL, *ONE_STAGE, OFFLINE)
     run.carry_out_killed("zero_first", 4)

@@ -14,6 +14,7 @@ from report_runs import write_report_run
 from terminal import ESCAPE, Terminal
 
 from r1trl.process.texts import ACTING
+from r1trl.report.state import RecordedStage, read_record, write_record
 from r1trl.stage.files import StageSpec, write_result, write_spec
 from r1trl.storage.jsonl import append_rows
 from r1trl.types import StageResult
@@ -50,6 +51,9 @@ class Shown:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "run"
         write_report_run(self.folder)
+        *before, later = read_record(self.folder).stages
+        ahead = [dataclasses.replace(later, drawn=100), RecordedStage("last", "sample", drawn=3e5)]
+        write_record(self.folder, [*before, *ahead], 2000)
         self.later = self.folder / "stages" / "later"
         rewards = {"accuracy": {}, "tags": {"weight": 0.5}, "words": {"weight": 0.0}}
         settings = {"rewards": rewards, "metrics": {"correct": "accuracy"}}
@@ -100,8 +104,8 @@ def test_a_terminal_shows_stages_numbers_and_what_changes(shown: Shown, tmp_path
     with Terminal(shown.command, tmp_path) as terminal:
         text = terminal.wait_for("step 3 of 8", "this stands above")
         for row in (
-            "run · run 2 of 4 · stage 4 of 4",
-            "✓ zero  ✗ dev1  ✓ scoreboard  ▸ later",
+            "run · run 2 of 4 · stage 4 of 5",
+            "✓ zero  ✗ dev1  ✓ scoreboard  ▸ later  · last",
             "reward       0.750 (accuracy 0.30, 0.5 × tags 0.75; beside it words 4.00)",
             "accuracy     0.300",
             "held-out     held_out 0.625 (0.500 to 0.750) at step 3",
@@ -114,10 +118,11 @@ def test_a_terminal_shows_stages_numbers_and_what_changes(shown: Shown, tmp_path
             "failed       dev1: stages.dev1: it has no rows",
         ):
             assert row in text
-        time.sleep(0.3)
+        time.sleep(2)  # which makes it some seconds that are left
         shown.step(5)
         text = terminal.wait_for("step 5 of 8", "━━━━━━━━━━━━──", "62%", "left", "150 tokens/s")
         assert "s a step (drawing 75%, training 25%)" in text
+        assert re.search(r"about \d+ m?s left, of the run about [\d.]+ (min|h)", text)
         shown.leave()
         awaited = "leaving (SIGTERM): finishing this rollout, about 12 s; a second Ctrl-C"
         terminal.wait_for(awaited)

@@ -735,6 +735,7 @@ def outcomes(programs, problems, pool):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_canonical_solution_of_human_eval_passes(pool):
     problems = human_eval()
     programs = [p["prompt"] + p["canonical_solution"] for p in problems]
