@@ -65,6 +65,7 @@ bench: setup
 	$(BIN)/python benchmarks/balance.py
 	$(BIN)/python benchmarks/sft.py $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/driver.py
 	$(BIN)/python benchmarks/rewards.py
 	$(BIN)/python benchmarks/confusion.py
 	$(BIN)/python benchmarks/filters.py

@@ -13,7 +13,6 @@ html_title = "r1trl"
 html_copy_source = False
 copybutton_prompt_text = "$ "
 myst_heading_anchors = 4
-exclude_patterns = ["demo.png"]
 pygments_style = "default"
 
 # Pages that lie elsewhere: a page of the site says in its first line which file it shows.

@@ -63,8 +63,8 @@ function refuse() {
 function configOf(color) {
   const words = { labelColor: color("faint"), titleColor: color("faint"), labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal" };
   const dark = document.documentElement.dataset.theme === "dark";
-  const light = ["#2457c5", "#d9480f", "#15803d", "#9333ea", "#0e7490", "#be185d", "#a16207", "#475569"];
-  const bright = ["#79a8ff", "#ff9f5a", "#5bd67c", "#c79bff", "#4fd1e0", "#ff85b5", "#e3c04f", "#a9b4c2"];
+  const light = ["#2457c5", "#d9480f", "#15803d", "#9333ea", "#0e7490", "#be185d", "#a16207", "#475569", "#65a30d", "#4c1d95", "#7f1d1d", "#0891b2"];
+  const bright = ["#79a8ff", "#ff9f5a", "#5bd67c", "#c79bff", "#4fd1e0", "#ff85b5", "#e3c04f", "#a9b4c2", "#b5e655", "#a78bfa", "#f08080", "#67e8f9"];
   return {
     background: "transparent", font: "system-ui, 'Noto Sans CJK SC', sans-serif", view: { stroke: null },
     axis: { ...words, gridColor: color("line"), domainColor: color("line"), tickColor: color("line") },

@@ -14,7 +14,7 @@ function overview() {
   const spent = seconds ? ` It has taken ${duration(seconds)}${tokens ? ` and ${amount(tokens)} tokens` : ""} so far.` : "";
   const facts = [
     ["command", run.command && make("code", {}, run.command)],
-    ["written", document.lastModified],
+    ["written", new Date(document.lastModified).toLocaleString()],
     ["begun", run.begun && new Date(run.begun).toLocaleString()],
     ["driver's machine", run.machine],
     ["versions", Object.entries(run.versions).map(([name, version]) => `${name} ${version}`).join(", ")],
@@ -102,11 +102,12 @@ function stageLine(stage) {
 
 // The scoreboard: the models on each benchmark, with the change from the model before.
 function scoreboard(board) {
+  const models = [...new Set(board.rows.map((row) => row.model))];
   return [...new Set(board.rows.map((row) => row.benchmark))].flatMap((benchmark) => {
     const rows = board.rows.filter((row) => row.benchmark === benchmark && "pass@1" in row.metrics)
       .map(({ model, metrics }) => ({ names: [model], series: model, metrics }));
     if (!rows.length) return [];
-    return scores(`${board.stage}: ${benchmark}`, benchmark, ["model"], rows, run.columns, changes(rows, board.before));
+    return scores(`${board.stage}: ${benchmark}`, benchmark, ["model"], rows, run.columns, changes(rows, board.before), models);
   });
 }
 

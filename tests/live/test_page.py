@@ -22,7 +22,8 @@ def test_its_commands_can_be_planned(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "licensed.py").write_text(PLUGIN)
     plan = make_plan(compose(shlex.split(command), None))
-    assert [stage.spec.stage for stage in plan.until] == ["zero_first", "zero", "scoreboard"]
+    names = [stage.spec.stage for stage in plan.until]
+    assert names[:2] == ["zero_first", "zero"] and names[-1] == "scoreboard"
 
 
 def test_it_explains_every_row_and_every_state() -> None:
