@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from r1trl.report.state import RecordedStage, write_record
 from r1trl.stage.files import StageSpec, write_result, write_spec
 from r1trl.storage.jsonl import write_rows
 from r1trl.types import StageResult
-from r1trl.watch.beats import write_error
+from r1trl.watch.beats import Beat, write_beat, write_error
+from r1trl.watch.processes import ProcessName
 
 EVIL = (
     "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
@@ -76,7 +78,11 @@ def _trained(folder: Path) -> None:
     ]
     lines = [json.dumps(row) + "\n" for row in completions]  # halves of characters as escapes
     (folder / "completions.jsonl").write_text("".join(lines), encoding="utf-8")
+    (folder / "ranks").mkdir()
+    ended = Beat(0, ProcessName("gone", "pid:[1]", 1, "1"), 1, 0.0, ended=0)
+    write_beat(folder, replace(ended, notice=f"ends at step 40: alarm: {EVIL}"))
     filters = [{"filter": "short", "in": 10, "out": 7, "reasons": {EVIL: 3}}]
+    filters[0]["dropped"] = {EVIL: [{"prompt": EVIL, "solution": "seven"}]}
     _json(folder / "data" / "filters.json", {"problems": filters, "all": []})
     failed = {"outcome": "timeout", "message": EVIL, "completion": EVIL}
     slow = {"seconds": 1.5, "completion": EVIL}

@@ -1,9 +1,11 @@
 """Filters applied to rows, in their order, with a record of what each dropped and why.
 
 A filter returns the rows that it keeps, or, better, one entry per row: None if the row stays, else
-a short reason. The reasons are counted for filters.json.
+a short reason. The reasons are counted for filters.json, which has some of the dropped rows too.
 """
 
+import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,13 +16,16 @@ from r1trl.data.sources import load_source
 from r1trl.errors import StageError, errors_named
 from r1trl.plugins.loading import Plugins
 from r1trl.plugins.offer import Offer
+from r1trl.process.environment import hide
 from r1trl.process.pulse import count, count_no_more
+from r1trl.process.terminal import short
 from r1trl.types import Benchmarks
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 MAX_REASONS = 100
+SHOWN_REASONS, SHOWN_ROWS, SHOWN_TEXT = 3, 3, 500  # of dropped rows: rows a reason, characters
 OnEmpty = Callable[[str], None]
 
 
@@ -43,9 +48,12 @@ def apply_filters(
         before, offer = len(rows), plugins.find("filter", name)
         with errors_named(f"{key}.{name}"):
             verdicts = offer.bind({**options, **_benchmark_rows(offer, options, plugins)})(rows)
-            rows, reasons = keep(rows, verdicts)
+            (rows, reasons), earlier = keep(rows, verdicts), rows
         record: dict[str, Any] = {"filter": name, "in": before, "out": len(rows)}
-        counts.append(record | ({"reasons": _frequent(reasons)} if reasons else {}))
+        if reasons:
+            shown = [reason for reason, _ in reasons.most_common(SHOWN_REASONS)]
+            record |= {"reasons": _frequent(reasons), "dropped": _dropped(earlier, verdicts, shown)}
+        counts.append(record)
         if not len(rows):
             history = ", ".join(f"{c['filter']} kept {c['out']} of {c['in']}" for c in counts)
             if on_empty is None:
@@ -87,6 +95,24 @@ def _frequent(reasons: Counter[str]) -> dict[str, int]:
     most = dict(reasons.most_common(MAX_REASONS))
     others = reasons.total() - sum(most.values())
     return most | ({"other reasons": others} if others else {})
+
+
+def _dropped(rows: "Dataset", verdicts: Sequence[str | None], shown: list[str]) -> Any:
+    """Return for each of some reasons the first rows that go for it: texts by column, shortened."""
+    found = dict[str, list[dict[str, str]]]()
+    for reason in shown:
+        numbers = (i for i, verdict in enumerate(verdicts) if verdict == reason)
+        found[reason] = [_texts(rows[i]) for i in itertools.islice(numbers, SHOWN_ROWS)]
+    return found
+
+
+def _texts(row: Mapping[str, Any]) -> dict[str, str]:
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, default=str)
+        for name, value in row.items()
+        if value is not None
+    }
+    return {name: hide(short(text, SHOWN_TEXT)) for name, text in texts.items()}
 
 
 def _benchmark_rows(offer: Offer, options: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:

@@ -142,7 +142,9 @@ def _points() -> Any:
     tips = [alt.Tooltip("text:N"), alt.Tooltip("series:N")]
     tips += [alt.Tooltip(f"{name}:Q", format=NUMBER) for name in ("x", "y")]
     zoom = alt.selection_interval(bind="scales", zoom="wheel![event.shiftKey]", name="zoom")
-    dots = _rows().mark_circle(size=80, opacity=1).encode(x, y, color, tooltip=tips).add_params(zoom)
+    dots = (
+        _rows().mark_circle(size=80, opacity=1).encode(x, y, color, tooltip=tips).add_params(zoom)
+    )
     named = _rows().transform_filter("isValid(datum.text)")
     names = named.mark_text(dy=-10, fontSize=11).encode(x, y, color, text="text:N")
     return (dots + names).properties(width="container")

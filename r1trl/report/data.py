@@ -23,6 +23,7 @@ from r1trl.report.state import FAILED, RUNNING, StageState, read_record, read_st
 from r1trl.stage.logs import last_lines
 from r1trl.storage.jsonl import read_rows
 from r1trl.storage.writing import written
+from r1trl.watch.beats import first_beat
 
 CURVES, COMPLETIONS = "metrics.jsonl", ("rollouts.parquet", "completions.jsonl")
 LINES = 15  # of the log of a stage that runs or has failed
@@ -82,7 +83,7 @@ def page_data(folder: Path, kept: Kept | None = None) -> PageData:
 
 def _described(stage: StageState, of_blocks: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the overview says of a stage."""
-    result, spec = stage.result, stage.spec
+    result, spec, beat = stage.result, stage.spec, first_beat(stage.folder)
     settings = spec.settings if spec else {}
     tokens = result.metrics.get("num_tokens") if result else None
     return {
@@ -90,6 +91,7 @@ def _described(stage: StageState, of_blocks: Mapping[str, Any]) -> dict[str, Any
         "kind": stage.kind,
         "state": stage.state,
         "reason": stage.reason,
+        "note": beat.notice if beat and beat.notice else "",
         "reads": dict(stage.reads),
         "model": settings.get("model"),
         "launch": dict(spec.launch) if spec else {},

@@ -19,7 +19,7 @@ function overview() {
     ["driver's machine", run.machine],
     ["versions", Object.entries(run.versions).map(([name, version]) => `${name} ${version}`).join(", ")],
   ].filter(([, value]) => value);
-  const notices = run.stages.filter((stage) => stage.reason || stage.log).map(notice);
+  const notices = run.stages.filter((stage) => stage.reason || stage.log || stage.note).map(notice);
   return [
     make("h1", {}, run.name),
     make("p", { className: "lead" }, `${what}${seed}: ${done} of ${run.stages.length} stages are finished.${spent}`),
@@ -35,9 +35,10 @@ function notice(stage) {
   const at = stage.step !== null && stage.state !== "finished" ? `, at step ${count(stage.step)}${stage.steps > 0 ? ` of ${count(stage.steps)}` : ""}` : "";
   const log = stage.log ? folded("The last lines of its log", make("pre", {}, stage.log)) : null;
   if (log && stage.state === "failed") log.open = true;
-  const text = `${stage.name} ${words[stage.state]}${at}${stage.reason ? `: ${stage.reason}` : ""}`;
+  const became = stage.state === "finished" && !stage.reason ? null : `${stage.name} ${words[stage.state]}${at}${stage.reason ? `: ${stage.reason}` : ""}`;
+  const noted = stage.note ? `${stage.name}: ${stage.note}` : null; // an alarm, samples without a verdict
   const kind = stage.state === "finished" ? "stopped" : stage.state;
-  return make("div", { className: `notice ${kind}` }, make("p", {}, text), log);
+  return make("div", { className: `notice ${kind}` }, ...[became, noted].filter(Boolean).map((text) => make("p", {}, text)), log);
 }
 
 // Return the stages in their order, with lines from the model that each starts from (solid), and
@@ -136,7 +137,13 @@ function data() {
     stage.name, source, each.filter, count(each.in), count(each.out), count(each.in - each.out), removed(each),
   ])));
   const head = ["stage", "source", "filter", "rows in", "rows out", "removed", "most frequent reasons"];
-  return rows.length ? [table(head, rows, ["", "", "", "number", "number", "number", "long"])] : [];
+  const columns = (row) => Object.entries(row).map(([column, text]) => `${column}: ${text}`).join("\n");
+  const gone = run.stages.flatMap((stage) => Object.entries(stage.filters).flatMap(([source, filters]) => filters.flatMap((each) =>
+    Object.entries(each.dropped ?? {}).flatMap(([reason, some]) => some.map((row) => [stage.name, source, each.filter, reason, columns(row)])))));
+  return [
+    rows.length ? table(head, rows, ["", "", "", "number", "number", "number", "long"]) : null,
+    gone.length ? folded(`Some rows that were removed (${gone.length})`, table(["stage", "source", "filter", "reason", "row"], gone, ["", "", "", "", "long"])) : null,
+  ].filter(Boolean);
 }
 
 function rewards() {

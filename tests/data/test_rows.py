@@ -136,10 +136,17 @@ def test_filters_are_applied_in_order_and_counted(plugins: Plugins) -> None:
     assert counts == [{"filter": "even", "in": 6, "out": 3}, {"filter": "above", "in": 3, "out": 2}]
 
 
-def test_the_reasons_that_a_filter_gives_are_counted(plugins: Plugins) -> None:
-    kept, counts = apply_filters(Dataset.from_list(NUMBERS), {"odd": {}}, plugins, "f")
-    assert kept["solution"][:] == ["1", "3", "5"]
-    assert counts == [{"filter": "odd", "in": 6, "out": 3, "reasons": {"an even solution": 3}}]
+def test_the_reasons_that_a_filter_gives_are_counted_and_some_rows_are_told(
+    plugins: Plugins,
+) -> None:
+    rows = [{**row, "more": [7], "text": "long " * 200, "none": None} for row in NUMBERS * 2]
+    kept, (record,) = apply_filters(Dataset.from_list(rows), {"odd": {}}, plugins, "f")
+    assert kept["solution"][:] == ["1", "3", "5"] * 2
+    dropped = record.pop("dropped")["an even solution"]
+    assert record == {"filter": "odd", "in": 12, "out": 6, "reasons": {"an even solution": 6}}
+    assert [row["solution"] for row in dropped] == ["2", "4", "6"]
+    assert all(row["more"] == "[7]" and "none" not in row for row in dropped)
+    assert all(500 < len(row["text"]) < 510 and " … " in row["text"] for row in dropped)
 
 
 def test_a_filter_that_gives_too_few_verdicts_is_named(plugins: Plugins) -> None:

@@ -68,6 +68,7 @@ def test_all_of_it_is_drawn_and_nothing_is_wider_than_the_screen(
         text = page.locator("main").inner_text()
         assert "The recipe zero at scale tiny, seed 1: 2 of 4 stages are finished" in text
         assert "dev1 has failed: stages.dev1: it has no rows" in text
+        assert "zero: ends at step 40: alarm: </script><img" in text
         assert "the last line" in text, "the log of what has failed is open"
         assert "+50.0 from base, outside ±14.1" in text and "+5.0 from zero, within" in text
 
@@ -183,6 +184,7 @@ def test_what_models_and_plugins_have_written_is_text(report: Path) -> None:
         assert "<img src=x onerror=" in section.inner_text()
         assert "timeout" in page.locator("#rewards-section").inner_text()
         assert "<img src=x" in page.locator("#data-section").inner_text()
+        assert "solution: seven" in page.locator("#data-section").inner_text()
 
 
 @pytest.mark.long
