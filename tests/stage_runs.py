@@ -13,6 +13,14 @@ from r1trl.plan.plan import make_plan
 from r1trl.stage.files import write_spec
 
 KILLED = -signal.SIGKILL
+FEW_STEPS = (  # overrides of small rollouts with checkpoints
+    "scale.rl.group=4",
+    "scale.rl.outputs=32",
+    "scale.rl.micro_batch=8",
+    "scale.rl.save_every=2",
+    "scale.rl.reference_every=2",
+    "scale.zero.first_steps=4",
+)
 KILL_ONCE = """
 import os
 import signal

@@ -16,17 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 from ranks import at_work_in
-from stage_runs import Run
+from stage_runs import FEW_STEPS, Run
 
 pytestmark = pytest.mark.slow
 
 SMALL = (
-    "scale.rl.group=4",
-    "scale.rl.outputs=32",
-    "scale.rl.micro_batch=8",
-    "scale.rl.save_every=2",
-    "scale.rl.reference_every=2",
-    "scale.zero.first_steps=4",
+    *FEW_STEPS,
     "scale.zero.steps=2",
     "scale.evaluation.n=2",
     "benchmarks.held_out.options.count=16",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ranks import at_work_in
+from stage_runs import FEW_STEPS
 from wandb_files import wandb_runs
 
 from r1trl.stage.times import without_times
@@ -20,12 +21,7 @@ from r1trl.stage.times import without_times
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SMALL = (
-    "scale.rl.group=4",
-    "scale.rl.outputs=32",
-    "scale.rl.micro_batch=8",
-    "scale.rl.save_every=2",
-    "scale.rl.reference_every=2",
-    "scale.zero.first_steps=4",
+    *FEW_STEPS,
     "scale.zero.steps=6",
     "scale.samples.prompts=128",
     "scale.samples.n=8",

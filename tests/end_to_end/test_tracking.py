@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from recorder import PLUGIN
-from stage_runs import Run
+from stage_runs import FEW_STEPS, Run
 from wandb_files import wandb_runs
 
 from r1trl.stage.times import without_times
@@ -18,12 +18,7 @@ from r1trl.stage.times import without_times
 pytestmark = pytest.mark.slow
 PAGE = (Path(__file__).parents[2] / "docs" / "TRACKING.md").read_text(encoding="utf-8")
 SMALL = (
-    "scale.rl.group=4",
-    "scale.rl.outputs=32",
-    "scale.rl.micro_batch=8",
-    "scale.rl.save_every=2",
-    "scale.rl.reference_every=2",
-    "scale.zero.first_steps=4",
+    *FEW_STEPS,
     "scale.zero.steps=2",
 )
 ONE_STAGE = ("~stages.zero", "~stages.scoreboard")
