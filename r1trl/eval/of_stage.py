@@ -38,15 +38,16 @@ def plan_of_stage(asked: Question, stage: Path) -> Plan:
     is asked.
     """
     run, name = stage.parents[1], stage.name
-    result = read_result(stage)
-    if not stage.is_dir():
-        there = [path.name for path in stage.parent.iterdir() if (path / "stage.yaml").exists()]
-        raise ConfigError([f"{asked.model}: {unknown('stage', name, there)}"])
-    if result is None or result.model is None:
-        why = "makes no model" if result else "has not finished"
-        raise ConfigError([f"{asked.model}: the stage {why}; give a stage that has made a model"])
-    values = _config_of(run)
+    result, values = read_result(stage), _config_of(run)
     stages = values.pop("stages", None) or {}
+    if result is None or result.model is None:
+        results = map(read_result, sorted(stage.parent.iterdir()))
+        there = [each.stage for each in results if each and each.model]
+        if name not in stages:
+            raise ConfigError([f"{asked.model}: {unknown('stage', name, there)}"])
+        why = "makes no model" if result else "has not finished"
+        given = f"; these have made a model: {', '.join(there) or 'none'}"
+        raise ConfigError([f"{asked.model}: the stage {why}{given}"])
     new = asked.named(f"{RECIPE}_{name}")
     if new in stages:
         raise ConfigError([f"{run.name}: has a stage '{new}' of its own; name other benchmarks"])

@@ -8,7 +8,8 @@ from r1trl.catalog.listing import options_of
 from r1trl.config.compose import compose, named_plugins, search_path
 from r1trl.config.overrides import read_all
 from r1trl.errors import ConfigError, suggest, unknown
-from r1trl.eval.asked import Question, fit
+from r1trl.eval.asked import CONFIG, STAGES, Question, fit
+from r1trl.models.folder import model_problem
 
 RECIPE, STAGE = "eval", "scoreboard"
 
@@ -61,7 +62,14 @@ def benchmark_names(
 
 def _model(model: str, options: Mapping[str, Path]) -> str:
     """Return the override that chooses a model; raise ConfigError if it can be none."""
-    if "/" in model or Path(model).is_dir():
+    folder = Path(model)
+    if (folder / CONFIG).is_file() and (folder / STAGES).is_dir():
+        some = next(iter(sorted(folder.glob(f"{STAGES}/*/model"))), folder / STAGES / "zero")
+        given = f"give the folder of one of its stages, such as {some.parent}"
+        raise ConfigError([f"{model} is the folder of a run; {given}"])
+    if "/" in model or folder.is_dir():
+        if not folder.is_dir() and (problem := model_problem(model)):
+            raise ConfigError([problem])
         quoted = model.replace("'", "\\'")
         return f"model.path='{quoted}'"
     if model in options:

@@ -6,6 +6,7 @@ out.
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ NOTHING_STARTED = "nothing was started; preflight=false starts all the same"
 FULL_SCORE = (
     "a reward of yours that need not give a right answer its full score declares full_score=None"
 )
+NO_FULL_SCORE = re.compile(r"^[\w.-]+\.rewards\.[\w.-]+: (no verdict on )?the gold answer ")
 LONGEST = 600  # characters of a piece of a row that are shown
 
 
@@ -60,8 +62,8 @@ def check_first(plan: Plan, workers: Workers) -> None:
             say(f"note: {each['text']}")
     problems = [each["text"] for each in found["findings"] if each["wrong"]]
     if problems:
-        of_rewards = any(".rewards." in problem.partition(": ")[0] for problem in problems)
-        hints = [FULL_SCORE] if of_rewards else []
+        missed = any(NO_FULL_SCORE.search(problem) for problem in problems)
+        hints = [FULL_SCORE] if missed else []
         raise ConfigError([*problems, *hints, NOTHING_STARTED])
 
 
@@ -88,7 +90,8 @@ def shown(rows: Sequence[dict[str, object]], colours: bool) -> str:
     for row in rows:
         pieces: list[tuple[str, bool]] = row["pieces"]  # type: ignore[assignment]
         loss = f"{start}loss{end}"
-        text += f"{row['key']}: a row as the model reads it in training, {loss} marked:\n"
+        made = " (made up, as an earlier stage has yet to draw it)" if row.get("made_up") else ""
+        text += f"{row['key']}: a row as the model reads it in training{made}, {loss} marked:\n"
         text += "".join(f"{start}{_cut(t)}{end}" if on else _cut(t) for t, on in pieces) + "\n\n"
     return text
 

@@ -9,7 +9,7 @@ from datasets import Dataset
 from r1trl.generation.answers import RowGenerator
 from r1trl.generation.completions import ModelPolicy
 from r1trl.samplers import Policy
-from r1trl.trust.gold_checks import best_format, golds_of, usual_formats
+from r1trl.trust.answer_formats import best_format, golds_of, usual_formats
 from r1trl.trust.renderings import RenderedSource
 from r1trl.types import Completion
 

@@ -20,8 +20,8 @@ from r1trl.run.work import StageWork
 from r1trl.run.worker import parse_stage
 from r1trl.stage.inputs import references_of
 from r1trl.tracking.tracking import Tracking
-from r1trl.trust.answer_formats import ALL_FORMATS
-from r1trl.trust.gold_checks import Finding, golds_of
+from r1trl.trust.answer_formats import ALL_FORMATS, golds_of
+from r1trl.trust.gold_checks import Finding
 from r1trl.trust.renderings import root_model, rows_of_source
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class ShownRow:
 
     key: str
     pieces: list[tuple[str, bool]]
+    made_up: bool = False
 
 
 @dataclass
@@ -80,7 +81,8 @@ def training_rows(plan: Plan, folder: Path) -> tuple[list[ShownRow], list[Findin
             except R1trlError as error:
                 findings.append(Finding(str(error)))
                 continue
-            rows.append(row)
+            made_by = [s for s in plan.stages if str(entry["path"]).startswith(f"{s.folder}/")]
+            rows.append(replace(row, made_up=bool(made_by)))
             findings += wrong
     return rows, findings
 
@@ -130,8 +132,8 @@ def _look(
         return shown, findings
     special = [token for token in learned if token in tokenizer.all_special_ids]
     end = tokenizer.decode(special[-1:] or learned[-1:])
-    setting = f"stages.{planned.spec.stage}.args.eos_token={end!r}"
-    mend = f"set {setting}" if special else "end the template's turns with it"
+    setting = f"set stages.{planned.spec.stage}.args.eos_token={end!r}"
+    mend = setting if special else "end the template's turns with it"
     text = (
         f"{key}: the model learns to end a turn with {end!r}, and generation stops at "
         f"{tokenizer.eos_token!r}, which is not in the loss; {mend}"
@@ -141,9 +143,9 @@ def _look(
 
 def _ends(trainer: Any) -> set[int]:
     """Return the ids of the tokens at which generation stops."""
-    settings = getattr(trainer.model, "generation_config", None)
-    ends = getattr(settings, "eos_token_id", None) or []
-    return {trainer.processing_class.eos_token_id, *(ends if isinstance(ends, list) else [ends])}
+    given = getattr(getattr(trainer.model, "generation_config", None), "eos_token_id", None)
+    ends = given if isinstance(given, list) else [] if given is None else [given]
+    return {trainer.processing_class.eos_token_id, *ends}
 
 
 def _cuts(key: str, folder: Path) -> list[Finding]:
@@ -152,8 +154,8 @@ def _cuts(key: str, folder: Path) -> list[Finding]:
     if not file.exists():
         return []  # a kind of somebody's own, which does not count them
     lengths = Lengths(**json.loads(file.read_text(encoding="utf-8")))
-    told = lengths.share or lengths.split
-    return [Finding(f"{key}: of its first rows, {lengths}", wrong=False)] if told else []
+    told = [Finding(f"{key}: of its first rows, {lengths}", wrong=False)]
+    return told if lengths.share or lengths.split else []
 
 
 def _trainer(plan: Plan, planned: PlannedStage, rows: "Dataset", folder: Path) -> Any:

@@ -4,20 +4,24 @@ A gold answer is in the format that the prompt asks for. If it asks for none, or
 may have taught the model one, it is in the format that suits the rewards.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from r1trl.errors import suggest
-from r1trl.plugins.offer import description_of
 from r1trl.rewards.bound_reward import BoundReward
 from r1trl.rewards.scorer import Scorer
-from r1trl.rewards.texts import gold_hint, gold_texts
-from r1trl.trust.answer_formats import ALL_FORMATS, AnswerFormat, formats_asked_for
+from r1trl.rewards.texts import gold_hint
+from r1trl.trust.answer_formats import (
+    ALL_FORMATS,
+    AnswerFormat,
+    GoldCheck,
+    best_format,
+    formats_asked_for,
+    golds_of,
+    score_texts,
+    usual_formats,
+)
 from r1trl.trust.renderings import RenderedSource
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 TOLERATED = 0.1  # share of rows: real data has golds that cannot be parsed, and chance hits
 GARBAGE = "zqx-7731-nonsense"
@@ -29,33 +33,6 @@ class Finding:
 
     text: str
     wrong: bool = True
-
-
-@dataclass(frozen=True)
-class GoldCheck:
-    """A completion for every row of a source, and the values of each reward.
-
-    `full_scores` has the rewards that have one.
-    """
-
-    completions: list[str]
-    values: Mapping[str, Sequence[float | None]]
-    full_scores: Mapping[str, float]
-
-    def failed(self, name: str) -> list[int]:
-        """Return the rows that got less than the full score."""
-        full = self.full_scores[name]
-        return [i for i, v in enumerate(self.values[name]) if v is not None and v < full]
-
-    def passed(self, name: str) -> list[int]:
-        """Return the rows that got the full score."""
-        full = self.full_scores[name]
-        return [i for i, v in enumerate(self.values[name]) if v is not None and v >= full]
-
-    @property
-    def failures(self) -> int:
-        """Return how often a full score was missed, by any reward on any row."""
-        return sum(len(self.failed(name)) for name in self.full_scores)
 
 
 def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
@@ -83,50 +60,28 @@ def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
     yield from _check_wrong(source, scorer, used, golds)
 
 
-def golds_of(rows: "Dataset") -> list[str]:
-    """Return the first gold answer of each row, from its column `solution`; "" if it has none."""
-    return [next(iter(gold_texts(solution)), "") for solution in rows["solution"]]
-
-
-def usual_formats(source: RenderedSource) -> Sequence[AnswerFormat]:
-    """Return the formats that prompts ask for; all if none, or if the model may know another."""
-    asked = formats_asked_for(source.rows["prompt"][:])
-    return ALL_FORMATS if source.model_is_trained or not asked else asked
-
-
-def best_format(
-    source: RenderedSource, scorer: Scorer, formats: Sequence[AnswerFormat]
-) -> tuple[AnswerFormat, GoldCheck]:
-    """Return the format in which gold answers miss the fewest full scores, and their scores."""
-    prompts, golds, checks = source.rows["prompt"][:], golds_of(source.rows), []
-    for each in formats:
-        checks.append((each, score_texts(source, scorer, list(map(each.fill, golds, prompts)))))
-        if not checks[-1][1].failures:
-            return checks[-1]
-    return min(checks, key=lambda pair: pair[1].failures)
-
-
-def score_texts(source: RenderedSource, scorer: Scorer, completions: list[str]) -> GoldCheck:
-    """Return the scores of one completion for each row of a source."""
-    ids = source.tokenizer(completions, add_special_tokens=False)["input_ids"]
-    columns = {**source.rows.to_dict(), "completion": completions, "completion_ids": ids}
-    scores = ((r.name, description_of(r.reward).full_score) for r in scorer.rewards)
-    full_scores = {name: full for name, full in scores if full is not None}
-    return GoldCheck(completions, scorer.score(columns).values, full_scores)
-
-
 def _check_verdicts(
     source: RenderedSource, reward: BoundReward, check: GoldCheck, golds: Sequence[str]
 ) -> Iterator[Finding]:
-    """Yield the golds on which a reward that applies has no verdict."""
+    """Yield the golds on which a reward fails, or has no verdict though it applies."""
+    key, tolerated = f"{source.key}.rewards.{reward.name}", TOLERATED * len(golds)
+    if broken := check.broken(reward.name):
+        row, failure = next(iter(broken.items()))
+        yield Finding(
+            f"{key}: {failure.kind} on the gold answer of {len(broken)} of {len(golds)} rows of "
+            f"{source.name}, such as {_quoted(golds[row])} ({failure.message})",
+            wrong=len(broken) > tolerated,
+        )
     columns = {**source.rows.to_dict(), "completion": golds}
-    unscored = [i for i in reward.applies(columns, None) if check.values[reward.name][i] is None]
+    others = {i for name in check.raw for i in check.broken(name)}
+    applies = [i for i in reward.applies(columns, None) if i not in others]
+    unscored = [i for i in applies if check.values[reward.name][i] is None]
     if unscored and reward.name in check.full_scores:
         yield Finding(
-            f"{source.key}.rewards.{reward.name}: no verdict on the gold answer of {len(unscored)} "
-            f"of {len(golds)} rows of {source.name}, such as {_quoted(golds[unscored[0]])}"
+            f"{key}: no verdict on the gold answer of {len(unscored)} of {len(golds)} rows of "
+            f"{source.name}, such as {_quoted(golds[unscored[0]])}"
             f"{gold_hint(golds[unscored[0]])}",
-            wrong=len(unscored) > TOLERATED * len(golds),
+            wrong=len(unscored) > tolerated,
         )
 
 

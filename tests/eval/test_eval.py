@@ -62,6 +62,7 @@ def test_without_benchmarks_those_of_the_scale_are_asked(tmp_path: Path) -> None
     ("words", "problem"),
     [
         (["tinyy"], "there is no model 'tinyy' (did you mean 'tiny'?)"),
+        (["runs/nope/stages/zero", "unseen"], "there is no folder runs/nope/stages/zero"),
         (["tiny", "math-50"], "no benchmark is called 'math-50' (did you mean 'math-500'?)"),
         (["tiny", "math_50"], "no benchmark is called 'math_50' (did you mean 'math_500'?)"),
     ],
@@ -130,7 +131,7 @@ def test_a_run_without_a_scoreboard_is_judged_as_by_the_recipe(run: Path) -> Non
     ("words", "problem"),
     [
         (["zero_fist"], "no stage is called 'zero_fist' (did you mean 'zero_first'?)"),
-        (["scoreboard"], "no stage is called 'scoreboard'"),
+        (["scoreboard"], "the stage has not finished; these have made a model: zero, zero_first"),
         (["zero_first", "launch=cpu2"], "launch: is chosen when a run is composed"),
         (["zero_first", "held_uot"], "no benchmark is called 'held_uot' (did you mean 'held_out'"),
         (["zero_first", "scale.evaluation.m=1"], "scale.evaluation.m: nothing in this run refers"),
@@ -142,6 +143,16 @@ def test_what_cannot_be_asked_of_a_stage_is_refused(
     with pytest.raises(ConfigError) as raised:
         added(run, *words)
     assert problem in raised.value.problems[0]
+
+
+def test_a_runs_folder_is_no_model_and_one_of_its_stages_is_named(run: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        own(str(run), "unseen")
+    (problem,) = raised.value.problems
+    assert problem.endswith(
+        f"is the folder of a run; give the folder of one of its stages, such "
+        f"as {run / 'stages' / 'zero'}"
+    )
 
 
 @pytest.mark.slow

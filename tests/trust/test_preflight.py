@@ -141,6 +141,20 @@ def test_a_requirement_that_gold_answers_never_meet_is_found(findings: Any) -> N
     )
 
 
+def test_a_reward_that_raises_is_told_with_its_error_and_no_other_is(
+    findings: Any, plugin_file: Any
+) -> None:
+    source = (
+        "import r1trl\n\n@r1trl.verifier\ndef boom(completion: str, solution: str) -> float:\n"
+        "    return 1 / 0\n\n@r1trl.hookimpl\ndef r1trl_rewards():\n    return {'boom': boom}\n"
+    )
+    chosen = (f"plugins.load=[{plugin_file(source)}]", "stages.zero_first.rewards.boom={}")
+    texts = problems(findings(*chosen))
+    start = "stages.zero_first.rewards.boom: error on the gold answer of 12 of 12 rows of problems"
+    assert all(text.startswith(start) for text in texts) and len(texts) == 1
+    assert texts[0].endswith("(ZeroDivisionError: division by zero)")
+
+
 def test_a_reward_that_every_completion_satisfies_is_found(findings: Any, plugin_file: Any) -> None:
     source = """
     import r1trl
