@@ -6,13 +6,13 @@ const names = compared.runs.map((run) => run.name);
 
 function overview() {
   const { keys, runs } = compared;
-  const head = [...keys, "state", "finished", "begun", "machine", "folder"];
+  const head = ["run", ...keys, "state", "finished", "begun", "machine", "folder"];
   const rows = runs.map((run) => [
-    ...run.given, chip(run.state), `${run.finished} of ${run.stages}`,
+    run.name, ...run.given, chip(run.state), `${run.finished} of ${run.stages}`,
     run.begun && new Date(run.begun).toLocaleString(), run.machine, run.folder,
   ]);
   const what = keys.length ? `The commands differ in ${keys.join(", ")}.` : "The commands do not differ.";
-  return [make("h1", {}, compared.name), make("p", { className: "lead" }, what), table(head, rows, keys.map(() => "long"))];
+  return [make("h1", {}, compared.name), make("p", { className: "lead" }, what), table(head, rows, ["", ...keys.map(() => "long")])];
 }
 
 function settings() {

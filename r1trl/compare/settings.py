@@ -74,4 +74,6 @@ def _meant(value: Any, config: Mapping[str, Any]) -> Any:
 def _text(value: Any) -> str:
     if value is ABSENT:
         return MISSING
+    if isinstance(value, Mapping) and "kind" in value:
+        return f"a stage of the kind {value['kind']}"
     return short(value if isinstance(value, str) else json.dumps(value, default=str), WIDTH)

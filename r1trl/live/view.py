@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from r1trl.live.line import line
+from r1trl.live.line import BEGINS, line
 from r1trl.live.run import RunFollower
 from r1trl.process.terminal import say
 
@@ -49,7 +49,7 @@ class View:
     ) -> None:
         self.folder, self.seconds, self.place, self.to_do = folder, seconds, place, to_do
         self.screen: Screen | None = None
-        self._lines = True
+        self._lines, self._begun = True, ""
         self._follower: RunFollower | None = None
         self._lock = threading.Lock()  # of what follows the run
         self._over, self._wake = threading.Event(), threading.Event()
@@ -106,7 +106,10 @@ class View:
         with self._lock:
             if self._follower is None or not (now := self._follower.look()).works:
                 return
-        say(line(now))
+        text = line(now)
+        if text != self._begun:  # that a stage begins is said once
+            say(text)
+        self._begun = text if text.endswith(BEGINS) else ""
 
     def _followed(self, do: Callable[[RunFollower], None]) -> None:
         with self._lock:

@@ -50,8 +50,9 @@ def disk(plan: Plan) -> str:
         most, stays = max(most, stays + own[0]), stays + own[1]
     above = next(p for p in (plan.folder, *plan.folder.absolute().parents) if p.exists())
     without = f", without {', '.join(unknown)}, whose models are not here" if unknown else ""
-    free = gigabytes(shutil.disk_usage(above).free)
-    return f"disk: at most {gigabytes(most)}{without}; {free} are free"
+    free = shutil.disk_usage(above).free
+    short = "; that may not suffice" if most > free else ""
+    return f"disk: at most {gigabytes(most)}{without}; {gigabytes(free)} are free{short}"
 
 
 def _weights(plan: Plan, name: str) -> int | None:

@@ -76,7 +76,7 @@ def check_columns(source: SourceConfig, needed: Iterable[str]) -> list[str]:
     there = shaped(list(source.columns) if source.columns else [*names, *found(names)])
     return [
         f".columns: the rows have no column '{name}'; they have: {', '.join(names)}; say which is "
-        f"meant: columns: {{{name}: …}}"
+        f"meant: columns: {{{name}: …{', solution: …' if name == 'prompt' else ''}}}"
         for name in needed
         if name not in there
     ]

@@ -71,8 +71,10 @@ def preflight_run(folder: Path) -> int:
     """Preflight the plan in a folder; write findings.json; return 0."""
     os.environ.update(NO_GPU)
     from r1trl.rehearsal.training_rows import training_rows
+    from r1trl.run.quiet import quiet_libraries
     from r1trl.trust.preflight import preflight
 
+    quiet_libraries()
     plan = read_plan(folder)
     plan = replace(plan, stages=[stage for stage in plan.stages if not stage.finished])
     rows, findings = training_rows(plan, folder)

@@ -81,8 +81,8 @@ def training_rows(plan: Plan, folder: Path) -> tuple[list[ShownRow], list[Findin
             except R1trlError as error:
                 findings.append(Finding(str(error)))
                 continue
-            made_by = [s for s in plan.stages if str(entry["path"]).startswith(f"{s.folder}/")]
-            rows.append(replace(row, made_up=bool(made_by)))
+            made = any(str(entry["path"]).startswith(f"{s.folder}/") for s in plan.stages)
+            rows.append(replace(row, made_up=made))
             findings += wrong
     return rows, findings
 
@@ -144,8 +144,7 @@ def _look(
 def _ends(trainer: Any) -> set[int]:
     """Return the ids of the tokens at which generation stops."""
     given = getattr(getattr(trainer.model, "generation_config", None), "eos_token_id", None)
-    ends = given if isinstance(given, list) else [] if given is None else [given]
-    return {trainer.processing_class.eos_token_id, *ends}
+    return {trainer.processing_class.eos_token_id, *(given if isinstance(given, list) else [given])}
 
 
 def _cuts(key: str, folder: Path) -> list[Finding]:

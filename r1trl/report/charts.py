@@ -135,7 +135,7 @@ def _points() -> Any:
     """Return a point for each x and y, with its name beside it."""
     import altair as alt
 
-    x = alt.X("x:Q", scale=alt.Scale(zero=False, padding=30))
+    x = alt.X("x:Q", scale=alt.Scale(zero=False, padding=30), axis=alt.Axis(tickCount=5))
     y = alt.Y("y:Q", scale=alt.Scale(zero=False, padding=15))
     legend = alt.Legend(symbolType="circle")
     color = alt.Color("series:N", title=None, sort=None, legend=legend)

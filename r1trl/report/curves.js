@@ -17,7 +17,7 @@ function curves(all, series = null) {
     drop(body);
     update = fillCurves(body, stage, block, Number(slider.value), series);
   }
-  const first = stages.find((stage) => stage.state === "running") ?? [...stages].sort((a, b) => b.charts.length - a.charts.length)[0];
+  const first = stages.find((stage) => ["running", "stopped", "failed"].includes(stage.state)) ?? [...stages].sort((a, b) => b.charts.length - a.charts.length)[0];
   open(first);
   const hint = "Drag to move, Shift and the wheel to zoom, a double click for all; a click on a name fades the others.";
   return [make("div", { className: "controls", role: "group", "aria-label": "stage" }, ...buttons, make("label", {}, "smoothing", slider)),

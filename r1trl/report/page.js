@@ -11,7 +11,7 @@ function overview() {
   const { recipe, scale } = run.choices;
   const what = `${recipe ? `The recipe ${recipe}` : "A run"}${scale ? ` at scale ${scale}` : ""}`;
   const seed = run.seed === null ? "" : `, seed ${run.seed}`;
-  const spent = seconds ? ` It has taken ${duration(seconds)}${tokens ? ` and ${amount(tokens)} tokens` : ""} so far.` : "";
+  const spent = seconds ? ` It has taken ${duration(seconds)}${tokens ? ` and ${amount(tokens)} tokens` : ""}${done < run.stages.length ? " so far" : ""}.` : "";
   const facts = [
     ["command", run.command && make("code", {}, run.command)],
     ["written", new Date(document.lastModified).toLocaleString()],

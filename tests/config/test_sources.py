@@ -155,7 +155,7 @@ def plan_of(file: Path, *overrides: str) -> list[str]:
             "two.csv",
             "question,problem\n1,2\n",
             "columns: the rows have no column 'prompt'; they have: question, problem; say which is "
-            "meant: columns: {prompt: …}",
+            "meant: columns: {prompt: …, solution: …}",
         ),
     ],
 )
