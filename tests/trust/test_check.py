@@ -99,7 +99,7 @@ BROKEN = {
 def test_a_broken_reward_fails_the_test_that_names_its_fault(
     fault: str, plugin_file: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("r1trl.trust.candidate.SECONDS", 2.0)
+    monkeypatch.setattr("r1trl.trust.candidate.SECONDS", 4.0)
     source, test, detail = BROKEN[fault]
     results = check(plugin_file(HEAD + source + TAIL), [], None)
     failed = {result.test: result.detail for result in results if not result.passed}
