@@ -15,6 +15,7 @@ from r1trl.storage.writing import replace_text
 SCRIPT = Path(__file__).with_name("compare.js")
 FILE = "compare.html"
 NOTHING = "–"
+FEW = 2  # keys that differ: each is a column of the scores; of more, the run's name is
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
@@ -67,11 +68,12 @@ def scores_table(comparison: Comparison) -> list[list[str]]:
             cell = score_cell(score.metrics, "pass@1")
             cells.setdefault((score.model, score.run), {})[head] = cell
     models = list(dict.fromkeys(model for model, _ in cells))
-    named = list(runs[0].given) or ["run"]
+    few = 0 < len(runs[0].given) <= FEW
+    named = list(runs[0].given) if few else ["run"]
     rows = [["pass@1 (95 %)", *named, *heads]]
     for model in models:
         for i, run in enumerate(runs):
             if own := cells.get((model, i)):
-                given = list(run.given.values()) or [run.name]
+                given = list(run.given.values()) if few else [run.name]
                 rows.append([model, *given, *(own.get(head, NOTHING) for head in heads)])
     return rows
