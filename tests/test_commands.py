@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (here / "mine.jsonl").write_text('{"prompt": "1 + 1?", "solution": "2"}\n')
     (here / "examples").symlink_to(ROOT / "examples")
     shutil.copy(ROOT / "examples" / "brevity.py", here)
+    terminal = (ROOT / "docs" / "TERMINAL.md").read_text(encoding="utf-8")
+    (here / "licensed.py").write_text(terminal.partition("```python\n")[2].partition("```")[0])
     return here
 
 
@@ -70,6 +73,7 @@ def test_a_command_that_runs_is_planned(
     monkeypatch.chdir(folder)
     monkeypatch.delenv("R1TRL_BFCL", raising=False)
     words = shlex.split(command, comments=True)[2:]
+    words = list(takewhile(lambda word: not word.startswith(">"), words))
     own = words[words.index("--config-dir") + 1] if "--config-dir" in words else None
     overrides = [word for word in words if not word.startswith("-") and word != own]
     overrides = [

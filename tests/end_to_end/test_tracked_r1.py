@@ -122,7 +122,7 @@ def wanted(stage: Path) -> dict[tuple[int, bool, bool, bool], dict]:
 
 def assert_wandb(stages: Path) -> None:
     """Assert that each stage is one W&B run, with all rows, tables, artifacts and inputs."""
-    ids = {}
+    ids, first_steps = {}, {}
     for stage in sorted(stages.iterdir()):
         attempts = wandb_runs(stage)
         found = {attempt.run.run_id for attempt in attempts if "run" in attempt.by_type}
@@ -130,6 +130,7 @@ def assert_wandb(stages: Path) -> None:
         ids[stage.name] = found.pop()
         history = [row for attempt in attempts for row in attempt.history]
         rows = [row for row in history if "step" in row and "completions" not in row]
+        first_steps[stage.name] = {row["run_step"] - row["step"] for row in rows}
         logged = [{n: v for n, v in row.items() if n[0] != "_" and n != "run_step"} for row in rows]
         assert_equal_rows(by_step(logged), stage)
         tables = [
@@ -144,6 +145,8 @@ def assert_wandb(stages: Path) -> None:
             (row["step"], row["completion"]) for row in lines
         }, stage.name
         assert all(each.run.run_group == "tracked" for each in attempts if "run" in each.by_type)
+    before = max(step for step, *_ in wanted(stages / "zero_first"))
+    assert first_steps["zero"] == {before} and first_steps["zero_first"] == {0}
     assert len(set(ids.values())) == len(ids) == len(list(stages.iterdir()))
     assert_lineage(stages, ids)
 
