@@ -1,6 +1,6 @@
 """Pages in Debian's Chromium, which may run and load nothing that is not their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,3 +43,28 @@ def scroll_through(page: Any) -> None:
         y += 600
         height = page.evaluate("document.documentElement.scrollHeight")
     page.wait_for_timeout(200)
+
+
+def smooth_the_first_curve(page: Any) -> str:
+    """Smooth the first curve by the slider; return what the pointer on it shows."""
+    plot = page.locator("#curves .plot").first
+    plot.scroll_into_view_if_needed()
+    plot.locator("canvas").wait_for()
+    before = plot.screenshot()
+    page.get_by_label("smoothing").focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    wait_until(page, lambda: bool(plot.screenshot() != before))
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#tip:not([hidden])")
+    return str(page.locator("#tip").inner_text())
+
+
+def wait_until(page: Any, condition: Callable[[], bool]) -> None:
+    """Wait until something is so on a page; fail if it never is."""
+    for _ in range(100):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not happen")

@@ -107,12 +107,14 @@ def _dropped(rows: "Dataset", verdicts: Sequence[str | None], shown: list[str]) 
 
 
 def _texts(row: Mapping[str, Any]) -> dict[str, str]:
+    known = {name: value for name, value in row.items() if value is not None}
     texts = {
-        name: value if isinstance(value, str) else json.dumps(value, default=str)
-        for name, value in row.items()
-        if value is not None
+        name: value
+        if isinstance(value, str)
+        else json.dumps(value, default=str, ensure_ascii=False)
+        for name, value in known.items()
     }
-    return {name: hide(short(text, SHOWN_TEXT)) for name, text in texts.items()}
+    return {name: short(hide(text), SHOWN_TEXT) for name, text in texts.items()}
 
 
 def _benchmark_rows(offer: Offer, options: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:

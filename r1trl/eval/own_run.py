@@ -64,9 +64,11 @@ def _model(model: str, options: Mapping[str, Path]) -> str:
     """Return the override that chooses a model; raise ConfigError if it can be none."""
     folder = Path(model)
     if (folder / CONFIG).is_file() and (folder / STAGES).is_dir():
-        some = next(iter(sorted(folder.glob(f"{STAGES}/*/model"))), folder / STAGES / "zero")
-        given = f"give the folder of one of its stages, such as {some.parent}"
-        raise ConfigError([f"{model} is the folder of a run; {given}"])
+        made = next(iter(sorted(folder.glob(f"{STAGES}/*/model"))), None)
+        such = f", such as {made.parent}" if made else ", once one has made a model"
+        raise ConfigError(
+            [f"{model} is the folder of a run; give the folder of one of its stages{such}"]
+        )
     if "/" in model or folder.is_dir():
         if not folder.is_dir() and (problem := model_problem(model)):
             raise ConfigError([problem])

@@ -44,7 +44,7 @@ def newest_lines(log: Path, count: int) -> list[str]:
         stream.seek(max(0, log.stat().st_size - TAIL))
         text = stream.read().decode("utf-8", "replace")
     lines = [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
-    return [printable(hide(short(line))) for line in lines[-count:]]
+    return [printable(short(hide(line))) for line in lines[-count:]]
 
 
 def short(line: str, width: int = WIDTH) -> str:

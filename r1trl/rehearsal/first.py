@@ -6,7 +6,6 @@ out.
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -31,7 +30,6 @@ NOTHING_STARTED = "nothing was started; preflight=false starts all the same"
 FULL_SCORE = (
     "a reward of yours that need not give a right answer its full score declares full_score=None"
 )
-NO_FULL_SCORE = re.compile(r"^[\w.-]+\.rewards\.[\w.-]+: (no verdict on )?the gold answer ")
 LONGEST = 600  # characters of a piece of a row that are shown
 
 
@@ -60,11 +58,10 @@ def check_first(plan: Plan, workers: Workers) -> None:
     for each in found["findings"]:
         if not each["wrong"]:
             say(f"note: {each['text']}")
-    problems = [each["text"] for each in found["findings"] if each["wrong"]]
-    if problems:
-        missed = any(NO_FULL_SCORE.search(problem) for problem in problems)
-        hints = [FULL_SCORE] if missed else []
-        raise ConfigError([*problems, *hints, NOTHING_STARTED])
+    wrong = [each for each in found["findings"] if each["wrong"]]
+    if wrong:
+        hints = [FULL_SCORE] if any(each["misses_full_score"] for each in wrong) else []
+        raise ConfigError([*(each["text"] for each in wrong), *hints, NOTHING_STARTED])
 
 
 def preflight_run(folder: Path) -> int:
@@ -99,4 +96,4 @@ def shown(rows: Sequence[dict[str, object]], colours: bool) -> str:
 
 
 def _cut(text: str) -> str:
-    return printable(hide(short(text, LONGEST)))
+    return printable(short(hide(text), LONGEST))

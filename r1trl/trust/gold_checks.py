@@ -29,10 +29,14 @@ GARBAGE = "zqx-7731-nonsense"
 
 @dataclass(frozen=True)
 class Finding:
-    """An observation; `text` begins with its key if it is `wrong`, else it is a note."""
+    """An observation; `text` begins with its key if it is `wrong`, else it is a note.
+
+    `misses_full_score` says that a gold answer does not get a reward's full score.
+    """
 
     text: str
     wrong: bool = True
+    misses_full_score: bool = False
 
 
 def check_answers(source: RenderedSource, scorer: Scorer) -> Iterator[Finding]:
@@ -82,6 +86,7 @@ def _check_verdicts(
             f"{source.name}, such as {_quoted(golds[unscored[0]])}"
             f"{gold_hint(golds[unscored[0]])}",
             wrong=len(unscored) > tolerated,
+            misses_full_score=True,
         )
 
 
@@ -102,7 +107,8 @@ def _check_gold(
             f"{source.key}.rewards.{name}: the gold answer gets {check.values[name][i]:g} of "
             f"{check.full_scores[name]:g} on {len(failed)} of {len(golds)} rows of {source.name}, "
             f"{form}{f' (it requires {needs})' if needs else ''}: "
-            f"{_quoted(check.completions[i])} for {_quoted(golds[i])}{hint}"
+            f"{_quoted(check.completions[i])} for {_quoted(golds[i])}{hint}",
+            misses_full_score=True,
         )
 
 

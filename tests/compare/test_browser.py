@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from browser import CHROMIUM, DESK, PHONE, opened, scroll_through
+from browser import CHROMIUM, DESK, PHONE, opened, scroll_through, smooth_the_first_curve
 from machine import require
 from report_runs import EVIL, write_report_run
 
@@ -54,18 +54,5 @@ def test_all_of_it_is_drawn_and_nothing_is_wider_than_the_screen(
 
 def test_curves_lie_over_each_other_and_are_smoothed_together(page_file: Path) -> None:
     with opened(page_file, DESK, title="3 runs") as page:
-        plot = page.locator("#curves .plot").first
-        plot.scroll_into_view_if_needed()
-        plot.locator("canvas").wait_for()
-        before = plot.screenshot()
-        slider = page.get_by_label("smoothing")
-        slider.focus()
-        for _ in range(40):
-            page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(300)
-        assert plot.screenshot() != before
-        box = plot.bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_selector("#tip:not([hidden])")
-        tip = page.locator("#tip").inner_text()
+        tip = smooth_the_first_curve(page)
         assert "step: " in tip and "series: learning_rate=" in tip

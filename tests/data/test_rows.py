@@ -149,6 +149,16 @@ def test_the_reasons_that_a_filter_gives_are_counted_and_some_rows_are_told(
     assert all(500 < len(row["text"]) < 510 and " … " in row["text"] for row in dropped)
 
 
+def test_a_secret_in_a_dropped_row_is_hidden_where_its_text_is_cut(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINE_API_KEY", "sesame-0123456789")
+    rows = [{"prompt": f"{'x' * 240}sesame-0123456789{'y' * 900}", "solution": n} for n in "12"]
+    (record,) = apply_filters(Dataset.from_list(rows), {"odd": {}}, plugins, "f")[1]
+    (row,) = record["dropped"]["an even solution"]
+    assert "sesame" not in row["prompt"] and " … " in row["prompt"]
+
+
 def test_a_filter_that_gives_too_few_verdicts_is_named(plugins: Plugins) -> None:
     message = "f.too_few: TypeError: returned a list of 1 entries for 6 rows; a filter returns"
     with pytest.raises(StageError, match=message):

@@ -2,13 +2,20 @@
 
 import random
 import time
-from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import CHROMIUM, DESK, PHONE, opened, scroll_through
+from browser import (
+    CHROMIUM,
+    DESK,
+    PHONE,
+    opened,
+    scroll_through,
+    smooth_the_first_curve,
+    wait_until,
+)
 from machine import require
 from report_runs import MODELS, write_report_run, write_rollouts
 
@@ -32,14 +39,6 @@ def number_found(page: Any) -> int:
     """Return how many completions the browser of them has found."""
     words = page.locator("#completions-section p[role=status]").inner_text()
     return int(words.split(" of ")[0].replace(",", ""))
-
-
-def wait_until(page: Any, condition: Callable[[], bool]) -> None:
-    for _ in range(100):
-        if condition():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("it did not happen")
 
 
 def field(page: Any, label: str) -> Any:
@@ -89,19 +88,7 @@ def test_the_button_changes_the_colours_and_the_charts_with_them(report: Path) -
 
 def test_curves_are_of_one_stage_and_smoothed_by_the_slider(report: Path) -> None:
     with opened(report, DESK) as page:
-        plot = page.locator("#curves .plot").first
-        plot.scroll_into_view_if_needed()
-        plot.locator("canvas").wait_for()
-        before = plot.screenshot()
-        slider = page.get_by_label("smoothing")
-        slider.focus()
-        for _ in range(40):
-            page.keyboard.press("ArrowRight")
-        wait_until(page, lambda: plot.screenshot() != before)
-        box = plot.bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_selector("#tip:not([hidden])")
-        tip = page.locator("#tip").inner_text()
+        tip = smooth_the_first_curve(page)
         assert "step: " in tip and "series: " in tip
         title = page.locator("#curves").inner_text()
         assert "words, of right and wrong answers" in title and "Held-out evaluation" in title
